@@ -1,0 +1,1 @@
+"""Keeps Delta Lake tables read-optimised while other engines keep writing."""

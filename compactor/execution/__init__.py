@@ -1,0 +1,1 @@
+"""Where groups run: the port (base.py), the worker's entry (worker.py) and one adapter a place."""

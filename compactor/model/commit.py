@@ -1,0 +1,61 @@
+"""What the pipeline asks a table to commit, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compactor.model.plan import FileKey
+from compactor.model.rewrite import GroupDropped, RewriteResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedGroup:
+    """A group ready to commit: what it removes and what it adds."""
+
+    inputs: tuple[FileKey, ...]
+    result: RewriteResult
+    generation: int
+    finished_for_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitRequest:
+    """One commit. `transaction_id` is unique to it and is written into the log, so that a lost reply can be resolved."""
+
+    run_id: str
+    transaction_id: str
+    groups: tuple[FinishedGroup, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """The log has it, as `version`. `groups` are the group ids in it; `dropped` lost inputs to other writers and are not in it."""
+
+    version: int
+    attempts: int
+    groups: tuple[int, ...]
+    files_removed: int
+    files_added: int
+    bytes_removed: int
+    bytes_added: int
+    rows: int
+    dropped: tuple[GroupDropped, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Nothing was committed: every group lost an input, the table changed too much, or the attempts ran out. Outputs may be deleted."""
+
+    dropped: tuple[GroupDropped, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """It is not known whether the commit landed; nothing of it may be deleted."""
+
+    version: int
+    why: str
+
+
+CommitOutcome = Committed | Conflict | Unknown

@@ -1,0 +1,149 @@
+"""Plan: an ordered set of RewriteGroups against one snapshot version, with predictions, and a reason for every file left out.
+
+Columnar: `groups` has one row a group, `inputs` one row a planned file. A RewriteGroup object exists only while its group is handled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pyarrow as pa
+
+from compactor.model.policy import Policy
+from compactor.model.snapshot import TableRef
+
+PLAN_FORMAT_VERSION = 1
+
+
+class GroupKind(StrEnum):
+    """Why a group exists."""
+
+    MERGE = "merge"  # small files become larger ones
+    SPLIT = "split"  # an oversized file becomes several
+    PURGE = "purge"  # deleted rows are dropped
+    FORCE = "force"  # the user asked for a rewrite
+
+
+class LeftOut(StrEnum):
+    """Why a live file is in no group. Every live file is planned or has one of these."""
+
+    RIGHT_SIZE = "right-size"  # neither small nor oversized
+    TOO_FEW = "too-few"  # too few small neighbours in its partition
+    TOO_YOUNG = "too-young"  # landed less than min_age ago
+    OTHER_PARTITION = "not-selected"  # --where excludes its partition
+    FINISHED = "finished"  # a compaction called it finished for a comparable target
+    WRITE_AMPLIFICATION = "write-amplification"  # another rewrite would exceed the bound
+    GROUP_CAP = "group-cap"  # the run's cap on groups
+    BYTE_CAP = "byte-cap"  # the run's cap on bytes
+    UNREADABLE = "unreadable"  # the format or survey says that it must not be rewritten
+    INDIVISIBLE = "indivisible"  # oversized, but it holds a single row
+
+
+GROUPS_SCHEMA = pa.schema(
+    [
+        pa.field("group_id", pa.int32(), nullable=False),  # 0.. in order of execution
+        pa.field("kind", pa.string(), nullable=False),  # GroupKind
+        pa.field("partition_id", pa.int32(), nullable=False),
+        pa.field("first_input", pa.int64(), nullable=False),  # row range in Plan.inputs
+        pa.field("input_files", pa.int32(), nullable=False),
+        pa.field("input_bytes", pa.int64(), nullable=False),
+        pa.field("input_rows", pa.int64()),  # after deletes; null when the log does not say
+        pa.field("output_files", pa.int32(), nullable=False),
+        pa.field("output_bytes", pa.int64(), nullable=False),  # predicted
+        pa.field("memory_bytes", pa.int64(), nullable=False),  # predicted peak under the run's memory bound
+        pa.field("finishes", pa.bool_(), nullable=False),  # outputs count as finished for the target
+        pa.field("generation", pa.int16(), nullable=False),  # of the outputs
+    ]
+)
+INPUTS_SCHEMA = pa.schema(
+    [
+        pa.field("file", pa.int64(), nullable=False),  # row of Snapshot.files
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("deletes_id", pa.string()),
+        pa.field("size_bytes", pa.int64(), nullable=False),
+        pa.field("rows", pa.int64()),
+        pa.field("deleted_rows", pa.int64(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileKey:
+    """Identity of a live file in the log: its path as written there and the identity of its deletes."""
+
+    path: str
+    deletes_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewriteGroup:
+    """One group, materialised. `files` are rows of Snapshot.files, in the order in which rows are to be kept."""
+
+    group_id: int
+    kind: GroupKind
+    partition_id: int
+    files: tuple[int, ...]
+    inputs: tuple[FileKey, ...]
+    input_bytes: int
+    input_rows: int | None
+    output_files: int
+    output_bytes: int
+    memory_bytes: int
+    finishes: bool
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a plan will take, before anything is done."""
+
+    input_files: int = 0
+    input_bytes: int = 0
+    output_files: int = 0
+    output_bytes: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """See the module. `left_out` counts reasons; `reasons` has one LeftOut string (or null: planned) for each row of Snapshot.files."""
+
+    table: TableRef
+    version: int
+    policy: Policy
+    target_bytes: int
+    groups: pa.Table
+    inputs: pa.Table
+    reasons: pa.Array
+    left_out: tuple[tuple[LeftOut, int], ...]
+    prediction: Prediction
+
+    def __len__(self) -> int:
+        return int(self.groups.num_rows)
+
+    def __iter__(self) -> Iterator[RewriteGroup]:
+        return (self.group(i) for i in range(len(self)))
+
+    def group(self, index: int) -> RewriteGroup:
+        """The group in row `index` of `groups`, as an object."""
+        row = {name: self.groups.column(name)[index].as_py() for name in self.groups.schema.names}
+        inputs = self.inputs.slice(row["first_input"], row["input_files"])
+        paths, deletes = inputs["path"].to_pylist(), inputs["deletes_id"].to_pylist()
+        return RewriteGroup(
+            group_id=row["group_id"],
+            kind=GroupKind(row["kind"]),
+            partition_id=row["partition_id"],
+            files=tuple(inputs["file"].to_pylist()),
+            inputs=tuple(FileKey(path=p, deletes_id=d) for p, d in zip(paths, deletes, strict=True)),
+            input_bytes=row["input_bytes"],
+            input_rows=row["input_rows"],
+            output_files=row["output_files"],
+            output_bytes=row["output_bytes"],
+            memory_bytes=row["memory_bytes"],
+            finishes=row["finishes"],
+            generation=row["generation"],
+        )

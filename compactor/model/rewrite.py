@@ -1,0 +1,191 @@
+"""What a worker is told (RewriteJob, RewriteTask) and what it answers (RewriteResult or GroupDropped). Small values without table data.
+
+A job is shared by all tasks of a run; a task is one attempt at one group. `ReadSpec` is made by the table format, so that rewriting knows
+no log; typed statistics come back, so that a log's JSON stays in the format's adapter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+import pyarrow as pa
+
+from compactor.model.plan import FileKey
+from compactor.model.storage import StorageOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletes:
+    """Where the deleted positions of one file are: a 64-bit roaring bitmap, inline or framed in a range of an object.
+
+    inline: the serialised bitmap itself (magic number included). Otherwise object `key` holds at `offset` a big-endian 32-bit size, which
+    must equal `size_bytes`, that many bytes of bitmap, and their big-endian CRC-32 (Delta protocol, "Deletion Vector File Storage Format").
+    cardinality: how many positions it must hold.
+    """
+
+    inline: bytes | None = None
+    key: str | None = None
+    offset: int = 0
+    size_bytes: int = 0
+    cardinality: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputFile:
+    """One file to read. `key`: the object's key below the job's root (decoded); size_bytes as the log says (0: unknown, ask the store)."""
+
+    file: FileKey
+    key: str
+    size_bytes: int
+    rows: int | None = None
+    deletes: Deletes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSpec:
+    """How to read a file rightly, whatever its own schema.
+
+    schema: the physical columns to produce, in order, with physical names, current types, and PARQUET:field_id metadata at every level
+      where the table has ids. A column that a file lacks is null; a column that is not here is dropped; a narrower type is widened.
+    match: how columns of a file are found: by exact name (falling back to a unique case-insensitive match) or by field id.
+    """
+
+    schema: pa.Schema
+    match: Literal["name", "id"] = "name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticsColumn:
+    """A leaf to collect statistics for: its path of physical names, whether minimum and maximum are wanted, and for strings how many
+    UTF-16 units a bound may have (workers keep what is needed to cut there)."""
+
+    path: tuple[str, ...]
+    bounds: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteSpec:
+    """How outputs are written.
+
+    compression: a Parquet codec in pyarrow's spelling (`zstd`, `snappy`, `none`, …); page_version `1.0` or `2.0`.
+    row_group_bytes: encoded size to aim at for a row group; the memory bound may make them smaller, never larger than row_group_rows.
+    statistics: leaves to collect statistics for; string_prefix: characters a string bound keeps.
+    """
+
+    compression: str = "zstd"
+    compression_level: int | None = None
+    page_version: Literal["1.0", "2.0"] = "1.0"
+    row_group_bytes: int = 128 * 1024 * 1024
+    row_group_rows: int = 1_048_576
+    statistics: tuple[StatisticsColumn, ...] = ()
+    string_prefix: int = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewriteJob:
+    """What all tasks of a run share."""
+
+    root_uri: str
+    storage: StorageOptions
+    read: ReadSpec
+    write: WriteSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewriteTask:
+    """One attempt at one group.
+
+    output_prefix: key prefix of the outputs below the root, ending in `/` or empty; output i of this attempt is
+      `{output_prefix}{stem}-a{attempt}-{i:05d}.{codec}.parquet`. The stem is unique to the group of the run and is in the intent, so
+      that everything an attempt may have written can be found by listing `{output_prefix}{stem}-`.
+    output_files: how many outputs to make, split evenly by input bytes (one row at least each).
+    memory_bytes: what the worker may use at its peak, buffers included.
+    """
+
+    group_id: int
+    attempt: int
+    inputs: tuple[InputFile, ...]
+    output_prefix: str
+    stem: str
+    output_files: int
+    memory_bytes: int
+
+
+Bound = int | float | str | bytes | bool | Decimal
+"""A statistics value: dates as days, timestamps as microseconds since 1970 (UTC or local), strings and binaries as themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnStatistics:
+    """Statistics of one leaf over one output. Bounds are None when there is no value, a NaN, or when none were asked for.
+
+    minimum/maximum of strings are cut to a longer prefix than any log writes (`minimum_cut`/`maximum_cut` say so).
+    """
+
+    path: tuple[str, ...]
+    null_count: int
+    minimum: Bound | None = None
+    maximum: Bound | None = None
+    minimum_cut: bool = False
+    maximum_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputFile:
+    """One file written: its key below the root (not encoded), exact size, rows, statistics."""
+
+    key: str
+    size_bytes: int
+    rows: int
+    statistics: tuple[ColumnStatistics, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concat:
+    """RowMap when order is kept: surviving row r of input i is row offsets[i] + r of the concatenated outputs."""
+
+    offsets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permuted:
+    """RowMap when order is not kept: `reference` is the key of an object that holds the permutation."""
+
+    reference: str
+
+
+RowMap = Concat | Permuted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewriteResult:
+    """A group rewritten. `input_rows`: rows read and not deleted, counted from the files themselves; must equal the outputs' sum."""
+
+    group_id: int
+    attempt: int
+    engine: str
+    input_rows: int
+    outputs: tuple[OutputFile, ...]
+    row_map: RowMap
+    bytes_read: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupDropped:
+    """A group that was not rewritten or not committed. `reason` is a stable code, `detail` a sentence that names file and cause.
+
+    Codes: input-vanished (a conflict), corrupt-file, unsupported-file, out-of-memory, worker-lost, deadline, storage, proof, cancelled.
+    """
+
+    group_id: int
+    reason: str
+    detail: str
+    file: str | None = None
+
+
+TaskOutcome = RewriteResult | GroupDropped

@@ -1,0 +1,46 @@
+"""Run: one attempt on one table from plan to commit, as it is reported and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from compactor.model.rewrite import GroupDropped
+
+RUN_FORMAT_VERSION = 1
+
+
+class RunStatus(StrEnum):
+    """How a run ended."""
+
+    COMMITTED = "committed"
+    NOTHING_TO_DO = "nothing-to-do"
+    REFUSED = "refused"
+    CONFLICT = "conflict"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The outcome of a run. `version` is the last version it committed, else the version it looked at (None when none was loaded).
+
+    `exit_code` is what the CLI returns for it (see errors.py); files, bytes and rows count what was committed.
+    """
+
+    run_id: str
+    table: str
+    status: RunStatus
+    reason: str | None = None
+    version: int | None = None
+    files_removed: int = 0
+    files_added: int = 0
+    bytes_removed: int = 0
+    bytes_added: int = 0
+    rows: int = 0
+    groups_planned: int = 0
+    groups_committed: int = 0
+    groups_dropped: tuple[GroupDropped, ...] = ()
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    warnings: tuple[str, ...] = ()
+    exit_code: int = 0

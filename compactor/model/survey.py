@@ -1,0 +1,32 @@
+"""Survey: what the footers of a few chosen files say, read before planning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowGroupFacts:
+    """One row group as its footer describes it."""
+
+    rows: int
+    compressed_bytes: int
+    uncompressed_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFacts:
+    """One file as its footer describes it. `largest_chunk_bytes`: the largest compressed column chunk."""
+
+    path: str
+    row_groups: tuple[RowGroupFacts, ...]
+    largest_chunk_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """Footers by log path. Files that were not surveyed, or that the cap left out, are simply absent."""
+
+    files: Mapping[str, FileFacts] = field(default_factory=dict)
+    requests: int = 0

@@ -1,0 +1,1 @@
+"""Tables on storage: the port (base.py) and one adapter a format."""

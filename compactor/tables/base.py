@@ -1,0 +1,111 @@
+"""The port between the pipeline and a table format. A second format fits beside `delta/` by implementing Table; the pipeline stays.
+
+A Table is bound to one TableRef and one ObjectStore opened at the table's root. It never rewrites data files itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from compactor.model.commit import CommitOutcome, CommitRequest, Committed
+from compactor.model.plan import RewriteGroup
+from compactor.model.rewrite import InputFile, ReadSpec, WriteSpec
+from compactor.model.snapshot import Snapshot, TableRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a table is not compacted. `reason` is a stable code (`feature:icebergCompatV1`), `why` a sentence with what to do."""
+
+    reason: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableWarning:
+    """Something about the table that its owner should know; never a reason to stop by itself."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What the format says of compacting this snapshot."""
+
+    refusals: tuple[Refusal, ...] = ()
+    warnings: tuple[TableWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One version as its log entry tells it. `run_id` is set on our own commits."""
+
+    version: int
+    timestamp_ms: int | None
+    operation: str
+    engine: str | None
+    run_id: str | None
+    files_removed: int | None
+    files_added: int | None
+    bytes_removed: int | None
+    bytes_added: int | None
+
+
+class Table(Protocol):
+    """One table."""
+
+    @property
+    def ref(self) -> TableRef: ...
+
+    def load(self, version: int | None = None) -> Snapshot:
+        """The latest version, or `version` (time travel). Raises NotATable, TableCorrupt, StorageError, UsageError (no such version)."""
+        ...
+
+    def refresh(self, snapshot: Snapshot) -> Snapshot:
+        """The latest version, from what `snapshot` already knows and the tail of the log; `snapshot` itself when nothing is newer."""
+        ...
+
+    def gate(self, snapshot: Snapshot) -> Gate:
+        """May this snapshot be compacted? No I/O beyond the log entries that name writers."""
+        ...
+
+    def target_bytes(self, snapshot: Snapshot) -> int | None:
+        """The target file size that the table itself asks for, if any."""
+        ...
+
+    def read_spec(self, snapshot: Snapshot) -> ReadSpec: ...
+
+    def write_spec(self, snapshot: Snapshot) -> WriteSpec: ...
+
+    def input_files(self, snapshot: Snapshot, group: RewriteGroup) -> tuple[tuple[InputFile, ...], str]:
+        """The group's inputs as a worker needs them, and the key prefix for its outputs (folder of the first input)."""
+        ...
+
+    def publish(self, snapshot: Snapshot, request: CommitRequest) -> CommitOutcome:
+        """Commit what can be committed of `request`, planned against `snapshot`, judging again against every version that others took.
+
+        Raises StorageError only when it is known that nothing landed.
+        """
+        ...
+
+    def checkpoint_due(self, snapshot: Snapshot, version: int) -> bool: ...
+
+    def find_run(self, run_id: str) -> Committed | None:
+        """What the retained log holds of this run: its commits added up, or None."""
+        ...
+
+    def history(self, limit: int | None = None) -> Sequence[HistoryEntry]:
+        """Newest first."""
+        ...
+
+
+class Checkpointer(Protocol):
+    """Writes a checkpoint of a table at a version. Raises CompactorError; the caller turns that into an event, never a failed run."""
+
+    def checkpoint(self, ref: TableRef, version: int) -> None: ...
+
+
+__all__ = ["Checkpointer", "Gate", "HistoryEntry", "Refusal", "Table", "TableWarning"]
