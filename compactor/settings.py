@@ -1,0 +1,270 @@
+"""Typed settings and their one loader: TOML file < environment (`COMPACTOR_…`) < flags.
+
+Settings are what people write; they become the core's own values by the methods `policy()` and `storage()`. Nothing here holds a secret:
+credentials are resolved by each process from its own surroundings. An unknown key or a bad value is a SettingsError that names the key
+as its writer spelled it (`target_size` in the file, `COMPACTOR_TARGET_SIZE`, `--target-size`) and says what is wanted.
+
+Must never: read the process's environment by itself, or fall back silently from a value that it does not understand.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from compactor.errors import SettingsError, UsageError
+from compactor.model.policy import Policy
+from compactor.model.predicate import Predicate
+from compactor.model.storage import StorageOptions
+from compactor.units import parse_bytes, parse_seconds
+
+ENV_PREFIX = "COMPACTOR_"
+_NOT_SETTINGS = ("config", "debug")  # read by the command line itself
+_SERVICE_LINKS = ("port_", "service_")  # Kubernetes invents COMPACTOR_PORT… and COMPACTOR_SERVICE_… beside a Service of that name
+
+
+def _size(value: object) -> object:
+    """Bytes; raises ValueError, as pydantic wants it."""
+    if value is None:
+        return None
+    try:
+        size = parse_bytes(value)  # type: ignore[arg-type]
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    if size < 1:
+        raise ValueError(f'"{value}" is too small; write a size such as "256MiB" or "1GB".')
+    return size
+
+
+def _duration(value: object) -> object:
+    try:
+        return parse_seconds(value)  # type: ignore[arg-type]
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+def _endpoint(value: str | None) -> str | None:
+    if value is not None and not value.startswith(("http://", "https://")):
+        raise ValueError(f'"{value}" is not an endpoint such as "https://minio.example:9000".')
+    return value
+
+
+def _predicate(value: str | None) -> str | None:
+    if value is not None:
+        try:
+            _parse_where(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+    return value
+
+
+def _parse_where(text: str) -> Predicate:
+    from compactor.planning import where  # planning brings Arrow along, which settings without a predicate need not pay for
+
+    return where.parse(text)
+
+
+Size = Annotated[int | str, BeforeValidator(_size)]
+Duration = Annotated[float | str, BeforeValidator(_duration)]
+Ratio = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _BadKey(SettingsError):
+    """A SettingsError that still knows its key, so that the loader can spell it as its writer did."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"{key}: {problem}")
+        self.key = key
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.key, self.problem)
+
+
+class Settings(BaseSettings):
+    """Everything that a user may choose. Frozen; sizes in bytes and durations in seconds once validated, however they were written.
+
+    Policy (see model/policy.py): target_size, small_ratio, oversized_ratio, min_input_files, max_deleted_ratio, min_age, where, max_groups,
+    max_bytes, max_write_amplification, force_rewrite.
+    Execution: executor (`auto` takes Ray when `ray_address` is set), ray_address (`local` starts a cluster for the run), memory (all that a
+    run may use on this machine, or what a task may ask for on a cluster), parallelism.
+    Tables: state (a URI for intents and journals; unset: `_compactor/` inside each table), arbiter (who decides the next version on S3
+    when Spark writes too), rivals (what to do about writers known to damage compacted tables: `warn` or `refuse`).
+    Storage (see model/storage.py): endpoint_url … anonymous.
+
+    Raises SettingsError for an unknown key or a bad value.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=ENV_PREFIX, protected_namespaces=())
+
+    target_size: Size | None = None
+    small_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.75
+    oversized_ratio: Annotated[float, Field(gt=1)] = 1.8
+    min_input_files: Annotated[int, Field(ge=2)] = 5
+    max_deleted_ratio: Annotated[float, Field(ge=0, le=1)] = 0.05
+    min_age: Duration = 0.0
+    where: Annotated[str | None, AfterValidator(_predicate)] = None
+    max_groups: Count | None = None
+    max_bytes: Size | None = None
+    max_write_amplification: Count = 2
+    force_rewrite: bool = False
+
+    executor: Literal["auto", "local", "ray", "serial"] = "auto"
+    ray_address: str | None = None
+    memory: Size | None = None
+    parallelism: Count | None = None
+
+    state: str | None = None
+    arbiter: Literal["conditional-put"] | None = None
+    rivals: Literal["warn", "refuse"] = "warn"
+
+    endpoint_url: Annotated[str | None, AfterValidator(_endpoint)] = None
+    region: str | None = None
+    profile: str | None = None
+    role_arn: str | None = None
+    external_id: str | None = None
+    requester_pays: bool = False
+    server_side_encryption: str | None = None
+    sse_kms_key_id: str | None = None
+    path_style: bool | None = None
+    acl: str | None = None
+    storage_class: str | None = None
+    anonymous: bool = False
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what the caller says: a library that reads the environment unasked surprises. `load_settings` is asked."""
+        return (init_settings,)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_one_sentence(cls, values: Any, handler: ModelWrapValidatorHandler[Settings]) -> Settings:
+        try:
+            return handler(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            key = str(first["loc"][0]) if first["loc"] else "settings"
+            raise _BadKey(key, _problem(key, dict(first))) from None
+
+    def policy(self) -> Policy:
+        """The rules of planning. `target_bytes` is None when the table's own target is to be used."""
+        return Policy(
+            target_bytes=None if self.target_size is None else parse_bytes(self.target_size),
+            small_ratio=self.small_ratio,
+            oversized_ratio=self.oversized_ratio,
+            min_input_files=self.min_input_files,
+            max_deleted_ratio=self.max_deleted_ratio,
+            min_age_s=parse_seconds(self.min_age),
+            where=None if self.where is None else _parse_where(self.where),
+            max_groups=self.max_groups,
+            max_bytes=None if self.max_bytes is None else parse_bytes(self.max_bytes),
+            max_write_amplification=self.max_write_amplification,
+            force_rewrite=self.force_rewrite,
+        )
+
+    def storage(self) -> StorageOptions:
+        """How to reach the store, without secrets."""
+        return StorageOptions(
+            endpoint_url=self.endpoint_url,
+            region=self.region,
+            profile=self.profile,
+            role_arn=self.role_arn,
+            external_id=self.external_id,
+            requester_pays=self.requester_pays,
+            server_side_encryption=self.server_side_encryption,
+            sse_kms_key_id=self.sse_kms_key_id,
+            path_style=self.path_style,
+            acl=self.acl,
+            storage_class=self.storage_class,
+            anonymous=self.anonymous,
+        )
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The run's memory bound in bytes; None lets the executor choose a safe share of the machine."""
+        return None if self.memory is None else parse_bytes(self.memory)
+
+
+def load_settings(
+    config_file: Path | str | None = None,
+    env: Mapping[str, str] | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> Settings:
+    """Settings from a TOML file, an environment and flags, later ones winning.
+
+    config_file: keys at the top level, as the fields of Settings are named.
+    env: a whole environment (`os.environ`); only its `COMPACTOR_…` variables are looked at, empty ones count as unset.
+    flags: keys as the fields are named; None means that the flag was not given.
+    Raises SettingsError naming the key, in its writer's spelling; or the file when it cannot be read or is no TOML.
+    """
+    path = None if config_file is None else Path(config_file)
+    layers: list[tuple[dict[str, object], Callable[[str], str]]] = [
+        ({} if path is None else _read_toml(path), lambda key: f"{path}: {key}"),
+        (_from_environment(env or {}), lambda key: f"{ENV_PREFIX}{key.upper()}"),
+        ({key: value for key, value in (flags or {}).items() if value is not None}, lambda key: f"--{key.replace('_', '-')}"),
+    ]
+    merged: dict[str, object] = {}
+    for values, spell in layers:
+        _check(values, spell)
+        merged.update(values)
+    return Settings.model_validate(merged)
+
+
+def _check(values: dict[str, object], spell: Callable[[str], str]) -> None:
+    """Each layer must be right by itself, so that a message can say where a bad value stands, even one that a later layer hides."""
+    try:
+        Settings.model_validate(values)
+    except _BadKey as error:
+        raise SettingsError(f"{spell(error.key)}: {error.problem}") from None
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {(error.strerror or type(error).__name__).lower()}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The settings file {path} is not TOML: {error}.") from None
+
+
+def _from_environment(env: Mapping[str, str]) -> dict[str, object]:
+    named = {name[len(ENV_PREFIX) :].lower(): value for name, value in env.items() if name.startswith(ENV_PREFIX) and value != ""}
+    return {key: value for key, value in named.items() if key not in _NOT_SETTINGS and not f"{key}_".startswith(_SERVICE_LINKS)}
+
+
+def _problem(key: str, error: dict[str, Any]) -> str:
+    """What is wrong and what is wanted, from one pydantic error."""
+    kind, context, value = error["type"], error.get("ctx", {}), error.get("input")
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(key, Settings.model_fields, n=1, cutoff=0.5)
+        return "there is no such settings key" + (f"; did you mean {near[0]}?" if near else ".")
+    if kind == "value_error":
+        return str(context["error"])
+    return f'"{value}" is not {_wanted(kind, context)}.'
+
+
+def _wanted(kind: str, context: Mapping[str, Any]) -> str:
+    if kind == "literal_error":
+        return f"one of {context['expected']}".replace("'", "")
+    bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
+    if kind in bounds:
+        words = {"gt": "a number above", "ge": "a number of at least", "lt": "a number below", "le": "a number of at most"}
+        return f"{words[bounds[kind]]} {context[bounds[kind]]:g}"
+    for start, wanted in (("bool", "true or false"), ("int", "a whole number"), ("float", "a number"), ("string", "a text")):
+        if kind.startswith(start):
+            return wanted
+    return f"valid ({kind.replace('_', ' ')})"
