@@ -1,0 +1,88 @@
+"""The local executor, the default: this machine's processors, by worker processes, or by threads when the whole plan is small.
+
+A process survives neither its own crash nor the out-of-memory killer, so it takes its group's attempt with it and nothing else; threads
+start at once but share this process's fate. Memory is a promise for the whole run, split evenly between tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Literal
+
+from compactor.ambient.ports import Clock
+from compactor.errors import ExecutionFailed
+from compactor.execution.base import Capacity
+from compactor.execution.machine import fit
+from compactor.execution.processes import ProcessPool
+from compactor.execution.threads import ThreadCrew
+from compactor.execution.work import Limits, Toolkit, input_bytes
+from compactor.model.rewrite import RewriteJob, RewriteTask, TaskOutcome
+from compactor.storage.base import ObjectStore
+
+Mode = Literal["auto", "threads", "processes"]
+
+SMALL_PLAN_BYTES = 64 * 1024 * 1024
+"""A plan that reads less than this is done by threads before worker processes would have imported what they need."""
+LOOK_AHEAD = 16
+"""How many tasks are taken before the first one starts, to see whether the plan is small."""
+
+
+class LocalExecutor:
+    """Processes or threads of this machine."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        limits: Limits | None = None,
+        mode: Mode = "auto",
+        store: ObjectStore | None = None,
+        toolkit: Toolkit | None = None,
+    ) -> None:
+        """`store`: an open store for threads to use (a memory store has no other way in); processes always open their own."""
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._mode: Mode = mode
+        self._store = store
+        self._toolkit = toolkit or Toolkit()
+        self._pool: ProcessPool | None = None
+
+    @property
+    def name(self) -> str:
+        return "local"
+
+    def capacity(self) -> Capacity:
+        return fit(self._limits.memory_bytes, self._limits.parallelism)
+
+    def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Iterator[TaskOutcome]:
+        waiting = iter(tasks)
+        first = list(islice(waiting, LOOK_AHEAD)) if self._mode == "auto" else []
+        everything = chain(first, waiting)
+        if self._by_threads(job, first):
+            crew = ThreadCrew(
+                size=self.capacity().parallelism, toolkit=self._toolkit, clock=self._clock, deadline_s=self._limits.deadline_s
+            )
+            store = self._store or self._toolkit.open_store(job.root_uri, job.storage)
+            return crew.run(job, everything, store)
+        return self._processes().run(job, everything)
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+    def _by_threads(self, job: RewriteJob, first: list[RewriteTask]) -> bool:
+        in_memory = job.root_uri.startswith("memory:")
+        if in_memory and self._mode == "processes":
+            raise ExecutionFailed(f"{job.root_uri} lives in the memory of this process; other processes cannot reach it.")
+        if self._mode != "auto" or in_memory:
+            return in_memory or self._mode == "threads"
+        return len(first) < LOOK_AHEAD and sum(map(input_bytes, first)) < SMALL_PLAN_BYTES
+
+    def _processes(self) -> ProcessPool:
+        if self._pool is None:
+            self._pool = ProcessPool(
+                size=self.capacity().parallelism, toolkit=self._toolkit, clock=self._clock, deadline_s=self._limits.deadline_s
+            )
+        return self._pool

@@ -1,0 +1,213 @@
+"""What every executor must do, whatever runs its tasks: one outcome a task, failures kept apart, laziness, clean ends."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support import tasks as t
+
+from compactor.ambient import SystemClock
+from compactor.errors import ExecutionFailed
+from compactor.execution.base import Executor
+from compactor.execution.local import LocalExecutor
+from compactor.execution.serial import SerialExecutor
+from compactor.execution.work import MAX_TRIES, Limits, Toolkit
+from compactor.model.rewrite import GroupDropped, RewriteResult, RewriteTask, TaskOutcome
+
+TOOLKIT = Toolkit(worker=t.behave, open_store=t.open_empty)
+Make = Callable[..., Executor]
+
+
+def serial(**limits: float) -> Executor:
+    return SerialExecutor(clock=SystemClock(), toolkit=TOOLKIT)
+
+
+def threads(**limits: float) -> Executor:
+    return LocalExecutor(clock=SystemClock(), limits=Limits(parallelism=2, **limits), mode="threads", toolkit=TOOLKIT)  # type: ignore[arg-type]
+
+
+def processes(**limits: float) -> Executor:
+    return LocalExecutor(clock=SystemClock(), limits=Limits(parallelism=2, **limits), mode="processes", toolkit=TOOLKIT)  # type: ignore[arg-type]
+
+
+ALL = [serial, threads, processes]
+KILLABLE = [processes]
+PARALLEL = [threads, processes]
+
+
+@pytest.fixture(params=ALL, ids=lambda make: make.__name__)
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    made: Executor = request.param()
+    yield made
+    made.close()
+
+
+def by_group(outcomes: list[TaskOutcome]) -> dict[int, TaskOutcome]:
+    assert len({outcome.group_id for outcome in outcomes}) == len(outcomes), "a group has two outcomes"
+    return {outcome.group_id: outcome for outcome in outcomes}
+
+
+def run(executor: Executor, root: Path, *behaviours: str) -> dict[int, TaskOutcome]:
+    return by_group(list(executor.run(t.job(root), t.tasks(behaviours))))
+
+
+def test_one_outcome_for_each_task(executor: Executor, tmp_path: Path) -> None:
+    """Every task has exactly one outcome, whatever the order of completion."""
+    outcomes = run(executor, tmp_path, *["ok"] * 20)
+    assert sorted(outcomes) == list(range(20))
+    assert all(isinstance(outcome, RewriteResult) for outcome in outcomes.values())
+
+
+def test_no_tasks(executor: Executor, tmp_path: Path) -> None:
+    """Nothing to run is nothing done."""
+    assert run(executor, tmp_path) == {}
+
+
+def test_a_failure_stays_its_own(executor: Executor, tmp_path: Path) -> None:
+    """A group that fails is dropped with its reason; the groups beside it are rewritten."""
+    outcomes = run(executor, tmp_path, "ok", "raise", "corrupt", "ok", "storage", "memory", "drop", "ok")
+    reasons = {group: outcome.reason for group, outcome in outcomes.items() if isinstance(outcome, GroupDropped)}
+    assert reasons == {1: "failed", 2: "corrupt-file", 4: "storage", 5: "out-of-memory", 6: "unsupported-file"}
+    assert sum(isinstance(outcome, RewriteResult) for outcome in outcomes.values()) == 3
+
+
+def test_a_failed_group_is_not_tried_again(executor: Executor, tmp_path: Path) -> None:
+    """An error of the work itself is final: only lost workers earn another attempt."""
+    run(executor, tmp_path, "raise")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["g0.raise-a0.began"]
+
+
+def test_tasks_are_taken_lazily(executor: Executor, tmp_path: Path) -> None:
+    """A plan of a million groups is never held in memory: tasks are taken a bounded number ahead of outcomes."""
+    taken = 0
+
+    def endless() -> Iterator[RewriteTask]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield t.task(taken, size_bytes=64 * t.MIB)
+
+    outcomes = executor.run(t.job(tmp_path), endless())
+    try:
+        for finished in range(1, 6):
+            next(outcomes)
+            assert taken <= finished + 16
+    finally:
+        outcomes.close()  # type: ignore[attr-defined]
+
+
+def test_an_executor_serves_several_jobs(executor: Executor, tmp_path: Path) -> None:
+    """A second run on the same executor uses the second job."""
+    for name in ("first", "second"):
+        root = tmp_path / name
+        root.mkdir()
+        run(executor, root, "ok", "ok")
+        assert len(list(root.glob("*.done"))) == 2
+
+
+def test_capacity_is_positive(executor: Executor) -> None:
+    """An executor says how much it offers before anything is planned."""
+    capacity = executor.capacity()
+    assert capacity.parallelism >= 1
+    assert capacity.memory_per_task_bytes >= 1
+
+
+@pytest.mark.parametrize("make", ALL, ids=lambda make: make.__name__)
+def test_an_error_of_the_source_comes_through(make: Make, tmp_path: Path) -> None:
+    """When the plan cannot be read on, the caller hears of it and nothing keeps running."""
+    executor = make()
+
+    def broken() -> Iterator[RewriteTask]:
+        yield t.task(0)
+        raise RuntimeError("the plan ends here")
+
+    with pytest.raises(RuntimeError, match="plan ends"):
+        list(executor.run(t.job(tmp_path), broken()))
+    executor.close()
+
+
+@pytest.mark.parametrize("make", PARALLEL, ids=lambda make: make.__name__)
+def test_closing_early_leaves_nothing_running(make: Make, tmp_path: Path) -> None:
+    """Closing the iterator ends the tasks that run, and nothing of them is written afterwards."""
+    executor = make()
+    outcomes = executor.run(t.job(tmp_path), t.tasks(["ok", "sleep", "sleep", "sleep"]))
+    next(outcomes)
+    wait_for(lambda: list(tmp_path.glob("*sleep*.began")))
+    began = time.monotonic()
+    outcomes.close()  # type: ignore[attr-defined]
+    executor.close()
+    assert time.monotonic() - began < 10
+    assert not list(tmp_path.glob("*sleep*.done"))
+    for file in tmp_path.glob("*.began"):
+        assert make is threads or not alive(int(file.read_text()))
+
+
+@pytest.mark.parametrize("make", PARALLEL, ids=lambda make: make.__name__)
+def test_a_deadline_ends_a_task(make: Make, tmp_path: Path) -> None:
+    """A task that runs too long is dropped as such; the others are not harmed."""
+    executor = make(deadline_s=1.5)
+    outcomes = run(executor, tmp_path, "sleep", "ok", "ok", "ok")
+    executor.close()
+    late = outcomes.pop(0)
+    assert isinstance(late, GroupDropped)
+    assert late.reason == "deadline"
+    assert all(isinstance(outcome, RewriteResult) for outcome in outcomes.values())
+    assert not list(tmp_path.glob("*sleep*.done"))
+
+
+@pytest.mark.parametrize("make", KILLABLE, ids=lambda make: make.__name__)
+def test_a_killed_worker_costs_one_attempt(make: Make, tmp_path: Path) -> None:
+    """A worker killed in its task loses that attempt; the next runs under another number, and the other groups are untouched."""
+    executor = make()
+    outcomes = run(executor, tmp_path, "ok", "kill-once", "ok", "ok")
+    executor.close()
+    attempts = {group: outcome.attempt for group, outcome in outcomes.items() if isinstance(outcome, RewriteResult)}
+    assert attempts == {0: 0, 1: 1, 2: 0, 3: 0}
+
+
+@pytest.mark.parametrize("make", KILLABLE, ids=lambda make: make.__name__)
+def test_a_group_that_kills_its_workers_is_dropped(make: Make, tmp_path: Path) -> None:
+    """After the cap of attempts the group is dropped as lost; the run goes on."""
+    executor = make()
+    outcomes = run(executor, tmp_path, "kill", "ok", "ok", "exit")
+    executor.close()
+    reasons = {group: outcome.reason for group, outcome in outcomes.items() if isinstance(outcome, GroupDropped)}
+    assert reasons == {0: "worker-lost", 3: "worker-lost"}
+    assert len(list(tmp_path.glob("*.kill-a*.began"))) == MAX_TRIES
+
+
+@pytest.mark.parametrize("make", [processes], ids=lambda make: make.__name__)
+def test_a_store_that_cannot_be_opened_drops_the_group(make: Make, tmp_path: Path) -> None:
+    """A worker that cannot reach the store says so for each group instead of dying."""
+    executor = LocalExecutor(
+        clock=SystemClock(), limits=Limits(parallelism=1), mode="processes", toolkit=Toolkit(worker=t.behave, open_store=t.no_store)
+    )
+    outcomes = run(executor, tmp_path, "ok", "ok")
+    executor.close()
+    assert {o.reason for o in outcomes.values() if isinstance(o, GroupDropped)} == {"storage"}
+
+
+def test_processes_cannot_reach_a_memory_store() -> None:
+    """A root in memory is refused by processes in one sentence."""
+    executor = LocalExecutor(clock=SystemClock(), mode="processes", toolkit=TOOLKIT)
+    with pytest.raises(ExecutionFailed, match="memory of this process"):
+        executor.run(t.job("memory://table"), t.tasks(["ok"]))
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "it did not happen in time"
+        time.sleep(0.01)
