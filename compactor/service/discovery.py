@@ -1,8 +1,8 @@
 """Finds tables under a prefix, and names what it passes over.
 
-A folder is asked first whether it has a `_delta_log/`; only a folder without one is listed, one level, so the data files of a table are
-never listed, however many there are. Neighbours in other formats (Iceberg, Hudi, plain Parquet) are named with the reason why they are passed
-over. Depth and pages are bounded, and reaching a bound is itself a finding, never a silence.
+A folder is asked first whether it has a `_delta_log/`; only a folder without one is listed, one level, so that the data files of a table
+are never listed, however many there are. Neighbours in other formats (Iceberg, Hudi, plain Parquet) are named with the reason why they
+are passed over. Depth and pages are bounded, and reaching a bound is itself a finding, never a silence.
 
 Must never: open a table, write, or descend into one.
 """
