@@ -70,6 +70,14 @@ INPUTS_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a run may use, as far as planning needs to know: tasks at once, and the memory each of them may promise to stay within."""
+
+    parallelism: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileKey:
     """Identity of a live file in the log: its path as written there and the identity of its deletes."""
 

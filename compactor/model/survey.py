@@ -26,7 +26,11 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """Footers by log path. Files that were not surveyed, or that the cap left out, are simply absent."""
+    """Footers by log path. Files that were not surveyed, or that the cap left out, are simply absent.
+
+    unreadable: log path to one sentence, for files of which the footer (or the format) says that they must not be rewritten.
+    """
 
     files: Mapping[str, FileFacts] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     requests: int = 0
