@@ -1,0 +1,45 @@
+"""Raw add actions of chosen live files, re-read from where the log has them: a snapshot keeps no statistics, tags or raw maps.
+
+Reads only the log objects, and of checkpoints only the row groups, that hold the chosen files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from compactor.errors import TableCorrupt
+from compactor.model.snapshot import Snapshot
+from compactor.storage.base import ObjectStore
+from compactor.tables.delta.log import parse_lines
+from compactor.tables.delta.state import Action, DeltaState
+
+
+def raw_adds(store: ObjectStore, snapshot: Snapshot, rows: Sequence[int]) -> list[Action]:
+    """The add actions of these rows of `snapshot.files`, in their order: dicts as in the log, absent fields left out.
+
+    Raises TableCorrupt when the log object no longer holds the action, StorageError when it cannot be read.
+    """
+    state = snapshot.state
+    assert isinstance(state, DeltaState)
+    wanted = np.asarray(rows, np.int64)
+    source = snapshot.files["source"].to_numpy()[wanted]
+    position = snapshot.files["source_row"].to_numpy()[wanted]
+    paths = snapshot.files["path"].take(wanted).to_pylist()
+    found: list[Action | None] = [None] * len(wanted)
+    for number in np.unique(source).tolist():
+        here = np.flatnonzero(source == number)
+        key = state.sources[number]
+        actions = _read(store, key, position[here].tolist())
+        for row, action in zip(here.tolist(), actions, strict=True):
+            if action is None or action.get("path") != paths[row]:
+                raise TableCorrupt(f'The log file {store.uri}/{key} no longer holds the add action of "{paths[row]}".')
+            found[row] = action
+    return [action for action in found if action is not None]
+
+
+def _read(store: ObjectStore, key: str, positions: Sequence[int]) -> list[Action | None]:
+    """The add actions at these positions of a log object."""
+    lines = parse_lines(store.get(key), f"{store.uri}/{key}")
+    return [lines[p].get("add") if p < len(lines) else None for p in positions]

@@ -1,0 +1,69 @@
+"""Paths of the log and keys of the store (protocol section "Add File and Remove File": `path` is an RFC 2396 URI, mostly relative).
+
+A path is compared only in canonical form, and turned into a key only when it stays below the table's root. Pure; never touches a store.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, unquote
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from compactor.errors import TableRefused
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
+_SUSPICIOUS = r"^[A-Za-z][A-Za-z0-9+.\-]*:|^/|%2[eEfF]|\.\."
+_S3_SPELLINGS = re.compile(r"^s3[an]?://")
+_UNRESERVED = "/!$&'()*+,;=@-._~"
+
+
+def canonical(path: str) -> str:
+    """The form in which two spellings of one path are equal: percent-decoded, `file:///x` as `/x`. Bytes that are no UTF-8 survive."""
+    if "%" in path:
+        path = unquote(path, errors="surrogateescape")
+    if path.startswith("file:"):
+        path = "/" + path[5:].lstrip("/")
+    return path
+
+
+def object_key(path: str, table_uri: str) -> str:
+    """The key below the table's root of the object at `path`, as it stands in the log of the table at `table_uri`.
+
+    Raises TableRefused (reason `external-path`) when the path leaves the root: another bucket, another folder, `..`.
+    """
+    absolute = path.startswith("/") or _SCHEME.match(path) is not None
+    key = _below_root(_comparable(path), _comparable(table_uri, encoded=False)) if absolute else unquote(path, errors="surrogateescape")
+    if not key or ".." in key.split("/"):
+        raise TableRefused(
+            f'The log of {table_uri} names the file "{path}", which is not below the table\'s root; such a table is not compacted.',
+            reason="external-path",
+        )
+    return key
+
+
+def _comparable(uri: str, *, encoded: bool = True) -> str:
+    decoded = unquote(uri, errors="surrogateescape") if encoded else uri
+    if decoded.startswith("file:"):
+        return "/" + decoded[5:].lstrip("/")
+    return _S3_SPELLINGS.sub("s3://", decoded)
+
+
+def _below_root(uri: str, root: str) -> str:
+    folder = root.rstrip("/") + "/"
+    return uri[len(folder) :] if uri.startswith(folder) else ""
+
+
+def encode_path(key: str) -> str:
+    """A key below the root as a path of the log: percent-encoded, slashes kept, and colons encoded so that it never reads as a scheme."""
+    return quote(key, safe=_UNRESERVED, errors="surrogateescape")
+
+
+def suspicious_rows(paths: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Rows whose path may leave the table's root; all others certainly stay below it."""
+    mask = pc.match_substring_regex(paths, _SUSPICIOUS)
+    rows: npt.NDArray[np.int64] = np.flatnonzero(mask.to_numpy(zero_copy_only=False))
+    return rows
