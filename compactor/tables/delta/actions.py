@@ -6,6 +6,7 @@ Reads only the log objects, and of checkpoints only the row groups, that hold th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,10 @@ from compactor.errors import TableCorrupt
 from compactor.model.snapshot import Snapshot
 from compactor.storage.base import ObjectStore
 from compactor.tables.delta.log import parse_lines
+from compactor.tables.delta.parquet_source import ParquetSource
 from compactor.tables.delta.state import Action, DeltaState
+
+_DERIVED = ("stats_parsed", "partitionValues_parsed")
 
 
 def raw_adds(store: ObjectStore, snapshot: Snapshot, rows: Sequence[int]) -> list[Action]:
@@ -41,5 +45,21 @@ def raw_adds(store: ObjectStore, snapshot: Snapshot, rows: Sequence[int]) -> lis
 
 def _read(store: ObjectStore, key: str, positions: Sequence[int]) -> list[Action | None]:
     """The add actions at these positions of a log object."""
-    lines = parse_lines(store.get(key), f"{store.uri}/{key}")
-    return [lines[p].get("add") if p < len(lines) else None for p in positions]
+    if key.endswith(".json"):
+        lines = parse_lines(store.get(key), f"{store.uri}/{key}")
+        return [lines[p].get("add") if p < len(lines) else None for p in positions]
+    meta = store.head(key)
+    if meta is None:
+        raise TableCorrupt(f"The log file {store.uri}/{key} vanished while it was in use.")
+    source = ParquetSource(store, key, meta.size_bytes)
+    columns = [f"add.{name}" for name in source.struct_fields("add") if name not in _DERIVED]
+    rows = source.rows(columns, positions)["add"].to_pylist(maps_as_pydicts="strict")
+    return [_as_logged(row) if row is not None else None for row in rows]
+
+
+def _as_logged(row: dict[str, Any]) -> Action:
+    """A Parquet add as a JSON writer would have put it: fields without a value are absent, in the action and in its descriptor."""
+    action = {name: value for name, value in row.items() if value is not None}
+    if "deletionVector" in action:
+        action["deletionVector"] = {name: value for name, value in action["deletionVector"].items() if value is not None}
+    return action

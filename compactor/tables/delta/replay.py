@@ -104,7 +104,7 @@ def fold(ref: TableRef, base: Base, entries: Sequence[LogEntry]) -> Base:
     protocol = parse_protocol(changed_protocol, ref.uri) if changed_protocol else base.protocol
     metadata = parse_metadata(changed_metadata, ref.uri) if changed_metadata else base.metadata
     for entry in entries:
-        _fold_domains(domains, entry.domains)
+        fold_domains(domains, entry.domains)
         engine = (entry.commit_info or {}).get("engineInfo")
         if isinstance(engine, str) and engine not in engines:
             engines.append(engine)
@@ -134,7 +134,8 @@ def _partition_names(ref: TableRef, protocol: Protocol | None, metadata: Metadat
     return tuple(column.physical_name for column in partition_columns(metadata, features_in_force(protocol), ref.uri))
 
 
-def _fold_domains(domains: dict[str, str], actions: Sequence[Action]) -> None:
+def fold_domains(domains: dict[str, str], actions: Sequence[Action]) -> None:
+    """Apply domainMetadata actions in order; a removed domain disappears."""
     for action in actions:
         if action.get("removed"):
             domains.pop(str(action.get("domain")), None)

@@ -1,0 +1,21 @@
+"""What the user may choose for Delta tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Rivals = Literal["warn", "refuse"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeltaOptions:
+    """arbiter: who decides which writer gets the next version, as `--arbiter` spells it; None leaves it to the store where that is safe.
+
+    rivals: what to do about writers in the log that are known to damage tables beside a compactor.
+    max_commit_attempts: how often a commit that others overtake is tried again.
+    """
+
+    arbiter: str | None = None
+    rivals: Rivals = "warn"
+    max_commit_attempts: int = 30
