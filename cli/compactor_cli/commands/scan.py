@@ -1,0 +1,43 @@
+"""`compactor scan`: what a table, or every table below a prefix, looks like to a reader, and whether it is worth compacting."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from compactor_cli.options import Flags, takes_flags
+from compactor_cli.output import print_json, print_line
+from compactor_cli.session import conduct
+
+Uri = Annotated[str, typer.Argument(metavar="URI", help="A table, or a prefix that holds tables: s3://…, gs://…, az://… or a local path.")]
+
+
+@takes_flags()
+def scan(uri: Uri, flags: Flags) -> int:
+    """Show the health of a table, or of every table below a prefix; write nothing."""
+    return conduct(lambda: _scan(uri, flags), as_json=flags.as_json)
+
+
+def _scan(uri: str, flags: Flags) -> int:
+    import compactor
+    from compactor.errors import NotATable
+    from compactor.service.discovery import ScanEntry, ScannedTable
+    from compactor_cli.jsonable import scan_object
+    from compactor_cli.render.scan import HEADER, entry_line, health_lines
+
+    entries: list[ScanEntry] = []
+    for entry in compactor.scan(uri, settings=flags.settings()):
+        if flags.as_json:
+            print_json(scan_object(entry))
+        else:
+            if not entries:
+                print_line(HEADER)
+            print_line(entry_line(entry))
+        entries = [*entries[-1:], entry]
+    if not entries:
+        raise NotATable(f"There is no table at or below {uri}.", reason="no-table")
+    if len(entries) == 1 and isinstance(entries[0], ScannedTable) and not flags.as_json:
+        for line in health_lines(entries[0].health):
+            print_line(line)
+    return 0

@@ -1,0 +1,38 @@
+"""`compactor serve`: scan and run over prefixes, again and again, until SIGTERM: the container on a schedule."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from compactor_cli.options import Flags, takes_flags
+from compactor_cli.output import print_json
+from compactor_cli.session import failure_object
+
+Uris = Annotated[list[str], typer.Argument(metavar="URI…", help="Tables, or prefixes that hold tables.")]
+Every = Annotated[str, typer.Option("--every", metavar="TIME", help="From the start of one round to the start of the next.")]
+Once = Annotated[bool, typer.Option("--once", help="One round, then exit with the code of the first failure: for an outer scheduler.")]
+Grace = Annotated[
+    str, typer.Option("--grace", metavar="TIME", help="After SIGTERM: how long the table at hand may take before it is stopped.")
+]
+
+
+@takes_flags()
+def serve(uris: Uris, flags: Flags, every: Every = "15m", once: Once = False, grace: Grace = "20s") -> int:
+    """Keep all tables below some prefixes compacted, until SIGTERM: then the table at hand is finished or safely stopped, exit code 0."""
+    from compactor.units import parse_seconds
+    from compactor_cli.guard import Failure, guarded
+    from compactor_cli.service_loop import Loop, Pace
+    from compactor_cli.signals import Signals, handled
+
+    def report(failure: Failure) -> None:
+        if flags.as_json:
+            print_json(failure_object(failure))
+
+    def act() -> int:
+        pace = Pace(every_s=parse_seconds(every), once=once)
+        with handled(grace_s=parse_seconds(grace)) as signals:
+            return Loop(uris, flags.settings(), pace, signals, flags.as_json).run()
+
+    return guarded(act, Signals(), report)

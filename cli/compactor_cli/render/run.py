@@ -1,0 +1,49 @@
+"""A run as text: how it ended, and the table before and after."""
+
+from __future__ import annotations
+
+from compactor.model.health import Health
+from compactor.model.run import Run, RunStatus
+from compactor.units import format_bytes, format_seconds
+from compactor_cli.guard import one_sentence
+from compactor_cli.output import aligned
+
+_ENDED = {
+    RunStatus.COMMITTED: "committed",
+    RunStatus.NOTHING_TO_DO: "nothing to do",
+    RunStatus.REFUSED: "refused",
+    RunStatus.CONFLICT: "gave up on conflicts, nothing committed",
+    RunStatus.FAILED: "failed",
+}
+
+
+def run_lines(run: Run, before: Health | None) -> list[str]:
+    """For stdout. `before` is the table as it was assessed at the start of the run, when it got that far."""
+    if run.status is not RunStatus.COMMITTED and not run.groups_committed:
+        return [outcome_line(run)]
+    rows = []
+    if before is not None:
+        rows += [
+            ("files", f"{before.files:,} -> {before.files - run.files_removed + run.files_added:,}"),
+            ("size", f"{format_bytes(before.bytes)} -> {format_bytes(before.bytes - run.bytes_removed + run.bytes_added)}"),
+        ]
+    rows += [
+        (
+            "rewritten",
+            f"{run.files_removed:,} files ({format_bytes(run.bytes_removed)}) -> {run.files_added:,} ({format_bytes(run.bytes_added)})",
+        ),
+        ("rows", f"{run.rows:,} in, {run.rows:,} out"),
+        ("groups", f"{run.groups_committed:,} of {run.groups_planned:,} committed"),
+        ("memory", f"{format_bytes(run.peak_memory_bytes)} at the peak"),
+        ("time", format_seconds(run.seconds)),
+        ("run id", run.run_id),
+    ]
+    dropped = [f"  group {lost.group_id} was dropped ({lost.reason}): {lost.detail}" for lost in run.groups_dropped]
+    return [outcome_line(run), *aligned(rows, indent="  "), *dropped]
+
+
+def outcome_line(run: Run) -> str:
+    """One line: table, status, version, reason."""
+    version = f" version {run.version}" if run.status is RunStatus.COMMITTED and run.version is not None else ""
+    reason = f": {run.reason}" if run.reason else ""
+    return one_sentence(f"{run.table}: {_ENDED[run.status]}{version}{reason}") if reason else f"{run.table}: {_ENDED[run.status]}{version}"
