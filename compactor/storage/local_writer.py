@@ -1,0 +1,126 @@
+"""Writes one file under a temporary name and gives it its real name at the end. What is visible is always whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from compactor.errors import StorageError
+from compactor.storage.local_errors import disk_error
+
+_BUFFER_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a file will be, the name it has until then (same folder), and what messages call it."""
+
+    path: Path
+    temporary: Path
+    name: str
+
+
+class LocalWriter:
+    """An ObjectWriter. Opens its temporary file at once, so that a folder that cannot be written is reported before any work."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._size = 0
+        self.closed = False
+        try:
+            self._file = _open_new(target.temporary)
+        except OSError as error:
+            raise disk_error(error, target.name) from error
+
+    def write(self, data: bytes | memoryview) -> int:
+        if self.closed:
+            raise StorageError(f"{self._target.name} is already closed for writing.")
+        try:
+            written = self._file.write(data)
+        except OSError as error:
+            raise disk_error(error, self._target.name) from error
+        self._size += written
+        return written
+
+    def flush_to_disk(self) -> None:
+        """All bytes on the disk, still under the temporary name."""
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise disk_error(error, self._target.name) from error
+
+    def has_second_name(self) -> bool:
+        """Whether the file got its real name too, whatever link(2) answered."""
+        try:
+            return os.fstat(self._file.fileno()).st_nlink > 1
+        except OSError:
+            return False
+
+    def close(self) -> int:
+        if self.closed:
+            return self._size
+        try:
+            self.flush_to_disk()
+            self._file.close()
+            self._target.temporary.replace(self._target.path)
+            self.closed = True
+            flush_folder(self._target.path.parent)
+        except OSError as error:
+            raise disk_error(error, self._target.name) from error
+        finally:
+            if not self.closed:
+                self.abort()
+        return self._size
+
+    def abort(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        # A buffer that could not be flushed makes close() fail; its descriptor is closed all the same.
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._target.temporary.unlink()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+
+def flush_folder(folder: Path) -> None:
+    """Make the names in a folder durable. Raises OSError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _open_new(path: Path) -> BinaryIO:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        fd = os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        _make_folder(path.parent)
+        fd = os.open(path, flags, 0o666)
+    return os.fdopen(fd, "wb", buffering=_BUFFER_BYTES)
+
+
+def _make_folder(folder: Path) -> None:
+    """The folder and its parents, each made durable in its own parent."""
+    missing = [folder]
+    while not missing[-1].parent.exists():
+        missing.append(missing[-1].parent)
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        flush_folder(path.parent)
