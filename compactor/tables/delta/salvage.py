@@ -1,0 +1,192 @@
+"""What of a request can still be committed: groups that are proven, whose inputs are live and whose outputs are there.
+
+Drops groups, each with its reason, and never repairs one. Reads the store; writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from compactor.model.commit import FinishedGroup
+from compactor.model.plan import FileKey
+from compactor.model.rewrite import GroupDropped
+from compactor.model.snapshot import Snapshot
+from compactor.storage.base import ObjectMeta, ObjectStore
+from compactor.tables.delta.actions import raw_adds
+from compactor.tables.delta.conflicts import INPUT_VANISHED, Terms, Verdict, file_key, judge
+from compactor.tables.delta.entry import EntryGroup
+from compactor.tables.delta.state import Action, LogEntry
+
+PROOF = "proof"
+STORAGE = "storage"
+IN_FLIGHT = 16
+
+Problem = tuple[str, str, str | None]
+"""Reason code, sentence, file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Groups that may still be committed and those dropped on the way. `adds`: raw add actions of all inputs, as last seen live."""
+
+    groups: tuple[FinishedGroup, ...]
+    dropped: tuple[GroupDropped, ...] = ()
+    adds: Mapping[FileKey, Action]
+
+    def without(self, problem: Callable[[FinishedGroup], Problem | None]) -> Candidates:
+        """Those groups for which `problem` finds none; the others join the dropped."""
+        kept: list[FinishedGroup] = []
+        dropped = list(self.dropped)
+        for group in self.groups:
+            found = problem(group)
+            if found is None:
+                kept.append(group)
+            else:
+                reason, detail, file = found
+                dropped.append(GroupDropped(group_id=group.result.group_id, reason=reason, detail=detail, file=file))
+        return replace(self, groups=tuple(kept), dropped=tuple(dropped))
+
+
+def proven(store: ObjectStore, snapshot: Snapshot, groups: Sequence[FinishedGroup]) -> Candidates:
+    """The groups whose inputs are live in `snapshot` and whose row counts agree: log, files read, files written."""
+    rows = live_rows(snapshot, (key for group in groups for key in group.inputs))
+    found = live_only(Candidates(groups=tuple(groups), adds={}), rows, snapshot.version)
+    counts = _log_rows(snapshot, rows)
+    found = found.without(lambda group: _unproven(group, counts))
+    keys = [key for group in found.groups for key in group.inputs]
+    actions = raw_adds(store, snapshot, [rows[key] for key in keys]) if keys else []
+    adds = dict(zip(keys, actions, strict=True))
+    return replace(found.without(lambda group: _mixed(group, adds)), adds=adds)
+
+
+def _mixed(group: FinishedGroup, adds: Mapping[FileKey, Action]) -> Problem | None:
+    """Outputs carry one partition map, so all inputs must have exactly that one."""
+    first = adds[group.inputs[0]].get("partitionValues") or {}
+    for key in group.inputs:
+        if (adds[key].get("partitionValues") or {}) != first:
+            return PROOF, f"{key.path} lies in another partition than the first input of its group", key.path
+    return None
+
+
+def live_rows(snapshot: Snapshot, keys: Iterable[FileKey]) -> dict[FileKey, int]:
+    """Rows of `snapshot.files` of those keys that are live there: same path string, same deletes."""
+    wanted = set(keys)
+    rows = _rows_of(snapshot, {key.path for key in wanted})
+    some = snapshot.files.select(["path", "deletes_id"]).take(rows)
+    pairs = zip(some["path"].to_pylist(), some["deletes_id"].to_pylist(), rows.to_pylist(), strict=True)
+    live = {FileKey(path=path, deletes_id=deletes): row for path, deletes, row in pairs}
+    return {key: live[key] for key in wanted if key in live}
+
+
+def any_live(snapshot: Snapshot, paths: set[str]) -> bool:
+    """Whether one of these paths of the log is live, whatever its deletes."""
+    return bool(len(_rows_of(snapshot, paths)))
+
+
+def _rows_of(snapshot: Snapshot, paths: set[str]) -> pa.Array:
+    column = snapshot.files["path"]
+    return pc.indices_nonzero(pc.is_in(column, value_set=pa.array(sorted(paths), column.type)))
+
+
+def live_only(candidates: Candidates, live: Mapping[FileKey, int], version: int) -> Candidates:
+    """Drop every group of which an input is not live at `version`, or which two groups claim: the check that nothing else replaces."""
+    claimed: set[FileKey] = set()
+
+    def problem(group: FinishedGroup) -> Problem | None:
+        for key in group.inputs:
+            if key not in live:
+                return INPUT_VANISHED, f"{key.path} is not live at version {version} as it was read", key.path
+        if not claimed.isdisjoint(group.inputs) or len(set(group.inputs)) != len(group.inputs):
+            return PROOF, "a file is an input of two groups, or twice of this one", None
+        claimed.update(group.inputs)
+        return None
+
+    return candidates.without(problem)
+
+
+def _log_rows(snapshot: Snapshot, rows: Mapping[FileKey, int]) -> dict[FileKey, int | None]:
+    """Rows that a reader sees of each file by the log; None when the log does not say."""
+    taken = snapshot.files.take(pa.array(list(rows.values()), pa.int64()))
+    seen = pc.subtract(taken["rows"], taken["deleted_rows"]).to_pylist()
+    return dict(zip(rows, seen, strict=True))
+
+
+def _unproven(group: FinishedGroup, counts: Mapping[FileKey, int | None]) -> Problem | None:
+    result = group.result
+    if not group.inputs:
+        return PROOF, "it has no inputs", None
+    written = sum(output.rows for output in result.outputs)
+    if written != result.input_rows:
+        return PROOF, f"{result.input_rows} rows were read but {written} written", None
+    expected = [counts[key] for key in group.inputs]
+    by_log = sum(count for count in expected if count is not None)
+    if None not in expected and by_log != result.input_rows:
+        return PROOF, f"the log counts {by_log} rows in its inputs but {result.input_rows} were read", None
+    return None
+
+
+def judged(candidates: Candidates, winners: Sequence[LogEntry], before: Terms, after: Snapshot) -> Candidates:
+    """The groups that outlive `winners` by the rules of conflicts.py and are live in `after`, with their adds as the winners left them."""
+    verdicts: dict[int, Verdict] = {v.group_id: v for v in judge(candidates.groups, winners, before, Terms.of(after))}
+
+    def problem(group: FinishedGroup) -> Problem | None:
+        verdict = verdicts[group.result.group_id]
+        return None if verdict.reason is None else (verdict.reason, verdict.detail, verdict.file)
+
+    kept = candidates.without(problem)
+    kept = live_only(kept, live_rows(after, (key for group in kept.groups for key in group.inputs)), after.version)
+    return replace(kept, adds=_refreshed(kept.adds, winners))
+
+
+def _refreshed(adds: Mapping[FileKey, Action], winners: Iterable[LogEntry]) -> dict[FileKey, Action]:
+    """A winner may have added an input again with other statistics, tags or row ids: the remove copies what is live."""
+    fresh = dict(adds)
+    for winner in winners:
+        for add in winner.adds:
+            key = file_key(add)
+            if key in fresh:
+                fresh[key] = add
+    return fresh
+
+
+def with_outputs(store: ObjectStore, candidates: Candidates) -> tuple[Candidates, tuple[EntryGroup, ...]]:
+    """The groups of which every output exists with the size written, and the same as groups of an entry."""
+    found = _heads(store, [output.key for group in candidates.groups for output in group.result.outputs])
+    claimed: set[str] = set()
+
+    def problem(group: FinishedGroup) -> Problem | None:
+        for output in group.result.outputs:
+            if output.key in claimed:
+                return PROOF, f"the output {output.key} is named twice", output.key
+            claimed.add(output.key)
+            meta = found[output.key]
+            if meta is None:
+                return STORAGE, f"the output {output.key} is gone", output.key
+            if meta.size_bytes != output.size_bytes:
+                return STORAGE, f"the output {output.key} has {meta.size_bytes} bytes; {output.size_bytes} were written", output.key
+        return None
+
+    kept = candidates.without(problem)
+    return kept, tuple(_entry_group(group, kept.adds, found) for group in kept.groups)
+
+
+def _entry_group(group: FinishedGroup, adds: Mapping[FileKey, Action], found: Mapping[str, ObjectMeta | None]) -> EntryGroup:
+    metas = [found[output.key] for output in group.result.outputs]
+    return EntryGroup(
+        finished=group,
+        inputs=tuple(adds[key] for key in group.inputs),
+        modified_ms=tuple(meta.modified_ms for meta in metas if meta is not None),
+    )
+
+
+def _heads(store: ObjectStore, keys: Sequence[str]) -> dict[str, ObjectMeta | None]:
+    """One HEAD an object, several at once; one by one in memory, so that a simulation repeats itself."""
+    if len(keys) < 3 or store.uri.startswith("memory:"):
+        return {key: store.head(key) for key in keys}
+    with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="head") as pool:
+        return dict(zip(keys, pool.map(store.head, keys), strict=True))
