@@ -1,0 +1,103 @@
+"""What each file needs, or why it is left alone, before neighbours are looked at. Pure and columnar.
+
+The bounds of a compaction (design rule 5) start here:
+
+* A file that was finished for a target is exempt while the target in force is at most twice that. When it is oversized for a target of
+  less than half of that (its owner wants much smaller files) it may be split again.
+* A file of generation W or more is not merged or split again. A purge is the exception: it is charged to the rows that were deleted since,
+  so a byte is rewritten at most W times plus once for every time that deletes made its file heavy. Purged outputs still count a
+  generation, so that they join fewer merges, never more.
+* A file that is oversized but holds less than one and a half targets would fall apart into small files, so it counts as right-sized; so
+  does a file that some policy calls small although it fills three quarters of the target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from compactor.model.plan import LeftOut
+from compactor.model.policy import Policy
+from compactor.planning.columns import Bools, FileColumns, Int64s, heavy_with_deletes
+
+Codes = npt.NDArray[np.int8]
+
+REASONS: tuple[LeftOut, ...] = tuple(LeftOut)
+UNDECIDED = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What files are judged under: the policy, the target in force, the store's time, and predicted output bytes per live input byte."""
+
+    policy: Policy
+    target_bytes: int
+    now_ms: int
+    compression: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Classes:
+    """One element a file of FileColumns.
+
+    output_bytes: what the file's live rows are predicted to need when rewritten. heavy: its deletes must be purged.
+    packable: to be packed with neighbours; split: to become several; neither, with reason UNDECIDED: to be rewritten alone.
+    reason: index into REASONS, or UNDECIDED for a file that wants to be planned.
+    """
+
+    output_bytes: Int64s
+    heavy: Bools
+    packable: Bools
+    split: Bools
+    reason: Codes
+
+
+def code(reason: LeftOut) -> int:
+    """Index of `reason` in REASONS."""
+    return REASONS.index(reason)
+
+
+def fills(output_bytes: Int64s, target_bytes: int) -> Bools:
+    """Do these bytes reach 75 % of the target, so that a rewrite of them is finished?"""
+    return 4 * output_bytes >= 3 * target_bytes
+
+
+def classify(files: FileColumns, setting: Setting, selected: Bools, unreadable: Bools) -> Classes:
+    """Judge every file. `selected` and `unreadable` have one element a file."""
+    policy, target = setting.policy, setting.target_bytes
+    output = np.floor(files.live_bytes * setting.compression).astype(np.int64)
+    heavy = heavy_with_deletes(files.rows, files.deleted_rows, policy.max_deleted_ratio)
+    packable = ((files.size_bytes < policy.small_ratio * target) | heavy) & ~fills(output, target)
+    oversized = (files.live_bytes > policy.oversized_ratio * target) & (2 * output >= 3 * target)
+    one_row = oversized & (files.rows >= 0) & (files.rows - files.deleted_rows <= 1)
+    split = oversized & ~one_row
+    wanted = packable | split | heavy
+    reason = np.full(len(files), UNDECIDED, dtype=np.int8)
+
+    def leave(mask: Bools, why: LeftOut) -> None:
+        reason[mask & (reason == UNDECIDED)] = code(why)
+
+    leave(~selected, LeftOut.OTHER_PARTITION)
+    if not policy.force_rewrite:
+        leave(one_row & ~heavy, LeftOut.INDIVISIBLE)
+        leave(~wanted, LeftOut.RIGHT_SIZE)
+        leave(_finished(files, target, split) & ~heavy, LeftOut.FINISHED)
+    leave(unreadable, LeftOut.UNREADABLE)
+    leave(_young(files, setting), LeftOut.TOO_YOUNG)
+    if not policy.force_rewrite:
+        leave((files.generation >= policy.max_write_amplification) & ~heavy, LeftOut.WRITE_AMPLIFICATION)
+    return Classes(output_bytes=output, heavy=heavy, packable=packable, split=split, reason=reason)
+
+
+def _finished(files: FileColumns, target: int, split: Bools) -> Bools:
+    comparable = (files.finished_for > 0) & (target <= 2 * files.finished_for)
+    return comparable & (~split | (2 * target >= files.finished_for))
+
+
+def _young(files: FileColumns, setting: Setting) -> Bools:
+    """Files whose age is below the policy's. Without the store's time (0) no age is known and every file is young."""
+    if setting.policy.min_age_s <= 0:
+        return np.zeros(len(files), dtype=np.bool_)
+    return (setting.now_ms - files.landed_ms) < setting.policy.min_age_s * 1000.0

@@ -1,0 +1,174 @@
+"""Snapshot, survey and policy become a Plan. Pure, columnar and deterministic: equal inputs give equal plans, byte for byte, whatever the
+order of the snapshot's rows. One array operation for all files at a time; Python steps only for groups, never for files.
+
+The rules live elsewhere: what a file needs (classify), who is rewritten together (grouping, pack), in which order and within which caps
+(order), and what it takes (cost). This module puts them in sequence and their outcome into Arrow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from compactor.model.plan import GROUPS_SCHEMA, INPUTS_SCHEMA, LeftOut, Plan, Prediction, Resources
+from compactor.model.policy import Policy
+from compactor.model.snapshot import Snapshot
+from compactor.model.survey import Survey
+from compactor.planning.classify import REASONS, UNDECIDED, Classes, Codes, Setting, classify, code
+from compactor.planning.columns import Bools, FileColumns, Int64s, file_columns, positions_in
+from compactor.planning.cost import (
+    Assumptions,
+    decoded_by_path,
+    decoded_estimate,
+    group_memory,
+    read_requests,
+    run_seconds,
+    write_requests,
+)
+from compactor.planning.grouping import make_groups
+from compactor.planning.groups import KINDS, Groups
+from compactor.planning.order import by_gain, within_caps
+from compactor.planning.target import effective_target
+from compactor.planning.where import select
+
+
+def plan(
+    snapshot: Snapshot,
+    survey: Survey,
+    policy: Policy,
+    resources: Resources,
+    *,
+    target_bytes: int | None = None,
+    assumptions: Assumptions | None = None,
+) -> Plan:
+    """What a run would do. Every live file is an input of exactly one group or has exactly one reason.
+
+    target_bytes: the target in force (see planning/target.py); None means the policy's own, else the default.
+    Raises UsageError when the policy's `where` does not fit the table.
+    """
+    assumed = assumptions or Assumptions()
+    target = effective_target(policy, None) if target_bytes is None else target_bytes
+    setting = Setting(policy=policy, target_bytes=target, now_ms=snapshot.store_now_ms, compression=assumed.compression)
+    files = file_columns(snapshot.files, survey.files)
+    classes = judge(snapshot, survey, files, setting)
+    groups, reason = make_groups(files, classes, policy, target)
+    groups = _cap(groups, files, policy, reason)
+    outcome = _Outcome(snapshot=snapshot, survey=survey, files=files, classes=classes, groups=groups, reason=reason)
+    return _assemble(outcome, setting, resources, assumed)
+
+
+def judge(snapshot: Snapshot, survey: Survey, files: FileColumns, setting: Setting) -> Classes:
+    """What each file needs by itself, before neighbours and caps. Raises UsageError as `plan` does."""
+    selected = np.ones(len(files), dtype=np.bool_)
+    if setting.policy.where is not None:
+        selected = select(setting.policy.where, snapshot.partition_columns, snapshot.partitions)[files.partition]
+    at, _ = positions_in(snapshot.files["path"], list(survey.unreadable))
+    return classify(files, setting, selected, _mask(snapshot.files.num_rows, at)[files.row])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Outcome:
+    """What the stages made, on its way into Arrow."""
+
+    snapshot: Snapshot
+    survey: Survey
+    files: FileColumns
+    classes: Classes
+    groups: Groups
+    reason: Codes
+
+
+def _cap(groups: Groups, files: FileColumns, policy: Policy, reason: Codes) -> Groups:
+    """The groups of this run in order; files of the others get their reason in place."""
+    kept, dropped = within_caps(by_gain(groups, files), groups.sums(files.size_bytes), policy)
+    for why, which in dropped.items():
+        reason[groups.pick(which).members] = code(why)
+    return groups.pick(kept)
+
+
+def _assemble(out: _Outcome, setting: Setting, resources: Resources, assumed: Assumptions) -> Plan:
+    files, groups = out.files, out.groups
+    output_bytes = groups.sums(out.classes.output_bytes)
+    memory = _memory(out, output_bytes, resources.memory_bytes, assumed)
+    reads = groups.sums(read_requests(files.size_bytes, assumed.part_bytes))
+    requests = reads + write_requests(output_bytes, groups.outputs, assumed.part_bytes)
+    sizes = groups.sums(files.size_bytes)
+    prediction = Prediction(
+        input_files=int(groups.members.shape[0]),
+        input_bytes=int(sizes.sum()),
+        output_files=int(groups.outputs.sum()),
+        output_bytes=int(output_bytes.sum()),
+        requests=int(requests.sum()),
+        seconds=run_seconds(sizes, requests, resources.parallelism, assumed),
+        peak_memory_bytes=int(memory.max(initial=0)),
+    )
+    return Plan(
+        table=out.snapshot.table,
+        version=out.snapshot.version,
+        policy=setting.policy,
+        target_bytes=setting.target_bytes,
+        groups=_groups_table(out, output_bytes, memory),
+        inputs=_inputs_table(out.snapshot.files, files.row[groups.members]),
+        reasons=_reasons(out.reason, files.row),
+        left_out=_counted(out.reason),
+        prediction=prediction,
+    )
+
+
+def _memory(out: _Outcome, output_bytes: Int64s, bound: int, assumed: Assumptions) -> Int64s:
+    files, groups = out.files, out.groups
+    at, which = positions_in(out.snapshot.files["path"], list(out.survey.files))
+    where = np.empty(len(files), dtype=np.int64)
+    where[files.row] = np.arange(len(files), dtype=np.int64)
+    decoded = decoded_estimate(files.size_bytes, (where[at], decoded_by_path(out.survey.files)[which]), assumed)
+    each = output_bytes // np.maximum(1, groups.outputs)
+    return group_memory(groups.sums(files.size_bytes), groups.maxima(decoded), each, bound, assumed)
+
+
+def _groups_table(out: _Outcome, output_bytes: Int64s, memory: Int64s) -> pa.Table:
+    files, groups = out.files, out.groups
+    rows = groups.sums(np.maximum(0, files.rows - files.deleted_rows))
+    unknown = groups.sums(files.rows < 0) > 0
+    generation = np.maximum(groups.maxima(files.generation) + 1, groups.least_generation)
+    kinds = pa.DictionaryArray.from_arrays(pa.array(groups.kind, pa.int8()), pa.array([str(k) for k in KINDS]))
+    columns = {
+        "group_id": np.arange(len(groups)),
+        "kind": kinds.dictionary_decode(),
+        "partition_id": files.partition[groups.members[groups.starts]],
+        "first_input": groups.starts,
+        "input_files": groups.counts(),
+        "input_bytes": groups.sums(files.size_bytes),
+        "input_rows": pa.array(rows, pa.int64(), mask=unknown),
+        "output_files": groups.outputs,
+        "output_bytes": output_bytes,
+        "memory_bytes": memory,
+        "finishes": groups.finishes,
+        "generation": np.minimum(generation, np.iinfo(np.int16).max),
+    }
+    return pa.table([pa.array(columns[f.name]).cast(f.type) for f in GROUPS_SCHEMA], schema=GROUPS_SCHEMA)
+
+
+def _inputs_table(files: pa.Table, rows: Int64s) -> pa.Table:
+    names = [f.name for f in INPUTS_SCHEMA if f.name != "file"]
+    taken = files.select(names).take(pa.array(rows)).combine_chunks()
+    return pa.table([pa.chunked_array([pa.array(rows)]), *taken.columns], schema=INPUTS_SCHEMA)
+
+
+def _reasons(reason: Codes, row: Int64s) -> pa.Array:
+    by_row = np.empty_like(reason)
+    by_row[row] = reason
+    indices = pa.array(by_row, pa.int8(), mask=by_row == UNDECIDED)
+    return pa.DictionaryArray.from_arrays(indices, pa.array([str(r) for r in REASONS])).dictionary_decode()
+
+
+def _counted(reason: Codes) -> tuple[tuple[LeftOut, int], ...]:
+    counts = np.bincount(reason[reason != UNDECIDED], minlength=len(REASONS)).tolist()
+    return tuple((why, count) for why, count in zip(REASONS, counts, strict=True) if count)
+
+
+def _mask(length: int, at: Int64s) -> Bools:
+    mask = np.zeros(length, dtype=np.bool_)
+    mask[at] = True
+    return mask
