@@ -31,7 +31,7 @@ def load_latest(store: ObjectStore, ref: TableRef) -> Snapshot:
                 pass  # perhaps only the newest checkpoint: the whole listing shows older ones and names what is missing
     listing = list_log(store)
     if listing.newest is None:
-        raise _absence(store, ref, listing)
+        raise absence(store, ref, listing)
     try:
         return _load(store, ref, listing, listing.newest)
     except TableCorrupt:
@@ -45,7 +45,7 @@ def load_version(store: ObjectStore, ref: TableRef, version: int) -> Snapshot:
     """That version. Raises UsageError when the log does not have it (any more), and what load_latest raises."""
     listing = list_log(store)
     if listing.newest is None:
-        raise _absence(store, ref, listing)
+        raise absence(store, ref, listing)
     if not 0 <= version <= listing.newest:
         raise UsageError(f"The table {ref.uri} has no version {version}; the latest is {listing.newest}.")
     starts = [-1, *(c.version for c in listing.checkpoints if c.version <= version)]
@@ -82,7 +82,7 @@ def _hinted_version(store: ObjectStore) -> int | None:
     return version if isinstance(version, int) and not isinstance(version, bool) else None
 
 
-def _absence(store: ObjectStore, ref: TableRef, listing: LogListing) -> CompactorError:
+def absence(store: ObjectStore, ref: TableRef, listing: LogListing) -> CompactorError:
     """Why there is no version to load."""
     if listing.seen:
         return TableCorrupt(f"The log of {ref.uri} holds no commit and no complete checkpoint.")

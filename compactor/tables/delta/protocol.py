@@ -62,8 +62,6 @@ def parse_metadata(raw: Action, name: str) -> Metadata:
 
 
 def _schema(text: Any, name: str) -> Mapping[str, Any]:
-    if text is None:  # written by pipelines that set a table up before they know its columns
-        return {"type": "struct", "fields": []}
     try:
         schema = orjson.loads(text)
     except (ValueError, TypeError) as error:

@@ -1,0 +1,106 @@
+"""DeltaTable: the port `Table` for Delta Lake. Binds a table, its store and the user's options; every verb lives in a module of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from compactor.ambient.ports import Ambient
+from compactor.model.plan import RewriteGroup
+from compactor.model.rewrite import Deletes, InputFile, ReadSpec, WriteSpec
+from compactor.model.snapshot import Snapshot, TableRef
+from compactor.storage.base import ObjectStore
+from compactor.tables.base import Gate, HistoryEntry
+from compactor.tables.delta import gate as gating
+from compactor.tables.delta import history as told
+from compactor.tables.delta import loading
+from compactor.tables.delta.actions import raw_adds
+from compactor.tables.delta.log import list_log
+from compactor.tables.delta.options import DeltaOptions
+from compactor.tables.delta.paths import object_key
+from compactor.tables.delta.schema import read_spec
+from compactor.tables.delta.state import DeltaState
+from compactor.tables.delta.vectors import deletes_of
+from compactor.tables.delta.writing import write_spec
+
+if TYPE_CHECKING:
+    from compactor.model.commit import CommitOutcome, CommitRequest, Committed
+
+_SIZE = re.compile(r"(\d+)\s*([kmgtp]?)i?b?", re.IGNORECASE)
+_EXPONENT = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+
+
+class DeltaTable:
+    """One Delta table. See tables/base.py for what each method promises."""
+
+    def __init__(self, ref: TableRef, store: ObjectStore, ambient: Ambient, options: DeltaOptions) -> None:
+        self._ref, self._store, self._ambient, self._options = ref, store, ambient, options
+
+    @property
+    def ref(self) -> TableRef:
+        return self._ref
+
+    def load(self, version: int | None = None) -> Snapshot:
+        if version is None:
+            return loading.load_latest(self._store, self._ref)
+        return loading.load_version(self._store, self._ref, version)
+
+    def refresh(self, snapshot: Snapshot) -> Snapshot:
+        return loading.refresh(self._store, snapshot)
+
+    def gate(self, snapshot: Snapshot) -> Gate:
+        return gating.gate(self._store, self._options, snapshot)
+
+    def target_bytes(self, snapshot: Snapshot) -> int | None:
+        """`delta.targetFileSize`; its units are powers of 1024, as its readers take them. None when absent or unreadable."""
+        match = _SIZE.fullmatch(snapshot.properties.get("delta.targetFileSize", "").strip())
+        size = int(match[1]) * 1024 ** _EXPONENT[match[2].lower()] if match else 0
+        return size or None
+
+    def read_spec(self, snapshot: Snapshot) -> ReadSpec:
+        return read_spec(_state(snapshot).metadata, snapshot.features)
+
+    def write_spec(self, snapshot: Snapshot) -> WriteSpec:
+        return write_spec(_state(snapshot).metadata, snapshot.features)
+
+    def input_files(self, snapshot: Snapshot, group: RewriteGroup) -> tuple[tuple[InputFile, ...], str]:
+        rows = list(group.files)
+        columns = snapshot.files.select(["size_bytes", "rows"]).take(rows).to_pydict()
+        masked = [row for row, key in zip(rows, group.inputs, strict=True) if key.deletes_id is not None]
+        deletes = dict(zip(masked, self._deletes(snapshot, masked), strict=True))
+        inputs = tuple(
+            InputFile(file=key, key=object_key(key.path, self._ref.uri), size_bytes=size, rows=count, deletes=deletes.get(row))
+            for row, key, size, count in zip(rows, group.inputs, columns["size_bytes"], columns["rows"], strict=True)
+        )
+        folder = inputs[0].key.rpartition("/")[0] if inputs else ""
+        return inputs, f"{folder}/" if folder else ""
+
+    def _deletes(self, snapshot: Snapshot, rows: Sequence[int]) -> list[Deletes]:
+        return [deletes_of(add["deletionVector"], self._ref.uri) for add in raw_adds(self._store, snapshot, rows)] if rows else []
+
+    def publish(self, snapshot: Snapshot, request: CommitRequest) -> CommitOutcome:
+        from compactor.tables.delta import commit
+
+        return commit.publish(self._store, self._ambient, self._options, snapshot, request)
+
+    def checkpoint_due(self, snapshot: Snapshot, version: int) -> bool:
+        from compactor.tables.delta import checkpoint
+
+        return checkpoint.due(snapshot, version)
+
+    def find_run(self, run_id: str) -> Committed | None:
+        from compactor.tables.delta import commit
+
+        return commit.find_run(self._store, run_id)
+
+    def history(self, limit: int | None = None) -> Sequence[HistoryEntry]:
+        listing = list_log(self._store)
+        if listing.newest is None:
+            raise loading.absence(self._store, self._ref, listing)
+        return told.history(self._store, listing, limit)
+
+
+def _state(snapshot: Snapshot) -> DeltaState:
+    assert isinstance(snapshot.state, DeltaState)
+    return snapshot.state
