@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from support import tasks as t
@@ -17,6 +18,9 @@ from compactor.execution.local import LocalExecutor
 from compactor.execution.serial import SerialExecutor
 from compactor.execution.work import MAX_TRIES, Limits, Toolkit
 from compactor.model.rewrite import GroupDropped, RewriteResult, RewriteTask, TaskOutcome
+
+if TYPE_CHECKING:
+    from compactor.execution.on_ray import RayExecutor
 
 TOOLKIT = Toolkit(worker=t.behave, open_store=t.open_empty)
 Make = Callable[..., Executor]
@@ -34,9 +38,36 @@ def processes(**limits: float) -> Executor:
     return LocalExecutor(clock=SystemClock(), limits=Limits(parallelism=2, **limits), mode="processes", toolkit=TOOLKIT)  # type: ignore[arg-type]
 
 
-ALL = [serial, threads, processes]
-KILLABLE = [processes]
-PARALLEL = [threads, processes]
+def on_ray(**limits: float) -> Executor:
+    """On the cluster of the session, which the fixture below starts."""
+    from compactor.execution.on_ray import RayExecutor
+
+    return RayExecutor(clock=SystemClock(), limits=Limits(**limits), toolkit=TOOLKIT)  # type: ignore[arg-type]
+
+
+RAY = pytest.param(on_ray, marks=pytest.mark.ray)
+ALL = [serial, threads, processes, RAY]
+KILLABLE = [processes, RAY]
+PARALLEL = [threads, processes, RAY]
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[RayExecutor]:
+    """One local cluster for the session, in its own folder; executors without an address find this process connected and use it."""
+    from compactor.execution.on_ray import RayExecutor
+
+    owner = RayExecutor(clock=SystemClock(), limits=Limits(memory_bytes=512 * t.MIB, parallelism=2), toolkit=TOOLKIT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(t.__file__).parents[1]))  # the workers load this file's tasks by name
+        owner.capacity()
+    yield owner
+    owner.close()
+
+
+@pytest.fixture(autouse=True)
+def cluster_when_needed(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("ray"):
+        request.getfixturevalue("ray_cluster")
 
 
 @pytest.fixture(params=ALL, ids=lambda make: make.__name__)
@@ -51,8 +82,8 @@ def by_group(outcomes: list[TaskOutcome]) -> dict[int, TaskOutcome]:
     return {outcome.group_id: outcome for outcome in outcomes}
 
 
-def run(executor: Executor, root: Path, *behaviours: str) -> dict[int, TaskOutcome]:
-    return by_group(list(executor.run(t.job(root), t.tasks(behaviours))))
+def run(executor: Executor, root: Path, *behaviours: str, size_bytes: int = 64 * t.MIB) -> dict[int, TaskOutcome]:
+    return by_group(list(executor.run(t.job(root), t.tasks(behaviours, size_bytes))))
 
 
 def test_one_outcome_for_each_task(executor: Executor, tmp_path: Path) -> None:
@@ -211,3 +242,45 @@ def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < ends, "it did not happen in time"
         time.sleep(0.01)
+
+
+@pytest.mark.ray
+def test_ray_says_at_once_what_no_node_can_hold(tmp_path: Path) -> None:
+    """Memory beyond every node is an error with both numbers, never a task that waits forever."""
+    from compactor.execution.on_ray import RayExecutor
+
+    greedy = RayExecutor(clock=SystemClock(), limits=Limits(memory_bytes=64 * 1024**4), toolkit=TOOLKIT)
+    with pytest.raises(ExecutionFailed, match=r"64\.0 TiB.*offers 1\.0 GiB"):
+        greedy.capacity()
+    with pytest.raises(ExecutionFailed, match=r"Group 7 needs 2\.0 TiB"):
+        list(on_ray().run(t.job(tmp_path), [t.task(7, memory_bytes=2 * 1024**4)]))
+
+
+@pytest.mark.ray
+def test_ray_workers_load_little(ray_cluster: RayExecutor, tmp_path: Path) -> None:
+    """A worker of the cluster starts fast and can harm little: none of the driver's heavy libraries is loaded in it."""
+    (outcome,) = ray_cluster.run(t.job(tmp_path), [t.task(0, "modules")])
+    assert isinstance(outcome, RewriteResult)
+    loaded = set(outcome.outputs[0].key.split())
+    assert "compactor.execution.work" in loaded
+    assert not loaded & {"ray.data", "deltalake", "typer", "boto3", "pydantic_settings", "pandas"}
+
+
+@pytest.mark.ray
+def test_ray_runs_tiny_groups_together(ray_cluster: RayExecutor, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Tiny groups share a remote task; one that kills its worker does not take the others along, nor does Ray speak on stdout of it."""
+    outcomes = run(ray_cluster, tmp_path, *["ok"] * 10, "kill", *["ok"] * 10, size_bytes=t.MIB)
+    assert {group for group, outcome in outcomes.items() if isinstance(outcome, GroupDropped)} == {10}
+    assert len(outcomes) == 21
+    assert len({file.read_text() for file in tmp_path.glob("g?.ok-a0.began")}) == 1
+    assert "(raylet)" not in capfd.readouterr().out
+
+
+@pytest.mark.ray
+def test_ray_does_not_join_two_clusters(ray_cluster: RayExecutor) -> None:
+    """A process that is in one cluster is not silently used for another that was named."""
+    from compactor.execution.on_ray import RayExecutor
+
+    other = RayExecutor(clock=SystemClock(), address="192.0.2.99:6379", toolkit=TOOLKIT)
+    with pytest.raises(ExecutionFailed, match=r"192\.0\.2\.99:6379"):
+        other.capacity()

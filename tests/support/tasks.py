@@ -59,9 +59,9 @@ def task(group_id: int, behaviour: str = "ok", *, size_bytes: int = MIB, memory_
     )
 
 
-def tasks(behaviours: Sequence[str]) -> Iterator[RewriteTask]:
-    """Tasks 0.. with these behaviours."""
-    return (task(i, behaviour) for i, behaviour in enumerate(behaviours))
+def tasks(behaviours: Sequence[str], size_bytes: int = 64 * MIB) -> Iterator[RewriteTask]:
+    """Tasks 0.. with these behaviours; the default size is large enough that none shares a remote task with another."""
+    return (task(i, behaviour, size_bytes=size_bytes) for i, behaviour in enumerate(behaviours))
 
 
 def behave(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock) -> TaskOutcome:

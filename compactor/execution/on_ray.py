@@ -1,0 +1,326 @@
+"""The Ray executor: groups as plain remote tasks of a Ray cluster. The only module that imports Ray, and only once it is used.
+
+A task carries a description, never data: the job is put into the object store once, results are small, every worker opens the table's store
+by itself. Ray's own retries are off; a lost worker, a dead node or an out-of-memory kill costs one of our attempts, and memory is
+reserved per task after it was checked against the nodes (Ray would wait forever for memory that no node has). A task that was cut off
+may go on writing for a while: each attempt has its own output names and only the driver commits.
+
+It never joins a cluster that was not named: without an address it starts one of its own, in its own folder, and ends it on close(). On
+remote clusters this package must be installed in the workers' image, in the driver's version.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+from compactor.ambient.ports import Clock
+from compactor.errors import ExecutionFailed
+from compactor.execution.base import Capacity
+from compactor.execution.batches import Batch, batches
+from compactor.execution.machine import SAFE_SHARE, fit, memory_limit, processors, share_of_memory
+from compactor.execution.work import Attempt, Limits, Toolkit, deadline_drop, dropped_by, perform
+from compactor.model.rewrite import GroupDropped, RewriteJob, RewriteTask, TaskOutcome
+from compactor.units import format_bytes
+
+LOCAL = "local"
+_OBJECT_STORE_BYTES = 128 * 1024 * 1024
+_CANCEL_S = 10.0
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """A batch on its way. Its deadline starts when the cluster has room for it, as far as the driver can tell."""
+
+    batch: Batch
+    ends_s: float | None = None
+
+
+@dataclass(slots=True)
+class _Sortie:
+    """The state of one run()."""
+
+    job: Any
+    waiting: Iterator[Batch]
+    again: list[Batch] = field(default_factory=list)
+    flights: dict[Any, _Flight] = field(default_factory=dict)
+
+    def next(self) -> Batch | None:
+        return self.again.pop() if self.again else next(self.waiting, None)
+
+
+class RayExecutor:
+    """Tasks on a Ray cluster."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        address: str | None = None,
+        limits: Limits | None = None,
+        auth_token_path: str | None = None,
+        toolkit: Toolkit | None = None,
+    ) -> None:
+        """`address`: `host:port`, `auto` (RAY_ADDRESS or this machine's cluster), `ray://…`, or `local`/None for one of our own.
+
+        `auth_token_path`: the file with the cluster's token; default Ray's own places (RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray).
+        """
+        self._clock = clock
+        self._address = address or LOCAL
+        self._limits = limits or Limits()
+        self._auth_token_path = auth_token_path
+        self._toolkit = toolkit or Toolkit()
+        self._connected = False
+        self._ours = False
+        self._folder: str | None = None
+
+    @property
+    def name(self) -> str:
+        return "ray"
+
+    def capacity(self) -> Capacity:
+        nodes = self._nodes()
+        cpus = sum(int(node["CPU"]) for node in nodes)
+        if not cpus:
+            raise ExecutionFailed(f"The Ray cluster at {self._address} has no node with a free-standing CPU; start at least one worker.")
+        largest = _largest(nodes)
+        wanted = self._limits.memory_bytes
+        if wanted and wanted > largest:
+            raise ExecutionFailed(
+                f"A task may use {format_bytes(wanted)}, but the largest node of the Ray cluster at {self._address} "
+                f"offers {format_bytes(largest)}."
+            )
+        memory = wanted or int(min(node["memory"] / max(1, node["CPU"]) for node in nodes) * SAFE_SHARE)
+        room = sum(min(int(node["CPU"]), int(node["memory"] // memory)) for node in nodes)
+        return Capacity(parallelism=max(1, min(room, self._limits.parallelism or room)), memory_per_task_bytes=memory)
+
+    def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Iterator[TaskOutcome]:
+        import ray
+
+        if job.root_uri.startswith("memory:"):
+            raise ExecutionFailed(f"{job.root_uri} lives in the memory of this process; a Ray cluster cannot reach it.")
+        slots = self.capacity().parallelism
+        bound = self._limits.parallelism or 2 * slots
+        largest = _largest(self._nodes())
+        remote = ray.remote(perform_batch)
+        sortie = _Sortie(job=ray.put((self._toolkit, job)), waiting=batches(tasks))
+        try:
+            while True:
+                while len(sortie.flights) < bound and (batch := sortie.next()) is not None:
+                    self._send(remote, sortie, batch, largest)
+                if not sortie.flights:
+                    return
+                yield from self._completed(sortie, slots, largest)
+        except (ray.exceptions.RaySystemError, ConnectionError) as error:
+            raise ExecutionFailed(f"The Ray cluster at {self._address} was lost: {_first_line(error)}") from error
+        finally:
+            _cancel(list(sortie.flights))
+
+    def close(self) -> None:
+        if self._ours:
+            import ray
+
+            ray.shutdown()
+            self._ours = False
+        self._connected = False
+        self._remove_folder()
+
+    def _remove_folder(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _send(self, remote: Any, sortie: _Sortie, batch: Batch, largest: int) -> None:
+        memory = batch.memory_bytes
+        if memory > largest:
+            raise ExecutionFailed(
+                f"Group {batch.attempts[0].task.group_id} needs {format_bytes(memory)} of memory, but the largest node of the Ray "
+                f"cluster at {self._address} offers {format_bytes(largest)}."
+            )
+        options = remote.options(num_cpus=1, memory=memory, max_retries=0, name=f"rewrite-{batch.attempts[0].task.group_id}")
+        sortie.flights[options.remote(sortie.job, [attempt.task for attempt in batch.attempts])] = _Flight(batch)
+
+    def _completed(self, sortie: _Sortie, slots: int, largest: int) -> Iterator[TaskOutcome]:
+        """Waits for the next completion or deadline; yields what it brings, puts lost attempts into `again`."""
+        import ray
+
+        now_s = self._clock.monotonic_s()
+        for flight in islice(sortie.flights.values(), slots):
+            flight.ends_s = flight.ends_s or now_s + self._limits.deadline_s
+        nearest = min(flight.ends_s for flight in sortie.flights.values() if flight.ends_s)
+        ready, _ = ray.wait(list(sortie.flights), timeout=max(0.01, nearest - now_s), fetch_local=True)
+        outcomes = [outcome for reference in ready for outcome in self._landed(reference, sortie, largest)]
+        now_s = self._clock.monotonic_s()
+        late = [reference for reference, flight in sortie.flights.items() if flight.ends_s and flight.ends_s <= now_s]
+        _cancel(late)
+        for reference in late:
+            outcomes.extend(self._late(sortie, sortie.flights.pop(reference).batch))
+        yield from outcomes
+
+    def _landed(self, reference: Any, sortie: _Sortie, largest: int) -> Iterator[TaskOutcome]:
+        import ray
+
+        batch = sortie.flights.pop(reference).batch
+        try:
+            outcomes: list[TaskOutcome] = ray.get(reference)
+            yield from outcomes
+        except ray.exceptions.RayTaskError as error:
+            raise ExecutionFailed(
+                f"A worker of the Ray cluster at {self._address} cannot run tasks ({_last_line(error)}); is this package installed "
+                "there in the same version?"
+            ) from error
+        except ray.exceptions.RaySystemError:
+            raise
+        except ray.exceptions.OutOfMemoryError as error:
+            yield from self._lost(sortie, _with_more_memory(batch, largest), "out-of-memory", error)
+        except ray.exceptions.RayError as error:
+            yield from self._lost(sortie, batch, "worker-lost", error)
+
+    def _lost(self, sortie: _Sortie, batch: Batch, reason: str, error: Exception) -> Iterator[GroupDropped]:
+        """The next attempt of each group, alone, so that one bad group cannot take its neighbours along again."""
+        for attempt in batch.attempts:
+            follow = attempt.after_loss(reason, _first_line(error))
+            if isinstance(follow, Attempt):
+                sortie.again.append(Batch(attempts=(follow,)))
+            else:
+                yield follow
+
+    def _late(self, sortie: _Sortie, batch: Batch) -> Iterator[GroupDropped]:
+        if len(batch.attempts) == 1:
+            yield deadline_drop(batch.attempts[0].task, self._limits.deadline_s)
+            return
+        for attempt in batch.attempts:
+            follow = attempt.after_loss("deadline", "its batch ran too long")
+            if isinstance(follow, Attempt):
+                sortie.again.append(Batch(attempts=(follow,)))
+            else:
+                yield follow
+
+    def _nodes(self) -> list[dict[str, float]]:
+        """Resources of the nodes that can run a task."""
+        import ray
+
+        self._connect()
+        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        return [resources for resources in alive if resources.get("CPU", 0) >= 1 and resources.get("memory", 0) > 0]
+
+    def _connect(self) -> None:
+        if self._connected:
+            return
+        if self._auth_token_path is not None:
+            # Ray turns token mode on by itself when it finds a token; RAY_AUTH_MODE set after Ray was imported would only half take effect.
+            os.environ["RAY_AUTH_TOKEN_PATH"] = self._auth_token_path
+        import ray
+
+        if ray.is_initialized():
+            self._check_address()
+        else:
+            try:
+                self._join() if self._address != LOCAL else self._start()
+            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+                self._remove_folder()
+                raise ExecutionFailed(f"No Ray cluster at {self._address}: {_first_line(error)}") from error
+            self._ours = True
+            _keep_stdout_clean()
+        self._connected = True
+
+    def _check_address(self) -> None:
+        """This process is in a cluster already (its program brought it there): use it, unless another one was named."""
+        import ray
+
+        here = str(ray.get_runtime_context().gcs_address)
+        if ":" in self._address and not self._address.startswith("ray://") and self._address != here:
+            raise ExecutionFailed(f"This process is connected to the Ray cluster at {here} and cannot also use the one at {self._address}.")
+
+    def _join(self) -> None:
+        import ray
+
+        ray.init(address=self._address, log_to_driver=False, configure_logging=False)
+
+    def _start(self) -> None:
+        """A cluster of our own on this machine, in its own folder; with a token where Ray has that by default."""
+        import ray
+
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        self._folder = tempfile.mkdtemp(prefix="compactor-ray-")
+        wanted = (self._limits.memory_bytes or memory_limit()) * (self._limits.parallelism or processors())
+        here = fit(min(wanted, share_of_memory()), self._limits.parallelism)
+        ray.init(
+            address=LOCAL,
+            num_cpus=here.parallelism,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+            _temp_dir=self._folder,
+            _memory=here.parallelism * here.memory_per_task_bytes,
+        )
+
+
+def perform_batch(shared: tuple[Toolkit, RewriteJob], tasks: Sequence[RewriteTask]) -> list[TaskOutcome]:
+    """What runs on a worker of the cluster: the tasks of a batch one after the other, each with its own outcome."""
+    from compactor.ambient.system import SystemClock
+
+    toolkit, job = shared
+    try:
+        store = toolkit.open_store(job.root_uri, job.storage)
+    except Exception as error:  # noqa: BLE001 - becomes the outcome of each group
+        return [dropped_by(task, error) for task in tasks]
+    clock = SystemClock()
+    return [perform(toolkit, job, task, store, clock) for task in tasks]
+
+
+def _cancel(references: list[Any]) -> None:
+    """Kill what runs and wait until it has ended, as far as the cluster answers."""
+    if not references:
+        return
+    import ray
+
+    try:
+        for reference in references:
+            ray.cancel(reference, force=True)
+        ray.wait(references, num_returns=len(references), timeout=_CANCEL_S)
+    except (ray.exceptions.RayError, ConnectionError) as error:
+        logging.getLogger(__name__).warning("Ray tasks could not be cancelled: %s", _first_line(error))
+
+
+def _with_more_memory(batch: Batch, largest: int) -> Batch:
+    """Twice the reservation, up to what the largest node has. The task's own bound, and so its output, stays as it was."""
+    reserve = min(largest, 2 * batch.memory_bytes)
+    return Batch(attempts=tuple(replace(attempt, reserve_bytes=reserve) for attempt in batch.attempts))
+
+
+def _keep_stdout_clean() -> None:
+    """Ray prints what it has to say of dead workers to stdout, which belongs to the caller's data; send it to stderr.
+
+    This reaches into Ray, as there is no setting for it; where Ray has changed, its messages stay where it puts them.
+    """
+    import ray._private.worker as inside
+
+    show = getattr(inside, "print_to_stdstream", None)
+    if callable(show) and not getattr(show, "to_stderr", False):
+
+        def to_stderr(data: dict[str, Any], **options: Any) -> None:
+            show({**data, "is_err": True}, **options)
+
+        to_stderr.to_stderr = True  # type: ignore[attr-defined]
+        inside.print_to_stdstream = to_stderr
+
+
+def _largest(nodes: list[dict[str, float]]) -> int:
+    return max((int(node["memory"]) for node in nodes), default=0)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _last_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
