@@ -1,4 +1,7 @@
-"""Conflict judgement as golden text: one file a rule, reviewed as a diff. `REWRITE_SCENARIOS=1 pytest tests/scenarios` writes the verdicts."""
+"""Conflict judgement as golden text: one file a rule, reviewed as a diff.
+
+`REWRITE_SCENARIOS=1 pytest tests/scenarios` writes the verdicts anew.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from support.conflict_scenarios import verdicts
 
 SCENARIOS = sorted(Path(__file__).parent.glob("conflicts/*.txt"))

@@ -29,7 +29,7 @@ _HARMLESS_WHEN_ADDED = frozenset(
     {
         "allowColumnDefaults", "appendOnly", "changeDataFeed", "checkConstraints", "checkpointProtection", "deletionVectors",
         "domainMetadata", "generatedColumns", "identityColumns", "inCommitTimestamp", "invariants", "rowTracking", "timestampNtz",
-        "typeWidening", "v2Checkpoint", "vacuumProtocolCheck",
+        "typeWidening", "typeWidening-preview", "v2Checkpoint", "vacuumProtocolCheck",
     }
 )  # fmt: skip
 """Features whose arrival leaves written files right: what they ask of an entry is computed anew for every attempt."""

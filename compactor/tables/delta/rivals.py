@@ -34,7 +34,7 @@ class Rival:
         ours = ", ".join(map(str, self.replaced_by))
         return (
             f"Version {self.version} ({self.operation} by {self.engine}) removes {len(self.files)} files that version {ours} had already "
-            f"replaced: rows may be doubled or deleted rows may be back; restore the table to version {self.version - 1} and repeat the operation."
+            f"replaced: rows may be doubled or deleted rows back. Restore version {self.version - 1} and repeat that operation."
         )
 
 

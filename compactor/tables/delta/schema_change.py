@@ -33,7 +33,8 @@ def schema_change(old: Metadata, new: Metadata, features: frozenset[str]) -> str
 
     features: of the table now.
     """
-    return _struct_change(old.schema, new.schema, mapping_mode(old, features) != "none", "typeWidening" in features)
+    widening = not features.isdisjoint({"typeWidening", "typeWidening-preview"})
+    return _struct_change(old.schema, new.schema, mapping_mode(old, features) != "none", widening)
 
 
 def _struct_change(old: Mapping[str, Any], new: Mapping[str, Any], mapped: bool, widening: bool) -> str | None:

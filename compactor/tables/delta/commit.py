@@ -1,0 +1,191 @@
+"""Publishes rewritten groups as the table's next version, judging them again against every version that others take first.
+
+Correctness rests on two things only: the arbiter hands a version to one writer, and right before every attempt this module checks at the
+version it builds on that every file the entry removes (path and deletion vector) is live and that every output exists with the size
+written. It never deletes anything, never overwrites an entry, and never calls a commit failed whose fate it does not know.
+
+    judge ──► claim ──► Created ─────────────────────────────► Committed
+      ▲         │  ▲
+      │         │  └── absent: the same bytes at the same version again
+      │         ├─► Exists or PutUnknown ─► read the entry: our transaction id ─► Committed
+      └─────────┴──────────────────────────── another writer's; unreadable ─► Unknown
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import cache
+from importlib import metadata as distributions
+
+from compactor.ambient import Ambient
+from compactor.errors import CompactorError, StorageError
+from compactor.model.commit import CommitOutcome, CommitRequest, Committed, Conflict, Unknown
+from compactor.model.rewrite import GroupDropped
+from compactor.model.snapshot import Snapshot
+from compactor.storage.base import Created, ObjectStore, PutUnknown
+from compactor.tables.delta.arbiter import Arbiter, arbiter_for
+from compactor.tables.delta.conflicts import TABLE_CHANGED, Terms
+from compactor.tables.delta.entry import EntryGroup, build_entry
+from compactor.tables.delta.entry_terms import terms_for
+from compactor.tables.delta.features import gate_features
+from compactor.tables.delta.landed import committed_of, find_run, transaction_of
+from compactor.tables.delta.log import list_log, read_entries, read_entry
+from compactor.tables.delta.options import DeltaOptions
+from compactor.tables.delta.paths import encode_path
+from compactor.tables.delta.replay import apply
+from compactor.tables.delta.salvage import Candidates, any_live, judged, proven, with_outputs
+from compactor.tables.delta.state import DeltaState, LogEntry
+
+__all__ = ["find_run", "publish"]
+
+CONTENTION = "contention"
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 2.0
+
+
+def publish(store: ObjectStore, ambient: Ambient, options: DeltaOptions, snapshot: Snapshot, request: CommitRequest) -> CommitOutcome:
+    """Commit what can be committed of `request`, whose groups were read from `snapshot`.
+
+    Raises StorageError, TableCorrupt, TableRefused or SettingsError only when it is known that nothing landed.
+    """
+    committer = _Committer(
+        store=store, ambient=ambient, arbiter=arbiter_for(options.arbiter), attempts_left=options.max_commit_attempts, request=request
+    )
+    return committer.run(snapshot)
+
+
+@cache
+def engine_info() -> str:
+    """How we sign our commits."""
+    try:
+        return f"lakehouse-compactor/{distributions.version('lakehouse-compactor')}"
+    except distributions.PackageNotFoundError:
+        return "lakehouse-compactor/unknown"
+
+
+class _Claim(Enum):
+    LANDED = auto()
+    TAKEN = auto()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Committer:
+    """One publication. Mutable: it counts its attempts."""
+
+    store: ObjectStore
+    ambient: Ambient
+    arbiter: Arbiter
+    request: CommitRequest
+    attempts_left: int
+    attempts: int = 0
+
+    def run(self, base: Snapshot) -> CommitOutcome:
+        """Judge, claim, and again, until the entry is in the log, nothing is left to commit, or the attempts are used up."""
+        target = base
+        work = proven(self.store, base, self.request.groups)
+        while True:
+            winners = self._winners(target)
+            ours = [winner for winner in winners if self._is_ours(winner)]
+            if ours:
+                return committed_of(ours)
+            if winners:
+                target = apply(target, winners)
+                work = judged(work, winners, Terms.of(base), target)
+            work, groups = with_outputs(self.store, self._honoured(work, target))
+            if not groups:
+                return self._conflict(work, target, "no group was left to commit")
+            if self.attempts_left <= 0:
+                return self._conflict(_contended(work), target, f"other writers won all of {self.attempts} attempts")
+            outcome = self._attempt(base, target, work, groups)
+            if outcome is not None:
+                return outcome
+            self._pause()
+
+    def _winners(self, target: Snapshot) -> list[LogEntry]:
+        """The versions that others took after `target`. By LIST, because GETs alone would not notice a log cut off behind us."""
+        listing = list_log(self.store, target.version)
+        newest = listing.newest
+        if newest is None or newest <= target.version:
+            return []
+        return list(read_entries(self.store, target.version, newest, listing))
+
+    def _is_ours(self, entry: LogEntry) -> bool:
+        return transaction_of(entry) == self.request.transaction_id
+
+    def _honoured(self, work: Candidates, target: Snapshot) -> Candidates:
+        """Nothing, when the table now has a feature that a compaction does not honour."""
+        state = target.state
+        assert isinstance(state, DeltaState)
+        refusals = gate_features(state.protocol, state.metadata)
+        return work.without(lambda _: (TABLE_CHANGED, refusals[0].why, None)) if refusals else work
+
+    def _attempt(self, base: Snapshot, target: Snapshot, work: Candidates, groups: tuple[EntryGroup, ...]) -> CommitOutcome | None:
+        """Write one entry and claim the version after `target` for it. None: another writer has that version."""
+        version = target.version + 1
+        terms = terms_for(self.store, target, now_ms=self.ambient.clock.now_ms(), read_version=base.version, request=self.request)
+        match self._claim(version, build_entry(terms, groups, engine_info()), work):
+            case _Claim.LANDED:
+                return _committed(version, self.attempts, groups, work.dropped)
+            case _Claim.TAKEN:
+                return None
+            case Unknown() as unknown:
+                return unknown
+
+    def _claim(self, version: int, data: bytes, work: Candidates) -> _Claim | Unknown:
+        """Put the entry until it is known whose the version is: the same bytes every time, so that it does not matter which put landed."""
+        doubt: str | None = None
+        while True:
+            self.attempts += 1
+            self.attempts_left -= 1
+            try:
+                outcome = self.arbiter.claim(self.store, version, data)
+            except StorageError as error:
+                if doubt is None:
+                    raise
+                return Unknown(version=version, why=f"{doubt} Then: {error}")
+            if isinstance(outcome, Created):
+                return _Claim.LANDED
+            doubt = outcome.why if isinstance(outcome, PutUnknown) else doubt or "The store says that the version is taken."
+            try:
+                entry = read_entry(self.store, version)
+                if entry is not None:
+                    return _Claim.LANDED if self._is_ours(entry) else _Claim.TAKEN
+                if self.attempts_left <= 0:
+                    return Unknown(version=version, why=f"{doubt} No entry was seen so far.")
+                self._pause()
+                if len(with_outputs(self.store, work)[1]) < len(work.groups):
+                    return Unknown(version=version, why=f"{doubt} Meanwhile outputs of it vanished.")
+            except CompactorError as error:
+                return Unknown(version=version, why=f"{doubt} Then: {error}")
+
+    def _pause(self) -> None:
+        longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(self.attempts, 10))
+        self.ambient.clock.sleep(self.ambient.randomness.uniform(0.0, longest))
+
+    def _conflict(self, work: Candidates, target: Snapshot, why: str) -> CommitOutcome:
+        """Nothing landed, unless the table lists an output of ours: then this request was published before, and nothing may be deleted."""
+        outputs = {encode_path(output.key) for group in self.request.groups for output in group.result.outputs}
+        if any_live(target, outputs):
+            return Unknown(version=target.version, why="Outputs of this request are live although no commit of it was seen.")
+        return Conflict(dropped=work.dropped, why=why)
+
+
+def _contended(work: Candidates) -> Candidates:
+    return work.without(lambda _: (CONTENTION, "other writers took every version that was tried", None))
+
+
+def _committed(version: int, attempts: int, groups: tuple[EntryGroup, ...], dropped: tuple[GroupDropped, ...]) -> Committed:
+    outputs = [output for group in groups for output in group.outputs]
+    removed = [add for group in groups for add in group.inputs]
+    return Committed(
+        version=version,
+        attempts=attempts,
+        groups=tuple(group.finished.result.group_id for group in groups),
+        files_removed=len(removed),
+        files_added=len(outputs),
+        bytes_removed=sum(int(add["size"]) for add in removed),
+        bytes_added=sum(output.size_bytes for output in outputs),
+        rows=sum(output.rows for output in outputs),
+        dropped=dropped,
+    )
