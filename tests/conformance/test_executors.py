@@ -173,8 +173,8 @@ def test_closing_early_leaves_nothing_running(make: Make, tmp_path: Path) -> Non
     executor.close()
     assert time.monotonic() - began < 10
     assert not list(tmp_path.glob("*sleep*.done"))
-    for file in tmp_path.glob("*.began"):
-        assert make is threads or not alive(int(file.read_text()))
+    if make is not threads:  # an idle worker of the cluster may live on, one that was cut off may not
+        wait_for(lambda: not any(alive(int(file.read_text() or 0)) for file in tmp_path.glob("*sleep*.began")))
 
 
 @pytest.mark.parametrize("make", PARALLEL, ids=lambda make: make.__name__)
