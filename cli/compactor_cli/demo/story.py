@@ -1,0 +1,146 @@
+"""The story that the demo tells, step by step. Every number it shows was measured in that very run."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+import compactor
+from compactor.ambient.system import SystemClock
+from compactor.errors import ExecutionFailed
+from compactor.model.health import Health
+from compactor.model.run import Run, RunStatus
+from compactor.settings import Settings
+from compactor.units import format_bytes, format_seconds
+from compactor_cli.demo.endpoint import REGION, endpoint
+from compactor_cli.demo.judge import compare, read
+from compactor_cli.demo.stream import DAYS, TABLE, Background, Writer
+from compactor_cli.progress import progress
+from compactor_cli.render.history import history_lines
+from compactor_cli.render.plan import plan_lines
+from compactor_cli.render.run import run_lines
+from compactor_cli.render.scan import health_lines, small_share
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+APPENDS = 70
+OVERSIZED = 3
+OVERSIZED_ROWS = 400_000
+TARGET = "2MiB"
+_PAUSE_S = 0.5
+
+
+def tell() -> int:
+    """The whole demo; 0 when the proof holds. Raises ProofFailed when it does not."""
+    clock = SystemClock()
+    started_s = clock.monotonic_s()
+    console = Console(highlight=False, soft_wrap=True)
+    with endpoint() as url:
+        _Story(console, url).tell()
+    console.print(f"\n[bold green]The demo took {format_seconds(clock.monotonic_s() - started_s)}; nothing of it remains.[/]")
+    return 0
+
+
+class _Story:
+    """One telling."""
+
+    def __init__(self, console: Console, url: str) -> None:
+        self._console = console
+        self._url = url
+        self._writer = Writer(url)
+        self._settings = Settings(
+            endpoint_url=url, region=REGION, path_style=True, target_size=TARGET, executor="ray", ray_address="local", memory="512MiB"
+        )
+
+    def tell(self) -> None:
+        self._stream()
+        before = self._health("2. What a reader meets", "compactor scan")
+        self._plan()
+        run = self._compact()
+        self._prove(run)
+        after = self._health("6. What a reader meets now", "compactor scan")
+        self._end(before, after)
+
+    def _stream(self) -> None:
+        self._chapter(f"1. A writer (deltalake) streams events into {TABLE}, a store on loopback")
+        with self._status("Streaming") as status:
+            for number in range(APPENDS):
+                self._writer.append()
+                status.update(f"Streaming: append {number + 1} of {APPENDS}")
+            for number in range(OVERSIZED):
+                status.update(f"Backfilling: big file {number + 1} of {OVERSIZED}")
+                self._writer.append(rows=OVERSIZED_ROWS, days=range(number, number + 1))
+        self._console.print(
+            f"{APPENDS} appends over {DAYS} days' partitions and {OVERSIZED} backfills: the ledger has {self._writer.ledger.rows:,} rows."
+        )
+
+    def _health(self, title: str, command: str) -> Health:
+        self._chapter(f"{title}  [dim]$ {command} {TABLE} --target-size {TARGET}[/]")
+        health = compactor.assess(TABLE, settings=self._settings)
+        self._console.print(
+            f"{health.files:,} files, {format_bytes(health.bytes)}: {small_share(health)} of the files are small, "
+            f"{health.oversized_files} oversized."
+        )
+        self._lines(health_lines(health))
+        return health
+
+    def _plan(self) -> None:
+        self._chapter(f"3. What a run would do  [dim]$ compactor plan {TABLE} --target-size {TARGET}[/]")
+        plan = compactor.plan(TABLE, settings=self._settings)
+        self._lines(plan_lines(plan, compactor.load(TABLE, settings=self._settings, version=plan.version)))
+
+    def _compact(self) -> Run:
+        self._chapter(f"4. Compaction on Ray, while the writer goes on  [dim]$ compactor run {TABLE} --ray-address local[/]")
+        landed_before = self._writer.appends
+        background = Background(self._writer, _PAUSE_S)
+        background.start()
+        try:
+            with progress() as sink:
+                run = compactor.run(TABLE, settings=self._settings, sink=sink)
+        finally:
+            background.stop()
+        self._lines(run_lines(run, None))
+        if run.status is not RunStatus.COMMITTED:
+            raise ExecutionFailed(f"The compaction ended as {run.status.value}: {run.reason or 'there was nothing to do'}")
+        self._console.print(f"{self._writer.appends - landed_before} appends of the writer landed in the meantime; none was disturbed.")
+        self._lines(history_lines(compactor.history(TABLE, settings=self._settings, limit=6)))
+        return run
+
+    def _prove(self, run: Run) -> None:
+        self._chapter("5. The proof: deltalake's SQL engine reads everything, and its sums are compared with the writer's ledger")
+        with self._status("Reading"):
+            found = read(self._url)
+        compare(self._writer.ledger, found)
+        shown = Table("", "written", "read", box=None, pad_edge=False)
+        shown.add_row("rows", f"{self._writer.ledger.rows:,}", f"{found.rows:,}")
+        for (name, written), (_, was_read) in zip(self._writer.ledger.sums, found.sums, strict=True):
+            shown.add_row(name, f"{written:016x}", f"{was_read:016x}")
+        self._console.print(shown)
+        self._console.print(f"[bold green]No row was lost, doubled or changed[/], {run.rows:,} of them in rewritten files.")
+
+    def _end(self, before: Health, after: Health) -> None:
+        self._chapter("Before and after")
+        shown = Table("", "before", "after", box=None, pad_edge=False)
+        for name, was, now in (
+            ("files", f"{before.files:,}", f"{after.files:,}"),
+            ("small files", small_share(before), small_share(after)),
+            ("oversized files", str(before.oversized_files), str(after.oversized_files)),
+            ("requests of a full scan", f"{before.scan_requests:,}", f"{after.scan_requests:,}"),
+        ):
+            shown.add_row(name, was, now)
+        self._console.print(shown)
+
+    def _chapter(self, title: str) -> None:
+        self._console.print()
+        self._console.rule(f"[bold]{title}", align="left")
+
+    def _lines(self, lines: list[str]) -> None:
+        for line in lines:
+            self._console.print(line, markup=False)
+
+    def _status(self, text: str) -> Status:
+        return Console(stderr=True, force_terminal=sys.stderr.isatty(), quiet=not sys.stderr.isatty()).status(text)
