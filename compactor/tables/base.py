@@ -80,6 +80,10 @@ class Table(Protocol):
 
     def write_spec(self, snapshot: Snapshot) -> WriteSpec: ...
 
+    def object_key(self, path: str) -> str:
+        """The key below the table's root of a live file's path as the log writes it. Raises TableRefused for a path outside the root."""
+        ...
+
     def input_files(self, snapshot: Snapshot, group: RewriteGroup) -> tuple[tuple[InputFile, ...], str]:
         """The group's inputs as a worker needs them, and the key prefix for its outputs (folder of the first input)."""
         ...
@@ -92,6 +96,10 @@ class Table(Protocol):
         ...
 
     def checkpoint_due(self, snapshot: Snapshot, version: int) -> bool: ...
+
+    def rivals(self, since_version: int) -> Sequence[TableWarning]:
+        """Commits after `since_version` that were built on files which commits of ours since then had replaced: damage by others."""
+        ...
 
     def find_run(self, run_id: str) -> Committed | None:
         """What the retained log holds of this run: its commits added up, or None."""

@@ -11,7 +11,7 @@ from compactor.model.plan import RewriteGroup
 from compactor.model.rewrite import Deletes, InputFile, ReadSpec, WriteSpec
 from compactor.model.snapshot import Snapshot, TableRef
 from compactor.storage.base import ObjectStore
-from compactor.tables.base import Gate, HistoryEntry
+from compactor.tables.base import Gate, HistoryEntry, TableWarning
 from compactor.tables.delta import gate as gating
 from compactor.tables.delta import history as told
 from compactor.tables.delta import loading
@@ -64,6 +64,9 @@ class DeltaTable:
     def write_spec(self, snapshot: Snapshot) -> WriteSpec:
         return write_spec(_state(snapshot).metadata, snapshot.features)
 
+    def object_key(self, path: str) -> str:
+        return object_key(path, self._ref.uri)
+
     def input_files(self, snapshot: Snapshot, group: RewriteGroup) -> tuple[tuple[InputFile, ...], str]:
         rows = list(group.files)
         columns = snapshot.files.select(["size_bytes", "rows"]).take(rows).to_pydict()
@@ -88,6 +91,11 @@ class DeltaTable:
         from compactor.tables.delta import checkpoint
 
         return checkpoint.due(snapshot, version)
+
+    def rivals(self, since_version: int) -> Sequence[TableWarning]:
+        from compactor.tables.delta.rivals import detect_rivals
+
+        return [TableWarning(code="rival-damage", message=rival.message) for rival in detect_rivals(self._store, since_version)]
 
     def find_run(self, run_id: str) -> Committed | None:
         from compactor.tables.delta import commit
