@@ -15,6 +15,7 @@ import uuid
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -175,7 +176,8 @@ def make_table(
 ) -> HandTable:
     """A table whose version 0 holds `rows` in about `files` files (per partition at least one).
 
-    features: names for a protocol of version (3, 7); None keeps the legacy `versions`. mapping: column mapping, with ids and physical names.
+    features: names for a protocol of version (3, 7); None keeps the legacy `versions`.
+    mapping: column mapping, with ids and physical names.
     field_metadata: more metadata for top-level fields, by name.
     """
     fields = [_field(child) for child in rows.schema]
@@ -207,7 +209,7 @@ def make_table(
 
 def _cut(rows: pa.Table, files: int) -> list[pa.Table]:
     edges = [round(i * rows.num_rows / files) for i in range(files + 1)]
-    return [rows.slice(a, b - a) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    return [rows.slice(a, b - a) for a, b in pairwise(edges) if b > a]
 
 
 def append(table: HandTable, rows: pa.Table, *, files: int = 1) -> int:
