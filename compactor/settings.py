@@ -65,9 +65,9 @@ def _predicate(value: str | None) -> str | None:
 
 
 def _parse_where(text: str) -> Predicate:
-    from compactor.planning import where  # planning brings Arrow along, which settings without a predicate need not pay for
+    from compactor.planning.where import parse  # brings Arrow along, which settings without a predicate need not pay for
 
-    return where.parse(text)
+    return parse(text)
 
 
 Size = Annotated[int | str, BeforeValidator(_size)]

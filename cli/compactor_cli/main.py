@@ -14,7 +14,7 @@ from compactor.errors import UsageError
 from compactor_cli.commands.demo import demo
 from compactor_cli.commands.history import history
 from compactor_cli.commands.plan import plan
-from compactor_cli.commands.run import failed_object, run
+from compactor_cli.commands.run import Witness, failed_object, run
 from compactor_cli.commands.scan import scan
 from compactor_cli.commands.serve import serve
 from compactor_cli.guard import Failure, one_sentence
@@ -76,6 +76,6 @@ def _unparsed(problem: str, arguments: list[str]) -> int:
     sentence = f"{one_sentence(problem)} Try: compactor {command} --help".replace("  ", " ").replace("?. ", "? ")
     if "--json" in arguments:
         failure = Failure(exit_code=2, sentence=sentence, error=UsageError(sentence))
-        print_json(failed_object("", failure, dry_run=False, run_id=None) if command == "run" else failure_object(failure))
+        print_json(failed_object(failure, Witness(table="", run_id="", dry_run=False)) if command == "run" else failure_object(failure))
     say(sentence)
     return 2

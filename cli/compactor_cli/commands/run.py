@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from compactor_cli.output import print_json, print_line, say
 from compactor_cli.session import conduct
 
 if TYPE_CHECKING:
+    from compactor.model.commit import Committed
     from compactor.model.events import Event
     from compactor.model.health import Health
     from compactor.model.plan import Plan
@@ -29,19 +31,46 @@ RunId = Annotated[
 def run(uri: Uri, flags: Flags, dry_run: DryRun = False, run_id: RunId = None) -> int:
     """Compact a table: rewrite what is worth it, check that every row is still there, commit."""
 
-    def describe(failure: Failure) -> object:
-        return failed_object(uri, failure, dry_run, run_id)
-
-    return conduct(lambda: _run(uri, flags, dry_run, run_id), as_json=flags.as_json, describe=describe)
+    witness = Witness(table=uri, run_id=run_id or "", dry_run=dry_run)
+    return conduct(lambda: _run(flags, witness), as_json=flags.as_json, describe=lambda failure: failed_object(failure, witness))
 
 
-def _run(uri: str, flags: Flags, dry_run: bool, run_id: str | None) -> int:
+@dataclass(slots=True, kw_only=True)
+class Witness:
+    """Remembers what the summary needs, and what stands when a run has no result of its own: it was interrupted."""
+
+    table: str
+    run_id: str
+    dry_run: bool
+    before: Health | None = None
+    plan: Plan | None = None
+    commits: list[Committed] = field(default_factory=list)
+
+    def on(self, event: Event) -> None:
+        """A sink."""
+        from compactor.model import events
+
+        match event:
+            case events.RunStarted():
+                self.run_id = event.run_id
+            case events.Assessed():
+                self.before = event.health
+            case events.Planned():
+                self.plan = event.plan
+            case events.CommitLanded():
+                self.commits.append(event.outcome)
+            case _:
+                pass
+
+
+def _run(flags: Flags, witness: Witness) -> int:
     import compactor
     from compactor_cli.jsonable import run_object
     from compactor_cli.progress import progress
+    from compactor_cli.render.run import outcome_line
 
     settings = flags.settings()
-    witness = Witness()
+    asked_id = witness.run_id or None
 
     with progress() as draw:
 
@@ -49,57 +78,50 @@ def _run(uri: str, flags: Flags, dry_run: bool, run_id: str | None) -> int:
             witness.on(event)
             draw(event)
 
-        result = compactor.run(uri, settings=settings, run_id=run_id, dry_run=dry_run, sink=sink)
+        result = compactor.run(witness.table, settings=settings, run_id=asked_id, dry_run=witness.dry_run, sink=sink)
     if flags.as_json:
-        print_json(run_object(result, dry_run=dry_run))
-    else:
-        _print(result, witness, settings if dry_run else None)
+        print_json(run_object(result, dry_run=witness.dry_run))
+    if result.exit_code:
+        say(outcome_line(result))
+    if not flags.as_json and (result.groups_committed or not result.exit_code):
+        for line in _lines(result, witness, settings):
+            print_line(line)
     return result.exit_code
 
 
-class Witness:
-    """Remembers what the summary needs: the table before, and the plan."""
-
-    def __init__(self) -> None:
-        self.before: Health | None = None
-        self.plan: Plan | None = None
-
-    def on(self, event: Event) -> None:
-        """A sink."""
-        from compactor.model import events
-
-        if isinstance(event, events.Assessed):
-            self.before = event.health
-        elif isinstance(event, events.Planned):
-            self.plan = event.plan
-
-
-def _print(result: Run, witness: Witness, dry_settings: Settings | None) -> None:
-    """Text: the plan of a dry run, else the summary. A run that did not end well is a message, not data."""
+def _lines(result: Run, witness: Witness, settings: Settings) -> list[str]:
+    """Text for stdout: the plan of a dry run, else the summary."""
     import compactor
     from compactor_cli.render.plan import plan_lines
-    from compactor_cli.render.run import outcome_line, run_lines
+    from compactor_cli.render.run import run_lines
 
-    if result.exit_code:
-        say(outcome_line(result))
-        if not result.groups_committed:
-            return
-    if dry_settings is not None and witness.plan is not None and len(witness.plan):
-        snapshot = compactor.load(witness.plan.table.uri, settings=dry_settings, version=witness.plan.version)
-        lines = [*plan_lines(witness.plan, snapshot), "", "Dry run: nothing was written."]
-    else:
-        lines = run_lines(result, witness.before)
-    for line in lines:
-        print_line(line)
+    if witness.dry_run and witness.plan is not None:
+        snapshot = compactor.load(witness.plan.table.uri, settings=settings, version=witness.plan.version)
+        return [*plan_lines(witness.plan, snapshot), "", "Dry run: nothing was written."]
+    return run_lines(result, witness.before)
 
 
-def failed_object(uri: str, failure: Failure, dry_run: bool, run_id: str | None) -> dict[str, object]:
-    """The run's object for an error that kept it from having a result."""
+def failed_object(failure: Failure, witness: Witness) -> dict[str, object]:
+    """The run's object for an error that kept it from having a result; what was committed before counts."""
     from compactor.errors import ConflictGaveUp, TableRefused
     from compactor.model.run import Run, RunStatus
     from compactor_cli.jsonable import run_object
 
     kinds = {TableRefused: RunStatus.REFUSED, ConflictGaveUp: RunStatus.CONFLICT}
-    status = next((status for kind, status in kinds.items() if isinstance(failure.error, kind)), RunStatus.FAILED)
-    ended = Run(run_id=run_id or "", table=uri, status=status, reason=failure.sentence, exit_code=failure.exit_code)
-    return run_object(ended, dry_run=dry_run)
+    commits = witness.commits
+    run = Run(
+        run_id=witness.run_id,
+        table=witness.table,
+        status=next((status for kind, status in kinds.items() if isinstance(failure.error, kind)), RunStatus.FAILED),
+        reason=failure.sentence,
+        version=max((commit.version for commit in commits), default=None),
+        files_removed=sum(commit.files_removed for commit in commits),
+        files_added=sum(commit.files_added for commit in commits),
+        bytes_removed=sum(commit.bytes_removed for commit in commits),
+        bytes_added=sum(commit.bytes_added for commit in commits),
+        rows=sum(commit.rows for commit in commits),
+        groups_planned=len(witness.plan) if witness.plan else 0,
+        groups_committed=sum(len(commit.groups) for commit in commits),
+        exit_code=failure.exit_code,
+    )
+    return run_object(run, dry_run=witness.dry_run)

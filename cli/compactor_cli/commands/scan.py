@@ -21,7 +21,6 @@ def scan(uri: Uri, flags: Flags) -> int:
 
 def _scan(uri: str, flags: Flags) -> int:
     import compactor
-    from compactor.errors import NotATable
     from compactor.service.discovery import ScanEntry, ScannedTable
     from compactor_cli.jsonable import scan_object
     from compactor_cli.render.scan import HEADER, entry_line, health_lines
@@ -35,8 +34,6 @@ def _scan(uri: str, flags: Flags) -> int:
                 print_line(HEADER)
             print_line(entry_line(entry))
         entries = [*entries[-1:], entry]
-    if not entries:
-        raise NotATable(f"There is no table at or below {uri}.", reason="no-table")
     if len(entries) == 1 and isinstance(entries[0], ScannedTable) and not flags.as_json:
         for line in health_lines(entries[0].health):
             print_line(line)

@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -53,19 +54,20 @@ def ledger_of(batch: pa.RecordBatch | pa.Table) -> Ledger:
     return Ledger(rows=batch.num_rows, sums=tuple(sums))
 
 
-def _digests(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+def _digests(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.uint64]:
     """One uint64 a value."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if pa.types.is_string(array.type):
         coded = pc.dictionary_encode(array)
         words = [int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little") for word in coded.dictionary.to_pylist()]
-        return np.array(words, dtype=np.uint64)[coded.indices.to_numpy()]
+        digests: npt.NDArray[np.uint64] = np.array(words, dtype=np.uint64)[coded.indices.to_numpy()]
+        return digests
     if pa.types.is_timestamp(array.type):
         array = array.cast(pa.int64())
     return _mix(array.to_numpy(zero_copy_only=False).view(np.uint64))
 
 
-def _mix(values: np.ndarray) -> np.ndarray:
+def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """A bijection of 64-bit words that spreads every input bit (the finaliser of SplitMix64)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

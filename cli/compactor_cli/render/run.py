@@ -10,6 +10,7 @@ from compactor_cli.output import aligned
 
 _ENDED = {
     RunStatus.COMMITTED: "committed",
+    RunStatus.PLANNED: "planned, nothing written",
     RunStatus.NOTHING_TO_DO: "nothing to do",
     RunStatus.REFUSED: "refused",
     RunStatus.CONFLICT: "gave up on conflicts, nothing committed",
