@@ -31,7 +31,8 @@ from compactor.units import format_bytes
 
 LOCAL = "local"
 _OBJECT_STORE_BYTES = 128 * 1024 * 1024
-_CANCEL_S = 10.0
+_CANCEL_ROUNDS = 20
+_CANCEL_ROUND_S = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -278,15 +279,22 @@ def perform_batch(shared: tuple[Toolkit, RewriteJob], tasks: Sequence[RewriteTas
 
 
 def _cancel(references: list[Any]) -> None:
-    """Kill what runs and wait until it has ended, as far as the cluster answers."""
+    """Kill what runs and wait until it has ended, as far as the cluster answers.
+
+    A cancel that meets a task on its way to a worker is lost now and then, so it is repeated; the latest go first, as they would start next.
+    """
     if not references:
         return
     import ray
 
+    left = references[::-1]
     try:
-        for reference in references:
-            ray.cancel(reference, force=True)
-        ray.wait(references, num_returns=len(references), timeout=_CANCEL_S)
+        for _ in range(_CANCEL_ROUNDS):
+            for reference in left:
+                ray.cancel(reference, force=True)
+            _, left = ray.wait(left, num_returns=len(left), timeout=_CANCEL_ROUND_S)
+            if not left:
+                return
     except (ray.exceptions.RayError, ConnectionError) as error:
         logging.getLogger(__name__).warning("Ray tasks could not be cancelled: %s", _first_line(error))
 
