@@ -1,1 +1,140 @@
-"""Keeps Delta Lake tables read-optimised while other engines keep writing."""
+"""Keeps Delta Lake tables read-optimised while other engines keep writing.
+
+The verbs, in the order of a run; each takes the URI of a table and optional Settings:
+
+    load      the table's newest (or an older) version            -> Snapshot
+    assess    what that version looks like to a reader            -> Health
+    plan      what a run would rewrite, and why not the rest      -> Plan
+    run       do it, and commit                                   -> Run
+    history   what the log says happened to the table             -> list[HistoryEntry]
+    scan      every table below a prefix, with health and decision -> iterator of ScanEntry
+
+`run` raises nothing for a table that was refused, a conflict or a failure: they are the Run's status, reason and exit code. The others
+raise the errors of `compactor.errors`. Importing this package is cheap; what a verb needs is imported when it is first called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from compactor.errors import (
+    AccessDenied,
+    CompactorError,
+    ConflictGaveUp,
+    CredentialsMissing,
+    ExecutionFailed,
+    Interrupted,
+    NotATable,
+    ObjectArchived,
+    ObjectMissing,
+    ProofFailed,
+    SettingsError,
+    StorageError,
+    StorageUnavailable,
+    TableCorrupt,
+    TableRefused,
+    UsageError,
+    WrongRegion,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from compactor.model.events import Sink
+    from compactor.model.health import Health
+    from compactor.model.plan import Plan
+    from compactor.model.run import Run
+    from compactor.model.snapshot import Snapshot
+    from compactor.service.discovery import ScanEntry
+    from compactor.settings import Settings, load_settings
+    from compactor.tables.base import HistoryEntry
+
+__version__ = "0.1.0"
+
+
+def load(uri: str, *, settings: Settings | None = None, version: int | None = None) -> Snapshot:
+    """The table's newest version, or `version`. Raises NotATable, TableCorrupt, StorageError, UsageError."""
+    from compactor import verbs
+
+    return verbs.load(uri, settings, version)
+
+
+def assess(table: str | Snapshot, *, settings: Settings | None = None) -> Health:
+    """What a table looks like to a reader, by URI or from a loaded Snapshot. Raises as `load` does."""
+    from compactor import verbs
+
+    return verbs.assess_table(table, settings)
+
+
+def plan(uri: str, *, settings: Settings | None = None) -> Plan:
+    """What a run would do now, with predictions and a reason for every file left out. Raises as `load` does, and TableRefused."""
+    from compactor import verbs
+
+    return verbs.plan_table(uri, settings)
+
+
+def run(uri: str, *, settings: Settings | None = None, run_id: str | None = None, dry_run: bool = False, sink: Sink | None = None) -> Run:
+    """Compact the table. Every end is a Run; nothing is raised for a refusal, a conflict or a failure.
+
+    run_id: a name of your own for this run; when a run of that name has landed before, its result is returned and nothing is done.
+    dry_run: plan only; nothing is written.
+    sink: called with each Event of the run (see compactor/model/events.py), in the caller's thread.
+    """
+    from compactor import verbs
+
+    return verbs.run(uri, settings, run_id=run_id, dry_run=dry_run, sink=sink)
+
+
+def history(uri: str, *, settings: Settings | None = None, limit: int | None = None) -> list[HistoryEntry]:
+    """The retained log, newest first. Raises as `load` does."""
+    from compactor import verbs
+
+    return verbs.history(uri, settings, limit)
+
+
+def scan(uri: str, *, settings: Settings | None = None) -> Iterator[ScanEntry]:
+    """The table at `uri`, or every table below it, with health and decision; neighbours in other formats are named and passed over.
+
+    A table that cannot be looked at is an entry (FailedTable), not an exception. Raises UsageError when there is nothing at all.
+    """
+    from compactor import verbs
+
+    return verbs.scan(uri, settings)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Settings", "load_settings"):
+        from compactor import settings
+
+        return getattr(settings, name)
+    raise AttributeError(f"module 'compactor' has no attribute {name!r}")
+
+
+__all__ = [
+    "assess",
+    "history",
+    "load",
+    "plan",
+    "run",
+    "scan",
+    "Settings",
+    "load_settings",
+    "CompactorError",
+    "UsageError",
+    "SettingsError",
+    "TableRefused",
+    "NotATable",
+    "ConflictGaveUp",
+    "StorageError",
+    "AccessDenied",
+    "CredentialsMissing",
+    "ObjectArchived",
+    "ObjectMissing",
+    "StorageUnavailable",
+    "WrongRegion",
+    "TableCorrupt",
+    "ExecutionFailed",
+    "ProofFailed",
+    "Interrupted",
+    "__version__",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,7 +29,7 @@ class Executor(Protocol):
         """Asked once a run, before planning. May start what it needs (a cluster); raises ExecutionFailed with the numbers if not."""
         ...
 
-    def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Iterator[TaskOutcome]:
+    def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Generator[TaskOutcome]:
         """Outcomes as tasks complete, exactly one for each task, in any order. Tasks are taken lazily, a bounded number ahead.
 
         A task that fails for a reason of its own is a GroupDropped. Retries after lost workers happen inside, each attempt under its own

@@ -6,7 +6,7 @@ start at once but share this process's fate. Memory is a promise for the whole r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from itertools import chain, islice
 from typing import Literal
 
@@ -55,7 +55,7 @@ class LocalExecutor:
     def capacity(self) -> Capacity:
         return fit(self._limits.memory_bytes, self._limits.parallelism)
 
-    def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Iterator[TaskOutcome]:
+    def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Generator[TaskOutcome]:
         waiting = iter(tasks)
         first = list(islice(waiting, LOOK_AHEAD)) if self._mode == "auto" else []
         everything = chain(first, waiting)

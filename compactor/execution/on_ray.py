@@ -15,7 +15,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -101,7 +101,7 @@ class RayExecutor:
         room = sum(min(int(node["CPU"]), int(node["memory"] // memory)) for node in nodes)
         return Capacity(parallelism=max(1, min(room, self._limits.parallelism or room)), memory_per_task_bytes=memory)
 
-    def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Iterator[TaskOutcome]:
+    def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Generator[TaskOutcome]:
         import ray
 
         if job.root_uri.startswith("memory:"):
@@ -147,7 +147,7 @@ class RayExecutor:
         options = remote.options(num_cpus=1, memory=memory, max_retries=0, name=f"rewrite-{batch.attempts[0].task.group_id}")
         sortie.flights[options.remote(sortie.job, [attempt.task for attempt in batch.attempts])] = _Flight(batch)
 
-    def _completed(self, sortie: _Sortie, slots: int, largest: int) -> Iterator[TaskOutcome]:
+    def _completed(self, sortie: _Sortie, slots: int, largest: int) -> Generator[TaskOutcome]:
         """Waits for the next completion or deadline; yields what it brings, puts lost attempts into `again`."""
         import ray
 
@@ -164,7 +164,7 @@ class RayExecutor:
             outcomes.extend(self._late(sortie, sortie.flights.pop(reference).batch))
         yield from outcomes
 
-    def _landed(self, reference: Any, sortie: _Sortie, largest: int) -> Iterator[TaskOutcome]:
+    def _landed(self, reference: Any, sortie: _Sortie, largest: int) -> Generator[TaskOutcome]:
         import ray
 
         batch = sortie.flights.pop(reference).batch

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 
@@ -90,7 +90,7 @@ class ProcessPool:
         self._deadline_s = deadline_s
         self._idle: list[WorkerProcess] = []
 
-    def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Iterator[TaskOutcome]:
+    def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Generator[TaskOutcome]:
         """Outcomes as tasks complete. Takes a task only when a worker is free for it; lost attempts come first."""
         waiting = iter(tasks)
         again: list[Attempt] = []
@@ -113,7 +113,7 @@ class ProcessPool:
         while self._idle:
             self._idle.pop().stop()
 
-    def _completed(self, busy: dict[WorkerProcess, tuple[Attempt, float]], again: list[Attempt]) -> Iterator[TaskOutcome]:
+    def _completed(self, busy: dict[WorkerProcess, tuple[Attempt, float]], again: list[Attempt]) -> Generator[TaskOutcome]:
         """Waits for the next message, death or deadline; yields the outcomes it brings, puts lost attempts into `again`."""
         nearest = min(ends_s for _, ends_s in busy.values())
         ready = wait([worker.connection for worker in busy], timeout=max(0.01, nearest - self._clock.monotonic_s()))
@@ -128,7 +128,7 @@ class ProcessPool:
 
     def _receive(
         self, worker: WorkerProcess, busy: dict[WorkerProcess, tuple[Attempt, float]], again: list[Attempt]
-    ) -> Iterator[TaskOutcome]:
+    ) -> Generator[TaskOutcome]:
         try:
             outcome = worker.receive()
         except EOFError:

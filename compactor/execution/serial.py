@@ -6,7 +6,7 @@ itself cannot be stopped from itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 
 from compactor.ambient.ports import Clock
 from compactor.execution.base import Capacity
@@ -35,7 +35,7 @@ class SerialExecutor:
     def capacity(self) -> Capacity:
         return fit(self._memory_bytes, 1)
 
-    def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Iterator[TaskOutcome]:
+    def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Generator[TaskOutcome]:
         store = self._store or self._toolkit.open_store(job.root_uri, job.storage)
         for task in tasks:
             yield perform(self._toolkit, job, task, store, self._clock)

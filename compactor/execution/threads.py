@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
 from compactor.ambient.ports import Clock
@@ -37,7 +37,7 @@ class ThreadCrew:
         self._clock = clock
         self._deadline_s = deadline_s
 
-    def run(self, job: RewriteJob, tasks: Iterable[RewriteTask], store: ObjectStore) -> Iterator[TaskOutcome]:
+    def run(self, job: RewriteJob, tasks: Iterable[RewriteTask], store: ObjectStore) -> Generator[TaskOutcome]:
         """Outcomes as tasks complete. Takes a task only when a thread is free for it."""
         waiting = iter(tasks)
         done: queue.SimpleQueue[tuple[int, TaskOutcome]] = queue.SimpleQueue()
@@ -67,7 +67,7 @@ class ThreadCrew:
         thread.start()
         return running
 
-    def _completed(self, running: dict[int, _Running], done: queue.SimpleQueue[tuple[int, TaskOutcome]]) -> Iterator[TaskOutcome]:
+    def _completed(self, running: dict[int, _Running], done: queue.SimpleQueue[tuple[int, TaskOutcome]]) -> Generator[TaskOutcome]:
         """Waits for the next completion or deadline and yields what it brings."""
         nearest = min(entry.ends_s for entry in running.values())
         try:

@@ -14,6 +14,7 @@ class RunStatus(StrEnum):
     """How a run ended."""
 
     COMMITTED = "committed"
+    PLANNED = "planned"  # a dry run that found something to do
     NOTHING_TO_DO = "nothing-to-do"
     REFUSED = "refused"
     CONFLICT = "conflict"

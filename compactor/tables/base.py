@@ -84,8 +84,8 @@ class Table(Protocol):
         """The key below the table's root of a live file's path as the log writes it. Raises TableRefused for a path outside the root."""
         ...
 
-    def input_files(self, snapshot: Snapshot, group: RewriteGroup) -> tuple[tuple[InputFile, ...], str]:
-        """The group's inputs as a worker needs them, and the key prefix for its outputs (folder of the first input)."""
+    def input_files(self, snapshot: Snapshot, group: RewriteGroup) -> tuple[InputFile, ...]:
+        """The group's inputs as a worker needs them. Raises StorageError, TableCorrupt when the log no longer holds them."""
         ...
 
     def publish(self, snapshot: Snapshot, request: CommitRequest) -> CommitOutcome:

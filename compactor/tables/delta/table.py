@@ -67,17 +67,15 @@ class DeltaTable:
     def object_key(self, path: str) -> str:
         return object_key(path, self._ref.uri)
 
-    def input_files(self, snapshot: Snapshot, group: RewriteGroup) -> tuple[tuple[InputFile, ...], str]:
+    def input_files(self, snapshot: Snapshot, group: RewriteGroup) -> tuple[InputFile, ...]:
         rows = list(group.files)
         columns = snapshot.files.select(["size_bytes", "rows"]).take(rows).to_pydict()
         masked = [row for row, key in zip(rows, group.inputs, strict=True) if key.deletes_id is not None]
         deletes = dict(zip(masked, self._deletes(snapshot, masked), strict=True))
-        inputs = tuple(
+        return tuple(
             InputFile(file=key, key=object_key(key.path, self._ref.uri), size_bytes=size, rows=count, deletes=deletes.get(row))
             for row, key, size, count in zip(rows, group.inputs, columns["size_bytes"], columns["rows"], strict=True)
         )
-        folder = inputs[0].key.rpartition("/")[0] if inputs else ""
-        return inputs, f"{folder}/" if folder else ""
 
     def _deletes(self, snapshot: Snapshot, rows: Sequence[int]) -> list[Deletes]:
         return [deletes_of(add["deletionVector"], self._ref.uri) for add in raw_adds(self._store, snapshot, rows)] if rows else []

@@ -1,0 +1,94 @@
+"""What became of each group's outputs in one run, so that those known not to be committed, and only those, are deleted at its end.
+
+    planned ──► written ──► in commit ──► committed     outputs of other attempts are deleted
+       │           │            ├───────► discarded     lost to a conflict, or the store said that nothing landed: deleted
+       │           │            └───────► (stays)       unknown: nothing is deleted, the intent stays for recovery
+       └───────────┴────────────────────► discarded     never offered to the log: deleted
+
+Must never delete an output whose group was offered to the log without an answer (design rule 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum, auto
+
+from compactor.errors import StorageError
+from compactor.model.rewrite import GroupDropped, RewriteResult
+from compactor.storage.base import ObjectStore
+
+_WORKER_GONE = frozenset({"worker-lost", "out-of-memory", "deadline", "cancelled"})
+
+
+class _Fate(Enum):
+    PLANNED = auto()
+    IN_COMMIT = auto()
+    COMMITTED = auto()
+    DISCARDED = auto()
+
+
+class OutputFates:
+    """The outputs of a run, by group. `stem(i)` is the unique part of the names of all outputs of group i."""
+
+    def __init__(self, groups: int, new_id: Callable[[], str]) -> None:
+        self._stems = [f"part-{i:05d}-{new_id()}" for i in range(groups)]
+        self._prefixes: dict[int, str] = {}
+        self._fates: dict[int, _Fate] = {}
+        self._results: dict[int, RewriteResult] = {}
+        self._lost_workers = False
+
+    def stem(self, group_id: int) -> str:
+        return self._stems[group_id]
+
+    def started(self, group_id: int, prefix: str) -> None:
+        """The group is handed to the executor; from now on something may be written under its stem."""
+        self._prefixes[group_id] = prefix
+        self._fates[group_id] = _Fate.PLANNED
+
+    def written(self, result: RewriteResult) -> None:
+        self._results[result.group_id] = result
+
+    def offered(self, group_ids: Iterable[int]) -> None:
+        """The groups go into a commit: until an answer comes, nothing of them may be deleted."""
+        for group_id in group_ids:
+            self._fates[group_id] = _Fate.IN_COMMIT
+
+    def committed(self, group_ids: Iterable[int]) -> None:
+        for group_id in group_ids:
+            self._fates[group_id] = _Fate.COMMITTED
+
+    def discarded(self, group_ids: Iterable[int]) -> None:
+        """It is known that the groups are not, and will not be, in the log."""
+        for group_id in group_ids:
+            self._fates[group_id] = _Fate.DISCARDED
+
+    def dropped(self, drop: GroupDropped) -> None:
+        self._lost_workers |= drop.reason in _WORKER_GONE
+        self._fates[drop.group_id] = _Fate.DISCARDED
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing can be left of this run: no unknown commit, no worker that may still write."""
+        return not self._lost_workers and _Fate.IN_COMMIT not in self._fates.values()
+
+    def sweep(self, store: ObjectStore) -> None:
+        """Delete every output that is known not to be in the log. A store that fails now leaves orphans, never a wrong table."""
+        try:
+            store.delete(list(self._orphans(store)))
+        except StorageError:
+            self._lost_workers = True  # keeps the intent, from which a later run cleans up
+
+    def _orphans(self, store: ObjectStore) -> Iterator[str]:
+        for group_id, fate in self._fates.items():
+            result = self._results.get(group_id)
+            keep = {output.key for output in result.outputs} if result and fate is _Fate.COMMITTED else set()
+            match fate:
+                case _Fate.IN_COMMIT:
+                    continue
+                case _Fate.COMMITTED if result is not None and result.attempt == 0:
+                    continue
+                case _Fate.DISCARDED | _Fate.PLANNED if result is not None and result.attempt == 0:
+                    yield from (output.key for output in result.outputs)
+                case _:
+                    written = store.list(f"{self._prefixes[group_id]}{self.stem(group_id)}-")
+                    yield from (item.key for item in written if item.key not in keep)

@@ -1,0 +1,309 @@
+"""The story of one table, top to bottom: load, gate, assess, survey, plan, decide, rewrite, commit, checkpoint, record.
+
+The only module that knows every stage; it knows none of their adapters, which it is handed as Ports. What it guarantees by its order:
+intent before effect (nothing is written before the intent; a refused, skipped or nothing-to-do run writes nothing at all), outputs are
+deleted only when it is known that they were not committed, and every group of the plan ends committed or dropped with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from compactor.ambient.ports import Ambient
+from compactor.coordination.outputs import OutputFates
+from compactor.coordination.records import RunRecords
+from compactor.errors import CompactorError, StorageError, TableRefused
+from compactor.execution.base import Executor
+from compactor.model.commit import CommitRequest, Committed, Conflict, FinishedGroup, Unknown
+from compactor.model.events import (
+    Assessed,
+    Checkpointed,
+    CommitLanded,
+    Event,
+    GroupFinished,
+    GroupLost,
+    Planned,
+    RunEnded,
+    RunStarted,
+    Sink,
+    SnapshotLoaded,
+    Warned,
+)
+from compactor.model.health import Compact, Decision, Health
+from compactor.model.plan import Plan, Resources, RewriteGroup
+from compactor.model.policy import Policy
+from compactor.model.rewrite import GroupDropped, RewriteJob, RewriteResult, RewriteTask, TaskOutcome
+from compactor.model.run import Run, RunStatus
+from compactor.model.snapshot import Snapshot
+from compactor.model.storage import StorageOptions
+from compactor.model.survey import Survey
+from compactor.planning.assess import assess
+from compactor.planning.decide import confirm, decide
+from compactor.planning.plan import plan
+from compactor.planning.survey import to_survey
+from compactor.planning.target import effective_target
+from compactor.run_report import Tally, report
+from compactor.storage.base import ObjectStore
+from compactor.tables.base import Checkpointer, Table
+
+SurveyFiles = Callable[[Snapshot, Sequence[int]], Survey]
+
+COMMIT_GROUPS = 1000
+COMMIT_INTERVAL_S = 900.0
+"""Finished groups are committed once there are this many, or the oldest has waited this long, and at the end of the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything a run touches. `resources` and `executor` are asked only when needed: nothing-to-do starts no workers."""
+
+    table: Table
+    store: ObjectStore
+    storage: StorageOptions
+    ambient: Ambient
+    resources: Callable[[], Resources]
+    executor: Callable[[], Executor]
+    checkpointer: Checkpointer
+    records: RunRecords
+    survey: SurveyFiles
+    sink: Sink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What is known of a table before anything is written."""
+
+    snapshot: Snapshot
+    health: Health
+    decision: Decision
+    plan: Plan
+
+
+def prepare(ports: Ports, policy: Policy, *, version: int | None = None) -> Prepared:
+    """Load, gate, assess, survey, plan and decide. Reads only.
+
+    Raises TableRefused for a table that may not be compacted, and what loading raises (NotATable, TableCorrupt, StorageError, UsageError).
+    """
+    snapshot = load(ports, policy, version=version)
+    gate(ports, snapshot)
+    return decided(ports, snapshot, policy)
+
+
+def decided(ports: Ports, snapshot: Snapshot, policy: Policy) -> Prepared:
+    """Assess, survey, plan and decide, on a snapshot that passed the gate. Raises UsageError (`--where`), StorageError."""
+    target = effective_target(policy, ports.table.target_bytes(snapshot))
+    health = assess(snapshot, policy, target)
+    survey = ports.survey(snapshot, to_survey(snapshot, policy, target).tolist())
+    planned = plan(snapshot, survey, policy, ports.resources(), target_bytes=target)
+    decision = confirm(decide(health, policy), planned)
+    ports.sink(Assessed(health=health, decision=decision))
+    return Prepared(snapshot=snapshot, health=health, decision=decision, plan=planned)
+
+
+def health_of(table: Table, snapshot: Snapshot, policy: Policy) -> Health:
+    """What the snapshot looks like to a reader, under the target in force."""
+    return assess(snapshot, policy, effective_target(policy, table.target_bytes(snapshot)))
+
+
+def load(ports: Ports, policy: Policy, *, version: int | None = None) -> Snapshot:
+    """The snapshot, dated by the store's own clock when the policy looks at ages."""
+    started = ports.ambient.clock.monotonic_s()
+    snapshot = ports.table.load(version)
+    if policy.min_age_s > 0:
+        snapshot = replace(snapshot, store_now_ms=ports.store.now_ms())
+    seconds = ports.ambient.clock.monotonic_s() - started
+    ports.sink(SnapshotLoaded(version=snapshot.version, files=snapshot.files.num_rows, seconds=seconds))
+    return snapshot
+
+
+def gate(ports: Ports, snapshot: Snapshot) -> None:
+    """Refuse by name what cannot be honoured; pass on the format's warnings. Raises TableRefused."""
+    answer = ports.table.gate(snapshot)
+    for warning in answer.warnings:
+        ports.sink(Warned(code=warning.code, message=warning.message))
+    if answer.refusals:
+        first = answer.refusals[0]
+        more = f" (and {len(answer.refusals) - 1} more reasons)" if len(answer.refusals) > 1 else ""
+        raise TableRefused(f"{first.why}{more}", reason=first.reason)
+
+
+def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_run: bool = False) -> Run:
+    """One run, start to end. Never raises a CompactorError: every end is a Run, with its status, reason and exit code."""
+    clock = ports.ambient.clock
+    started = clock.monotonic_s()
+    tally = Tally(run_id=run_id or ports.ambient.ids.new(), table=ports.table.ref.uri)
+    ports = replace(ports, sink=_noting(tally, ports.sink))
+    ports.sink(RunStarted(run_id=tally.run_id, table=tally.table))
+    error: CompactorError | None = None
+    try:
+        if run_id is not None and (earlier := _earlier(ports, tally)) is not None:
+            return earlier
+        prepared = prepare(ports, policy)
+        tally.version = prepared.snapshot.version
+        if isinstance(prepared.decision, Compact):
+            tally.planned = len(prepared.plan)
+            ports.sink(Planned(plan=prepared.plan))
+            if not dry_run:
+                _Act(ports, prepared, tally).run()
+    except CompactorError as failure:
+        error = failure
+    run = report(tally, seconds=clock.monotonic_s() - started, error=error, dry_run=dry_run)
+    if run.status is RunStatus.COMMITTED:
+        _record(ports, run)
+    ports.sink(RunEnded(run=run))
+    return run
+
+
+def _record(ports: Ports, run: Run) -> None:
+    """Keep the result. The log has it already, so a state that cannot be written is a warning."""
+    try:
+        ports.records.record(run)
+    except CompactorError as error:
+        ports.sink(Warned(code="journal", message=f"The result of run {run.run_id} was not kept: {error}"))
+
+
+def _earlier(ports: Ports, tally: Tally) -> Run | None:
+    """The result of a run of this name that has landed before: from the journal, or from the log when the journal has none."""
+    run = ports.records.find(tally.run_id)
+    if run is not None:
+        return run
+    landed = ports.table.find_run(tally.run_id)
+    if landed is None:
+        return None
+    return report(replace(tally, commits=[landed], planned=len(landed.groups)), seconds=0.0)
+
+
+class _Act:
+    """The writing half of a run: from a plan to commits."""
+
+    def __init__(self, ports: Ports, prepared: Prepared, tally: Tally) -> None:
+        self._ports = ports
+        self._clock = ports.ambient.clock
+        self._plan = prepared.plan
+        self._snapshot = prepared.snapshot
+        self._tally = tally
+        self._waiting: list[FinishedGroup] = []
+        self._waiting_since_s = 0.0
+        self._fates = OutputFates(len(prepared.plan), ports.ambient.ids.new)
+
+    def run(self) -> None:
+        """Intent, rewrite, commit, record. Raises CompactorError; what was committed by then stands and is in the tally."""
+        table, records = self._ports.table, self._ports.records
+        read, write = table.read_spec(self._snapshot), table.write_spec(self._snapshot)
+        job = RewriteJob(root_uri=table.ref.uri, storage=self._ports.storage, read=read, write=write)
+        executor = self._ports.executor()
+        try:
+            executor.capacity()  # says now if the place cannot do it, before anything is written
+            records.intend(self._tally.run_id, self._plan, self._fates.stem, self._prefix)
+            self._rewrite(executor, job)
+        finally:
+            executor.close()
+            self._fates.sweep(self._ports.store)
+            if self._fates.settled:
+                records.forget_intent(self._tally.run_id)
+
+    def _prefix(self, group_id: int) -> str:
+        """The folder of a group's outputs: that of its first input."""
+        first = self._plan.inputs["path"][self._plan.groups["first_input"][group_id].as_py()].as_py()
+        folder = self._ports.table.object_key(first).rpartition("/")[0]
+        return f"{folder}/" if folder else ""
+
+    def _rewrite(self, executor: Executor, job: RewriteJob) -> None:
+        try:
+            with closing(executor.run(job, self._tasks())) as outcomes:
+                for outcome in outcomes:
+                    self._take(outcome)
+        finally:
+            self._commit()  # after a failure or a signal too: what is finished is worth keeping
+
+    def _tasks(self) -> Iterator[RewriteTask]:
+        for group in self._plan:
+            inputs, prefix = self._ports.table.input_files(self._snapshot, group), self._prefix(group.group_id)
+            self._fates.started(group.group_id, prefix)
+            yield RewriteTask(
+                group_id=group.group_id,
+                attempt=0,
+                inputs=inputs,
+                output_prefix=prefix,
+                stem=self._fates.stem(group.group_id),
+                output_files=group.output_files,
+                memory_bytes=group.memory_bytes,
+            )
+
+    def _take(self, outcome: TaskOutcome) -> None:
+        if isinstance(outcome, GroupDropped):
+            self._drop((outcome,))
+            return
+        group = self._plan.group(outcome.group_id)
+        self._tally.rewritten(outcome)
+        self._fates.written(outcome)
+        self._ports.sink(GroupFinished(result=outcome, input_files=len(group.inputs), input_bytes=group.input_bytes))
+        if not self._waiting:
+            self._waiting_since_s = self._clock.monotonic_s()
+        self._waiting.append(_finished(group, outcome, self._plan.target_bytes))
+        waited_s = self._clock.monotonic_s() - self._waiting_since_s
+        if len(self._waiting) >= COMMIT_GROUPS or waited_s >= COMMIT_INTERVAL_S:
+            self._commit()
+
+    def _commit(self) -> None:
+        groups, self._waiting = tuple(self._waiting), []
+        if not groups:
+            return
+        ids = [group.result.group_id for group in groups]
+        request = CommitRequest(run_id=self._tally.run_id, transaction_id=self._ports.ambient.ids.new(), groups=groups)
+        self._fates.offered(ids)
+        try:
+            # Always judged from the version that was read: a schema that changed since must be seen.
+            outcome = self._ports.table.publish(self._snapshot, request)
+        except CompactorError:
+            self._fates.discarded(ids)  # by contract: it is known that nothing landed
+            raise
+        match outcome:
+            case Committed():
+                self._fates.committed(outcome.groups)
+                self._drop(outcome.dropped)
+                self._tally.commits.append(outcome)
+                self._ports.sink(CommitLanded(outcome=outcome))
+                self._after_commit(outcome.version)
+            case Conflict():
+                self._drop(outcome.dropped)
+            case Unknown():
+                raise StorageError(f"It is not known whether version {outcome.version} of {self._tally.table} landed: {outcome.why}")
+
+    def _after_commit(self, version: int) -> None:
+        """Look for damage by others, and checkpoint when due. Failures here are events, never a failed commit."""
+        table, sink = self._ports.table, self._ports.sink
+        try:
+            for warning in table.rivals(version - 1):
+                sink(Warned(code=warning.code, message=warning.message))
+            if table.checkpoint_due(table.refresh(self._snapshot), version):
+                self._ports.checkpointer.checkpoint(table.ref, version)
+                sink(Checkpointed(version=version))
+        except CompactorError as error:
+            sink(Checkpointed(version=version, error=str(error)))
+
+    def _drop(self, dropped: tuple[GroupDropped, ...]) -> None:
+        for drop in dropped:
+            self._fates.dropped(drop)
+            self._tally.dropped.append(drop)
+            self._ports.sink(GroupLost(dropped=drop))
+
+
+def _finished(group: RewriteGroup, result: RewriteResult, target_bytes: int) -> FinishedGroup:
+    finished_for = target_bytes if group.finishes else None
+    return FinishedGroup(inputs=group.inputs, result=result, generation=group.generation, finished_for_bytes=finished_for)
+
+
+def _noting(tally: Tally, sink: Sink) -> Sink:
+    """A sink that also keeps warnings for the Run."""
+
+    def note(event: Event) -> None:
+        if isinstance(event, Warned):
+            tally.warnings.append(event.message)
+        if isinstance(event, Checkpointed) and event.error is not None:
+            tally.warnings.append(f"The checkpoint at version {event.version} was not written: {event.error}")
+        sink(event)
+
+    return note

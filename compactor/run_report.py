@@ -1,0 +1,114 @@
+"""From what happened in a run to its Run value: status, reason and exit code. Pure; the one place where those are decided.
+
+every group committed                          committed       0
+some committed, others lost to other writers   committed       0   (dropped groups are listed with their reasons)
+some committed, others failed                  failed          exit code of the worst failure; what was committed stands
+none committed, all lost to other writers      conflict        4
+none committed, files that must be left alone  nothing-to-do   0
+none committed, others failed                  failed          exit code of the worst failure
+nothing planned                                nothing-to-do   0
+a dry run that planned something               planned         0
+refused by the gate                            refused         3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from compactor.errors import CompactorError, ConflictGaveUp, TableRefused
+from compactor.model.commit import Committed
+from compactor.model.rewrite import GroupDropped, RewriteResult
+from compactor.model.run import Run, RunStatus
+
+_EXIT_OF_REASON = {
+    "proof": 8,
+    "corrupt-file": 6,
+    "storage": 5,
+    "out-of-memory": 7,
+    "worker-lost": 7,
+    "deadline": 7,
+    "cancelled": 7,
+    "failed": 7,
+    "input-vanished": 0,
+    "table-changed": 0,
+    "contention": 0,
+    "unsupported-file": 0,
+}
+_SEVERITY = (1, 8, 6, 7, 5)
+"""Exit codes of failures, worst first: a bug of ours, a failed proof, damage, execution, storage."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What has happened so far in one run. Only the pipeline changes it."""
+
+    run_id: str
+    table: str
+    planned: int = 0
+    version: int | None = None
+    commits: list[Committed] = field(default_factory=list)
+    dropped: list[GroupDropped] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    peak_memory_bytes: int = 0
+
+    def rewritten(self, result: RewriteResult) -> None:
+        """Note a finished group."""
+        self.peak_memory_bytes = max(self.peak_memory_bytes, result.peak_memory_bytes)
+
+
+def report(tally: Tally, *, seconds: float, error: CompactorError | None = None, dry_run: bool = False) -> Run:
+    """The Run for a tally that ended normally, or with `error`."""
+    status, reason, exit_code = _verdict(tally, error)
+    if dry_run and error is None and tally.planned:
+        status, reason = RunStatus.PLANNED, "dry run: nothing was written"
+    commits = tally.commits
+    return Run(
+        run_id=tally.run_id,
+        table=tally.table,
+        status=status,
+        reason=reason,
+        version=max((c.version for c in commits), default=tally.version),
+        files_removed=sum(c.files_removed for c in commits),
+        files_added=sum(c.files_added for c in commits),
+        bytes_removed=sum(c.bytes_removed for c in commits),
+        bytes_added=sum(c.bytes_added for c in commits),
+        rows=sum(c.rows for c in commits),
+        groups_planned=tally.planned,
+        groups_committed=sum(len(c.groups) for c in commits),
+        groups_dropped=tuple(tally.dropped),
+        seconds=round(seconds, 3),
+        peak_memory_bytes=tally.peak_memory_bytes,
+        warnings=tuple(tally.warnings),
+        exit_code=exit_code,
+    )
+
+
+def _verdict(tally: Tally, error: CompactorError | None) -> tuple[RunStatus, str | None, int]:
+    if isinstance(error, TableRefused):
+        return RunStatus.REFUSED, str(error), error.exit_code
+    if isinstance(error, ConflictGaveUp):
+        return RunStatus.CONFLICT, str(error), error.exit_code
+    if error is not None:
+        return RunStatus.FAILED, str(error), error.exit_code
+    failure = _worst_failure(tally.dropped)
+    if failure is not None:
+        return RunStatus.FAILED, failure.detail, exit_code_of(failure)
+    if tally.commits:
+        return RunStatus.COMMITTED, None, 0
+    conflicts = [drop for drop in tally.dropped if drop.reason != "unsupported-file"]
+    if conflicts:
+        return RunStatus.CONFLICT, conflicts[0].detail, ConflictGaveUp.exit_code
+    if tally.dropped:
+        return RunStatus.NOTHING_TO_DO, tally.dropped[0].detail, 0
+    return RunStatus.NOTHING_TO_DO, None, 0
+
+
+def _worst_failure(dropped: Sequence[GroupDropped]) -> GroupDropped | None:
+    failures = [drop for drop in dropped if exit_code_of(drop) != 0]
+    return min(failures, key=lambda drop: _SEVERITY.index(exit_code_of(drop)), default=None)
+
+
+def exit_code_of(drop: GroupDropped) -> int:
+    """The exit code that a dropped group asks for; 0 when it was dropped for the sake of another writer or of a rule."""
+    return _EXIT_OF_REASON.get(drop.reason, 1)

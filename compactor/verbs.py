@@ -1,0 +1,87 @@
+"""The façade's verbs with everything imported: `compactor/__init__.py` stays cheap to import and hands over to this module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from compactor.ambient.system import system_ambient
+from compactor.errors import CompactorError, TableRefused, UsageError
+from compactor.model.events import Sink
+from compactor.model.health import Health, Skip
+from compactor.model.plan import Plan
+from compactor.model.run import Run
+from compactor.model.snapshot import Snapshot, TableRef
+from compactor.pipeline import decided, gate, health_of, prepare, run_table
+from compactor.run_report import Tally, report
+from compactor.service.discovery import FailedTable, Neighbour, ScanEntry, ScannedTable, discover
+from compactor.settings import Settings
+from compactor.storage import normalise_uri, open_store
+from compactor.tables.base import HistoryEntry
+from compactor.wiring import open_ports, open_table
+
+
+def load(uri: str, settings: Settings | None, version: int | None) -> Snapshot:
+    """See compactor.load."""
+    table, _ = open_table(uri, settings or Settings())
+    return table.load(version)
+
+
+def assess_table(table: str | Snapshot, settings: Settings | None) -> Health:
+    """See compactor.assess."""
+    settings = settings or Settings()
+    snapshot = load(table, settings, None) if isinstance(table, str) else table
+    opened, _ = open_table(snapshot.table.uri, settings)
+    return health_of(opened, snapshot, settings.policy())
+
+
+def plan_table(uri: str, settings: Settings | None) -> Plan:
+    """See compactor.plan."""
+    settings = settings or Settings()
+    return prepare(open_ports(uri, settings), settings.policy()).plan
+
+
+def run(uri: str, settings: Settings | None, *, run_id: str | None, dry_run: bool, sink: Sink | None) -> Run:
+    """See compactor.run."""
+    settings = settings or Settings()
+    ambient = system_ambient()
+    try:
+        ports = open_ports(uri, settings, sink, ambient)
+        policy = settings.policy()
+    except CompactorError as error:
+        return report(Tally(run_id=run_id or ambient.ids.new(), table=uri), seconds=0.0, error=error)
+    return run_table(ports, policy, run_id=run_id, dry_run=dry_run)
+
+
+def history(uri: str, settings: Settings | None, limit: int | None) -> list[HistoryEntry]:
+    """See compactor.history."""
+    table, _ = open_table(uri, settings or Settings())
+    return list(table.history(limit))
+
+
+def scan(uri: str, settings: Settings | None) -> Iterator[ScanEntry]:
+    """See compactor.scan."""
+    settings = settings or Settings()
+    store = open_store(normalise_uri(uri), settings.storage())
+    empty = True
+    for found in discover(store):
+        empty = False
+        yield found if isinstance(found, Neighbour) else _look_at(found, settings)
+    if empty:
+        raise UsageError(f"There is no table at or below {store.uri}.")
+
+
+def _look_at(ref: TableRef, settings: Settings) -> ScanEntry:
+    """One table of a scan: its health and what a run would decide, or why it could not be looked at."""
+    try:
+        ports = open_ports(ref.uri, settings)
+        snapshot = ports.table.load()
+        try:
+            gate(ports, snapshot)
+        except TableRefused as refusal:
+            health = health_of(ports.table, snapshot, settings.policy())
+            decision = Skip(reason=refusal.reason, why=str(refusal))
+            return ScannedTable(table=ref, version=snapshot.version, health=health, decision=decision)
+        prepared = decided(ports, snapshot, settings.policy())
+        return ScannedTable(table=ref, version=snapshot.version, health=prepared.health, decision=prepared.decision)
+    except CompactorError as error:
+        return FailedTable(table=ref, exit_code=error.exit_code, why=str(error))

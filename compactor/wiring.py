@@ -1,0 +1,117 @@
+"""Puts the adapters together: from a URI and Settings to the Ports of the pipeline. The one place that names concrete classes.
+
+Adapters are imported when they are needed, so that reading a small table loads neither Ray nor deltalake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from compactor.ambient.ports import Ambient
+from compactor.ambient.system import system_ambient
+from compactor.coordination.records import RunRecords
+from compactor.execution.base import Executor
+from compactor.model.events import Event, Sink
+from compactor.model.plan import Resources
+from compactor.model.snapshot import Snapshot, TableRef
+from compactor.model.survey import Survey
+from compactor.pipeline import Ports
+from compactor.settings import Settings
+from compactor.storage import normalise_uri, open_store
+from compactor.storage.base import ObjectStore
+from compactor.tables.base import Checkpointer, Table
+
+RAY_TASK_BYTES = 2 * 1024**3
+"""Memory asked of a cluster for one task when nobody said."""
+
+
+def open_table(uri: str, settings: Settings, ambient: Ambient | None = None) -> tuple[Table, ObjectStore]:
+    """The table at `uri` and the store at its root. Nothing is read yet. Raises UsageError, CredentialsMissing."""
+    from compactor.tables.delta.options import DeltaOptions
+    from compactor.tables.delta.table import DeltaTable
+
+    root = normalise_uri(uri)
+    store = open_store(root, settings.storage())
+    options = DeltaOptions(arbiter=settings.arbiter, rivals=settings.rivals)
+    return DeltaTable(TableRef(uri=root), store, ambient or system_ambient(), options), store
+
+
+def open_ports(uri: str, settings: Settings, sink: Sink | None = None, ambient: Ambient | None = None) -> Ports:
+    """Everything a run of this table needs. Raises UsageError, CredentialsMissing."""
+    ambient = ambient or system_ambient()
+    table, store = open_table(uri, settings, ambient)
+    return Ports(
+        table=table,
+        store=store,
+        storage=settings.storage(),
+        ambient=ambient,
+        resources=lambda: _resources(settings),
+        executor=_executor(settings, ambient, store),
+        checkpointer=_checkpointer(settings),
+        records=_records(store, settings, ambient),
+        survey=_survey(table, store),
+        sink=sink or _nobody,
+    )
+
+
+def _nobody(_event: Event) -> None:
+    """The sink of a caller who does not listen."""
+
+
+def _on_ray(settings: Settings) -> bool:
+    return settings.executor == "ray" or (settings.executor == "auto" and settings.ray_address is not None)
+
+
+def _resources(settings: Settings) -> Resources:
+    """What planning may count on. For a cluster from the settings alone: planning must not start one."""
+    if _on_ray(settings):
+        return Resources(parallelism=settings.parallelism or 2, memory_bytes=settings.memory_bytes or RAY_TASK_BYTES)
+    from compactor.execution.machine import fit
+
+    capacity = fit(settings.memory_bytes, 1 if settings.executor == "serial" else settings.parallelism)
+    return Resources(parallelism=capacity.parallelism, memory_bytes=capacity.memory_per_task_bytes)
+
+
+def _executor(settings: Settings, ambient: Ambient, store: ObjectStore) -> Callable[[], Executor]:
+    def make() -> Executor:
+        from compactor.execution.choose import open_executor
+        from compactor.execution.work import Limits
+
+        memory_bytes = settings.memory_bytes or (RAY_TASK_BYTES if _on_ray(settings) else None)
+        limits = Limits(memory_bytes=memory_bytes, parallelism=settings.parallelism)
+        return open_executor(settings.executor, clock=ambient.clock, ray_address=settings.ray_address, limits=limits, store=store)
+
+    return make
+
+
+def _survey(table: Table, store: ObjectStore) -> Callable[[Snapshot, Sequence[int]], Survey]:
+    def survey(snapshot: Snapshot, rows: Sequence[int]) -> Survey:
+        if not rows:
+            return Survey()
+        from compactor.rewriting.footer import survey_files
+
+        chosen = snapshot.files.select(["path", "size_bytes"]).take(list(rows)).to_pydict()
+        paths: list[str] = chosen["path"]
+        return survey_files(store, [(path, table.object_key(path), size) for path, size in zip(paths, chosen["size_bytes"], strict=True)])
+
+    return survey
+
+
+def _checkpointer(settings: Settings) -> Checkpointer:
+    from compactor.tables.delta.checkpoint import DeltaLakeCheckpointer
+
+    return DeltaLakeCheckpointer(settings.storage())
+
+
+def _records(store: ObjectStore, settings: Settings, ambient: Ambient) -> RunRecords:
+    if settings.state is None:
+        return RunRecords(store=store, prefix="_compactor/", clock=ambient.clock)
+    state = open_store(normalise_uri(settings.state), settings.storage())
+    return RunRecords(store=state, prefix=f"{_folder_of(store.uri)}/", clock=ambient.clock)
+
+
+def _folder_of(uri: str) -> str:
+    """A folder name for a table inside a shared state: its URI with everything but letters, digits, dots and dashes made safe."""
+    from urllib.parse import quote
+
+    return quote(uri, safe="")
