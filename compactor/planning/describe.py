@@ -29,7 +29,7 @@ REASON_SENTENCES: Mapping[LeftOut, str] = MappingProxyType(
         LeftOut.TOO_YOUNG: "It landed more recently than the minimum age allows.",
         LeftOut.OTHER_PARTITION: "The partition filter does not select its partition.",
         LeftOut.FINISHED: "A compaction finished it for a comparable target size; it came out smaller or larger than predicted.",
-        LeftOut.WRITE_AMPLIFICATION: "Its bytes are rewritten again once its partition fills a file; never, when the bound is reached.",
+        LeftOut.WRITE_AMPLIFICATION: "Its bytes are rewritten again only with new files that fill a target, or the bound is reached.",
         LeftOut.GROUP_CAP: "Its group came after the largest number of groups that one run may rewrite.",
         LeftOut.BYTE_CAP: "Its group did not fit into the bytes that one run may rewrite.",
         LeftOut.UNREADABLE: "Its footer or the table format says that it must not be rewritten.",

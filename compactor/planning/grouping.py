@@ -9,9 +9,10 @@ The bounds of design rule 5, partition by partition, with W = max_write_amplific
 * Otherwise one group of the *fresh* (not old) files may be made, whose output is unfinished. It needs min_input_files files, or deletes
   to purge, or bytes that are no longer small. Old files wait until they fill a target. Old files with deletes to purge are rewritten
   apart from fresh ones, whose generation they would spoil.
-* An unfinished output may turn out larger than predicted (up to GROWTH). If it then filled a target together with the old files that
-  wait, a second run would have work. So in that case fresh files wait as well; where deletes do not let them wait, their output is
-  given generation W: it overstates how often the bytes were rewritten, and that is the safe side.
+
+An unfinished output may turn out larger than predicted and so fill a target together with old files that wait. A second run must not act
+on that, so a filled partition is packed only when something in it is new: a file that was never rewritten, two fresh files, deletes to
+purge, or enough files that were finished for a much smaller target. After a run that left an unfinished output none of these is there.
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ from compactor.planning.classify import UNDECIDED, Classes, Codes, code, fills
 from compactor.planning.columns import Bools, FileColumns, Int64s
 from compactor.planning.groups import Groups, join, kind_code, reduce_runs, run_lengths, runs_of
 from compactor.planning.pack import outputs_for, pack
-
-GROWTH = 1.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,8 +66,7 @@ def _singles(case: _Case, alone: Int64s) -> Groups:
 def _packed(case: _Case, members: Int64s) -> tuple[list[Groups], Codes]:
     reason = case.classes.reason.copy()
     runs = case.runs(members)
-    filled = fills(reduce_runs(np.add, case.output_bytes(members), runs), case.target_bytes)
-    finishing = np.repeat(filled | case.policy.force_rewrite, run_lengths(runs, members.shape[0]))
+    finishing = np.repeat(_filled(case, members, runs) | case.policy.force_rewrite, run_lengths(runs, members.shape[0]))
     full, rest = members[finishing], members[~finishing]
     starts, outputs = pack(case.output_bytes(full), case.runs(full), case.target_bytes)
     fresh, purged, few, bound = _unfinished(case, rest)
@@ -77,56 +75,44 @@ def _packed(case: _Case, members: Int64s) -> tuple[list[Groups], Codes]:
     return [_groups(case, full, starts, outputs), fresh, purged], reason
 
 
+def _filled(case: _Case, members: Int64s, runs: Int64s) -> Bools:
+    """Per partition: do its packable files fill a target, and is anything in it new?"""
+    size, generation = case.output_bytes(members), case.files.generation[members]
+    new = (generation == 0) | case.classes.heavy[members]
+    fresh = generation < case.policy.max_write_amplification - 1
+    outgrown = np.where(case.files.finished_for[members] > 0, size, 0)
+    renewed = (_totals(new, runs) > 0) | (_totals(fresh, runs) > 1) | fills(_totals(outgrown, runs), case.target_bytes)
+    return fills(_totals(size, runs), case.target_bytes) & renewed
+
+
 def _unfinished(case: _Case, members: Int64s) -> tuple[Groups, Groups, Int64s, Int64s]:
     """Of partitions that cannot fill a target: the fresh groups, the purges of old files, files too few, files held by the bound."""
-    bound = case.policy.max_write_amplification
-    heavy = case.classes.heavy[members]
-    old = case.files.generation[members] >= bound - 1
-    runs = case.runs(members)
-    made, waits, overstated, few = _judge(case, members, heavy, old)
+    policy, runs = case.policy, case.runs(members)
     lengths = run_lengths(runs, members.shape[0])
+    heavy = case.classes.heavy[members]
+    old = case.files.generation[members] >= policy.max_write_amplification - 1
+    fresh_files = _totals(~old, runs)
+    fresh_bytes = _totals(np.where(old, 0, case.output_bytes(members)), runs)
+    enough = (fresh_files >= policy.min_input_files) | (fresh_bytes >= policy.small_ratio * case.target_bytes)
+    made = (_totals(~old & heavy, runs) > 0) | ((fresh_files >= 2) & enough)
+    filled = fills(_totals(case.output_bytes(members), runs), case.target_bytes)
+    few = ~made & ~filled & (lengths < max(2, policy.min_input_files))
     in_fresh, in_purge = ~old & np.repeat(made, lengths), old & heavy
-    least = np.where(overstated[made], bound, 0).astype(np.int64)
-    fresh = _group_a_partition(case, members[in_fresh], least)
-    purge = _group_a_partition(case, members[in_purge], None)
-    left = ~in_fresh & ~in_purge
-    too_few = np.where(old, np.repeat(few, lengths), ~np.repeat(waits, lengths))
-    return fresh, purge, members[left & too_few], members[left & ~too_few]
+    left, too_few = ~in_fresh & ~in_purge, (~old & ~np.repeat(filled, lengths)) | np.repeat(few, lengths)
+    groups = [_group_a_partition(case, members[chosen]) for chosen in (in_fresh, in_purge)]
+    return groups[0], groups[1], members[left & too_few], members[left & ~too_few]
 
 
-def _judge(case: _Case, members: Int64s, heavy: Bools, old: Bools) -> tuple[Bools, Bools, Bools, Bools]:
-    """Per partition: is a group of its fresh files made; do they wait for old ones; is their generation overstated; are all too few?"""
-    policy, target, runs, size = case.policy, case.target_bytes, case.runs(members), case.output_bytes(members)
-
-    def total(values: npt.NDArray[np.generic]) -> Int64s:
-        return reduce_runs(np.add, values, runs)
-
-    fresh_files, waiting_files = total(~old), total(old & ~heavy)
-    fresh_bytes, waiting_bytes = total(np.where(old, 0, size)), total(np.where(old & ~heavy, size, 0))
-    purges = total(~old & heavy) > 0
-    enough = (fresh_files >= policy.min_input_files) | (fresh_bytes >= policy.small_ratio * target)
-    worth = purges | ((fresh_files >= 2) & enough)
-    grown = np.ceil(waiting_bytes + GROWTH * fresh_bytes).astype(np.int64)
-    tips_over = (waiting_files > 0) & fills(grown, target)
-    made = worth & (purges | ~tips_over)
-    few = ~worth & (fresh_files + waiting_files < policy.min_input_files)
-    return made, worth & ~made, made & tips_over, few
+def _totals(values: npt.NDArray[np.generic], runs: Int64s) -> Int64s:
+    return reduce_runs(np.add, values, runs)
 
 
-def _group_a_partition(case: _Case, members: Int64s, least_generation: Int64s | None) -> Groups:
+def _group_a_partition(case: _Case, members: Int64s) -> Groups:
     starts = case.runs(members)
-    return _groups(case, members, starts, np.ones_like(starts), least_generation=least_generation)
+    return _groups(case, members, starts, np.ones_like(starts))
 
 
-def _groups(
-    case: _Case,
-    members: Int64s,
-    starts: Int64s,
-    outputs: Int64s,
-    *,
-    split: Bools | None = None,
-    least_generation: Int64s | None = None,
-) -> Groups:
+def _groups(case: _Case, members: Int64s, starts: Int64s, outputs: Int64s, *, split: Bools | None = None) -> Groups:
     """Groups of these members, with what follows from the members: kind, possible outputs, whether they finish."""
     files, heavy = case.files, case.classes.heavy[members].astype(np.int64)
     counts = run_lengths(starts, members.shape[0])
@@ -143,5 +129,4 @@ def _groups(
         outputs=np.where(unknown, outputs, np.minimum(outputs, rows)).astype(np.int64),
         kind=kind.astype(np.int8),
         finishes=fills(reduce_runs(np.add, case.output_bytes(members), starts), case.target_bytes),
-        least_generation=np.zeros_like(starts) if least_generation is None else least_generation,
     )

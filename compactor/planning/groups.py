@@ -19,7 +19,7 @@ class Groups:
     """One element a group; `members` one element a planned file.
 
     members: indices into FileColumns, group after group, in file order within each. starts: index into members of each group's first.
-    outputs: files to make. kind: index into KINDS. least_generation: what the outputs' generation must be at least.
+    outputs: files to make. kind: index into KINDS.
     """
 
     members: Int64s
@@ -27,7 +27,6 @@ class Groups:
     outputs: Int64s
     kind: npt.NDArray[np.int8]
     finishes: Bools
-    least_generation: Int64s
 
     def __len__(self) -> int:
         return int(self.starts.shape[0])
@@ -55,7 +54,6 @@ class Groups:
             outputs=self.outputs[wanted],
             kind=self.kind[wanted],
             finishes=self.finishes[wanted],
-            least_generation=self.least_generation[wanted],
         )
 
 
@@ -74,7 +72,6 @@ def join(parts: Sequence[Groups]) -> Groups:
         outputs=np.concatenate([p.outputs for p in parts]),
         kind=np.concatenate([p.kind for p in parts]),
         finishes=np.concatenate([p.finishes for p in parts]),
-        least_generation=np.concatenate([p.least_generation for p in parts]),
     )
 
 

@@ -131,7 +131,6 @@ def _groups_table(out: _Outcome, output_bytes: Int64s, memory: Int64s) -> pa.Tab
     files, groups = out.files, out.groups
     rows = groups.sums(np.maximum(0, files.rows - files.deleted_rows))
     unknown = groups.sums(files.rows < 0) > 0
-    generation = np.maximum(groups.maxima(files.generation) + 1, groups.least_generation)
     kinds = pa.DictionaryArray.from_arrays(pa.array(groups.kind, pa.int8()), pa.array([str(k) for k in KINDS]))
     columns = {
         "group_id": np.arange(len(groups)),
@@ -145,7 +144,7 @@ def _groups_table(out: _Outcome, output_bytes: Int64s, memory: Int64s) -> pa.Tab
         "output_bytes": output_bytes,
         "memory_bytes": memory,
         "finishes": groups.finishes,
-        "generation": np.minimum(generation, np.iinfo(np.int16).max),
+        "generation": np.minimum(groups.maxima(files.generation) + 1, np.iinfo(np.int16).max),
     }
     return pa.table([pa.array(columns[f.name]).cast(f.type) for f in GROUPS_SCHEMA], schema=GROUPS_SCHEMA)
 
