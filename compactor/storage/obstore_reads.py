@@ -7,21 +7,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
 from compactor.errors import AccessDenied, CredentialsMissing, ObjectArchived, ObjectMissing, StorageError, StorageUnavailable, WrongRegion
+from compactor.model.storage import StorageOptions
 from compactor.storage.base import ObjectMeta
 from compactor.storage.keys import check_ranges, too_short
 from compactor.storage.ranges import cut_ranges, merge_ranges
 
 COALESCE_BYTES = 1024 * 1024
 """Ranges closer than this are fetched with one request: a gap of 1 MiB is cheaper than another round trip."""
+READ_RETRIES = 5
+RETRY_S = 60
 FAILURES: tuple[type[Exception], ...] = (BaseError, OSError, ValueError)
-_STATUS = re.compile(r"status (?:code )?\(?(\d{3})|(?:^|\D)([345]\d\d) (?:[A-Z][a-z]+)")
+_STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
+
+
+def client_options(options: StorageOptions, endpoint: str | None) -> Any:
+    """obstore's client options."""
+    return {
+        "allow_http": bool(endpoint and endpoint.startswith("http://")),
+        "connect_timeout": timedelta(seconds=options.connect_timeout_s),
+        "timeout": timedelta(seconds=options.request_timeout_s),
+    }
+
+
+def retry_config(retries: int) -> Any:
+    """obstore's retry budget; 0 sends every request once."""
+    return {"max_retries": retries, "retry_timeout": timedelta(seconds=RETRY_S)}
 
 
 def read_whole(store: Any, name: str, uri: str) -> memoryview:
@@ -74,16 +92,16 @@ def obstore_error(error: Exception, uri: str) -> StorageError:
     what = code or status or type(error).__name__
     if code == "InvalidObjectState" or "BlobArchived" in text:
         return ObjectArchived(f"{uri} is in an archive tier and cannot be read before it is restored.")
-    if code in ("PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed") or status == "301":
+    if code in ("PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed") or "redirect without LOCATION" in text:
         return WrongRegion(f"The bucket of {uri} is in another region than the one used: leave --region out, or pass the bucket's own.")
     if code == "NoSuchBucket":
         return ObjectMissing(f"The bucket of {uri} does not exist.")
     if isinstance(error, FileNotFoundError):
         return ObjectMissing(f"{uri} does not exist.")
+    if "credential provider" in text or "TokenRequest" in text:
+        return CredentialsMissing(f"No usable credentials were found for {uri}: they are missing, or they could not be refreshed.")
     if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or status in ("401", "403"):
         return AccessDenied(f"Access to {uri} was denied ({what}).")
-    if "redential" in text:
-        return CredentialsMissing(f"No usable credentials were found for {uri}.")
     if isinstance(error, ValueError) or (status and status.startswith("4") and status not in ("408", "429")):
         return StorageError(f"The store refused a request about {uri} ({what}).")
     return StorageUnavailable(f"The store of {uri} could not be reached or did not answer as it should ({what}).")
@@ -92,9 +110,9 @@ def obstore_error(error: Exception, uri: str) -> StorageError:
 def _out_of_range(error: Exception) -> bool:
     """416 from the store, or obstore's own finding that the object ends before the range starts."""
     text = str(error)
-    return _found(_STATUS, text) == "416" or "InvalidRange" in text or "larger than length" in text
+    return _found(_STATUS, text) == "416" or "greater than" in text
 
 
 def _found(pattern: re.Pattern[str], text: str) -> str | None:
     match = pattern.search(text)
-    return next((group for group in match.groups() if group), None) if match else None
+    return match[1] if match else None

@@ -1,7 +1,7 @@
 """One bucket on S3, opened once a process: its region, its credentials, its clients. Shared by all stores on that bucket.
 
-Reads go through obstore (Rust, no copy). Everything else goes through boto3: obstore cannot sign an ACL, takes S3's 409
-ConditionalRequestConflict for "exists", cannot abort a multipart upload, and lists by whole path segments only.
+Reads go through obstore (Rust, no copy). Everything else goes through boto3: obstore takes S3's 409 ConditionalRequestConflict for
+"exists", cannot sign an ACL, lists by whole path segments and without a bound on pages, and fails on names that it could not write.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import Any
 
 from obstore.store import S3Store
@@ -19,11 +18,11 @@ from compactor.ambient.ports import Clock
 from compactor.ambient.system import SystemClock
 from compactor.errors import ObjectMissing, StorageError
 from compactor.model.storage import StorageOptions
-from compactor.storage.aws import READ_ATTEMPTS, CredentialSource, aws_session, boto_options, credentials_of, endpoint_of, use_path_style
+from compactor.storage.aws import CredentialSource, aws_session, boto_options, credentials_of, endpoint_of, use_path_style
+from compactor.storage.obstore_reads import READ_RETRIES, client_options, retry_config
 from compactor.storage.s3_errors import SDK_FAILURES, code_of, region_in, s3_error, status_of
 
 _UPLOAD_THREADS = 8
-_RETRY_S = 60
 
 
 class S3Connection:
@@ -58,12 +57,8 @@ class S3Connection:
         return S3Store(
             self.bucket,
             config=config,  # type: ignore[arg-type]
-            client_options={
-                "allow_http": bool(endpoint and endpoint.startswith("http://")),
-                "connect_timeout": timedelta(seconds=options.connect_timeout_s),
-                "timeout": timedelta(seconds=options.request_timeout_s),
-            },
-            retry_config={"max_retries": READ_ATTEMPTS - 1, "retry_timeout": timedelta(seconds=_RETRY_S)},
+            client_options=client_options(options, endpoint),
+            retry_config=retry_config(READ_RETRIES),
             credential_provider=provider,  # type: ignore[arg-type]
         )
 
@@ -71,6 +66,18 @@ class S3Connection:
     def uploads(self) -> ThreadPoolExecutor:
         """The threads that send parts."""
         return ThreadPoolExecutor(_UPLOAD_THREADS, thread_name_prefix="s3-upload")
+
+    def secrets(self) -> dict[str, str]:
+        """The credentials of this moment, in deltalake's names. For one call: never keep, log or send them."""
+        if self._credentials is None:
+            return {}
+        frozen = self._credentials.get_frozen_credentials()
+        named = {
+            "AWS_ACCESS_KEY_ID": frozen.access_key,
+            "AWS_SECRET_ACCESS_KEY": frozen.secret_key,
+            "AWS_SESSION_TOKEN": frozen.token,
+        }
+        return {key: value for key, value in named.items() if value}
 
     def payer(self) -> dict[str, str]:
         """Arguments of every call: who pays."""

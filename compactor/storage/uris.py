@@ -16,7 +16,7 @@ from compactor.errors import UsageError
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _HALF_SCHEME = re.compile(r"(file|memory|s3a?|gs|gcs|az|abfss?):", re.IGNORECASE)
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
-AZURE_SCHEMES = frozenset({"az", "azure", "abfs", "abfss", "wasb", "wasbs", "adl"})
+AZURE_SCHEMES = frozenset({"az", "azure", "abfs", "abfss", "adl"})
 _KNOWN = "a path, file://, s3://, gs://, az:// or abfss://"
 _BUCKET = re.compile(r"[a-z0-9A-Z][a-zA-Z0-9._-]{1,254}")
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from obstore.store import S3Store
+from support.moto_s3 import Bucket
 
 from compactor.errors import ObjectMissing, StorageError
 from compactor.storage import open_store
-from compactor.storage.base import Created, Exists, ObjectStore
+from compactor.storage.base import Created, CreateOutcome, Exists, ObjectStore
+from compactor.storage.cloud import CloudStore
+from compactor.storage.cloud_connection import CloudConnection
+from compactor.storage.counting import CountingStore
+from compactor.storage.faults import FaultyStore
 from compactor.storage.memory import MemoryBucket, MemoryStore
+from compactor.storage.obstore_reads import READ_RETRIES, client_options, retry_config
 
 ODD_KEYS = [
     "with space/a b.json",
@@ -30,15 +39,40 @@ ODD_KEYS = [
 ]
 
 
-@pytest.fixture(params=["memory", "local", "s3"])
+@pytest.fixture(params=["memory", "local", "s3", "cloud", "counting", "faulty"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    """An empty store whose root is a folder with a space in its name."""
+    """An empty store whose root is a folder with a space in its name. `cloud` is what serves GCS and Azure, here over S3's protocol."""
     if request.param == "memory":
         return MemoryStore(MemoryBucket("test"), "some root")
     if request.param == "local":
         return open_store(str(tmp_path / "some root"))
+    if request.param == "counting":
+        return CountingStore(MemoryStore())
+    if request.param == "faulty":
+        return FaultyStore(CountingStore(open_store(str(tmp_path / "some root"))))
     bucket = request.getfixturevalue("s3_bucket")
-    return open_store(f"{bucket.uri}/some root", bucket.options)
+    if request.param == "s3":
+        return open_store(f"{bucket.uri}/some root", bucket.options)
+    return CloudStore(over_s3(bucket), "some root")
+
+
+def over_s3(bucket: Bucket) -> CloudConnection:
+    """A connection of the generic obstore adapter to a bucket on S3: Google and Azure have no emulator here."""
+    stores = [
+        S3Store(
+            bucket.name,
+            endpoint=bucket.endpoint_url,
+            region=bucket.options.region,
+            access_key_id="testing",
+            secret_access_key="testing",
+            client_options=client_options(bucket.options, bucket.endpoint_url),
+            retry_config=retry_config(retries),
+        )
+        for retries in (READ_RETRIES, 0)
+    ]
+    return CloudConnection(
+        uri=bucket.uri, retrying=stores[0], once=stores[1], date_url=bucket.endpoint_url, ordered=True, options=bucket.options
+    )
 
 
 def keys(store: ObjectStore, prefix: str = "", start_after: str | None = None) -> list[str]:
@@ -235,3 +269,40 @@ def test_arrow_writes_through_a_writer(store: ObjectStore) -> None:
     with store.open_writer("t.parquet") as writer, pq.ParquetWriter(pa.PythonFile(writer, mode="w"), table.schema) as parquet:
         parquet.write_table(table, row_group_size=10_000)
     assert pq.read_table(pa.BufferReader(store.get("t.parquet"))).equals(table)
+
+
+def test_of_many_creators_one_wins(store: ObjectStore) -> None:
+    """Threads that create one key at the same moment: exactly one is told Created, and its bytes are the ones that stay."""
+    for round_number in range(5):
+        key, gate = f"_delta_log/{round_number}.json", threading.Barrier(8)
+
+        def compete(number: int, key: str = key, gate: threading.Barrier = gate) -> tuple[int, CreateOutcome]:
+            gate.wait()
+            return number, store.create(key, b"%d" % number * 1000)
+
+        with ThreadPoolExecutor(8) as pool:
+            outcomes = list(pool.map(compete, range(8)))
+        winners = [number for number, outcome in outcomes if isinstance(outcome, Created)]
+        assert len(winners) == 1
+        assert all(outcome == Exists() for number, outcome in outcomes if number not in winners)
+        assert bytes(store.get(key)) == b"%d" % winners[0] * 1000
+
+
+def test_a_reader_never_sees_half_an_object(store: ObjectStore) -> None:
+    """While an object is overwritten again and again, every read is all of one version."""
+    size, stop, seen = 200_000, threading.Event(), []
+    store.put("x", b"a" * size)
+
+    def read() -> None:
+        while not stop.is_set():
+            data = bytes(store.get("x"))
+            seen.append(len(data) == size and len(set(data)) == 1)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for letter in b"bcdefghij" * 2:
+        store.put("x", bytes([letter]) * size)
+    stop.set()
+    reader.join()
+    assert seen
+    assert all(seen)

@@ -45,15 +45,17 @@ class MotoS3:
     """The running server."""
 
     endpoint_url: str
-    requests: list[Any] = field(default_factory=list)
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str = "s3") -> Any:
         """A boto3 client of the server, for arranging and for looking."""
         import boto3
 
-        return boto3.client(
-            service, endpoint_url=self.endpoint_url, region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing"
-        )
+        if service not in self._clients:
+            self._clients[service] = boto3.client(
+                service, endpoint_url=self.endpoint_url, region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing"
+            )
+        return self._clients[service]
 
     def bucket(self, name: str | None = None) -> Bucket:
         """A new bucket with a name of its own."""
