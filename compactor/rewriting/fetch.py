@@ -1,0 +1,92 @@
+"""Brings a task's input files in their order: small ones whole with one request each, ahead of use and bounded in bytes; large ones as
+files that read ranges when asked. Never asks for a size that the log has told.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from compactor.errors import ObjectMissing
+from compactor.model.rewrite import InputFile
+from compactor.rewriting.budget import Budget
+from compactor.rewriting.ranged import RangedFile
+from compactor.storage.base import ObjectStore
+
+FETCHES_IN_FLIGHT = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """An input and its bytes: all of them, or a file of ranges. `size_bytes` is the true size."""
+
+    index: int
+    input: InputFile
+    size_bytes: int
+    source: bytes | memoryview | RangedFile
+
+
+class Fetcher:
+    """Iterates over Fetched in order. `requests` and `bytes_read` grow as it goes; the whole files in flight stay under budget.fetch."""
+
+    def __init__(self, inputs: Sequence[InputFile], store: ObjectStore, budget: Budget) -> None:
+        self._waiting = deque(enumerate(inputs))
+        self._store = store
+        self.budget = budget
+        self._ahead: deque[tuple[int, InputFile, int, Future[bytes | memoryview] | None]] = deque()
+        self._bytes_ahead = 0
+        self._ranged: list[RangedFile] = []
+        self._requests = self._bytes = 0
+
+    @property
+    def requests(self) -> int:
+        return self._requests + sum(file.requests for file in self._ranged)
+
+    @property
+    def bytes_read(self) -> int:
+        return self._bytes + sum(file.bytes_read for file in self._ranged)
+
+    def __iter__(self) -> Iterator[Fetched]:
+        pool = ThreadPoolExecutor(FETCHES_IN_FLIGHT, thread_name_prefix="fetch")
+        try:
+            while self._waiting or self._ahead:
+                self._look_ahead(pool)
+                yield self._next()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _look_ahead(self, pool: ThreadPoolExecutor) -> None:
+        """Start what fits: always one file, more while they fit the budget."""
+        while self._waiting and len(self._ahead) < 2 * FETCHES_IN_FLIGHT:
+            index, file = self._waiting[0]
+            size = self._size(file)
+            whole = size <= self.budget.whole_file
+            if self._ahead and whole and self._bytes_ahead + size > self.budget.fetch:
+                return
+            self._waiting.popleft()
+            future = pool.submit(self._store.get, file.key) if whole else None
+            self._bytes_ahead += size if whole else 0
+            self._ahead.append((index, file, size, future))
+
+    def _next(self) -> Fetched:
+        index, file, size, future = self._ahead.popleft()
+        if future is None:
+            ranged = RangedFile(self._store, file.key, size)
+            self._ranged.append(ranged)
+            return Fetched(index=index, input=file, size_bytes=size, source=ranged)
+        data = future.result()
+        self._bytes_ahead -= size
+        self._requests += 1
+        self._bytes += len(data)
+        return Fetched(index=index, input=file, size_bytes=len(data), source=data)
+
+    def _size(self, file: InputFile) -> int:
+        if file.size_bytes > 0:
+            return file.size_bytes
+        self._requests += 1
+        found = self._store.head(file.key)
+        if found is None:
+            raise ObjectMissing(f"{self._store.uri}/{file.key} does not exist.")
+        return found.size_bytes

@@ -1,0 +1,89 @@
+"""Rewrites one group: inputs in order through engines into the sink, with rows counted on the way. Bytes in, bytes out.
+
+Knows no log and no executor. Raises what went wrong, after taking back what it wrote; what a group's failure means to a run is the
+worker's business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from compactor.ambient.ports import Clock
+from compactor.errors import StorageError
+from compactor.model.rewrite import Concat, RewriteJob, RewriteResult, RewriteTask
+from compactor.rewriting.budget import Budget, divide
+from compactor.rewriting.choose import Engine, choose
+from compactor.rewriting.division import Division
+from compactor.rewriting.fetch import Fetcher
+from compactor.rewriting.fragment import Fragment
+from compactor.rewriting.memory import MemoryMeter
+from compactor.rewriting.opened import Opened, Opener
+from compactor.rewriting.problems import FileProblem, at_file, named
+from compactor.rewriting.sink import Sink
+from compactor.rewriting.transcode import transcode
+from compactor.storage.base import ObjectStore
+
+
+def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock) -> RewriteResult:
+    """One attempt at one group. Raises FileProblem, StorageError, MemoryError; nothing of the attempt is left then if the store allows."""
+    started_s = clock.monotonic_s()
+    budget = divide(task.memory_bytes)
+    division = Division(sum(file.size_bytes for file in task.inputs), task.output_files)
+    sink = Sink(store, lambda i: output_key(job, task, i), job.write, budget, division)
+    fetcher = Fetcher(task.inputs, store, budget)
+    meter = MemoryMeter()
+    try:
+        offsets = tuple(_pour(job, fetcher, sink, Opener(job.read, store, budget), meter))
+        outputs = sink.finish()
+        *starts, rows = offsets
+        if sum(output.rows for output in outputs) != rows:
+            raise FileProblem("proof", f"Group {task.group_id} read {rows} rows and wrote {sum(output.rows for output in outputs)}.")
+    except BaseException:
+        with contextlib.suppress(StorageError):
+            sink.abort()
+        raise
+    return RewriteResult(
+        group_id=task.group_id,
+        attempt=task.attempt,
+        engine=Engine.TRANSCODE,
+        input_rows=rows,
+        outputs=outputs,
+        row_map=Concat(offsets=tuple(starts)),
+        bytes_read=fetcher.bytes_read,
+        requests=fetcher.requests,
+        seconds=clock.monotonic_s() - started_s,
+        peak_memory_bytes=meter.peak_bytes,
+    )
+
+
+def output_key(job: RewriteJob, task: RewriteTask, i: int) -> str:
+    """The key of output i of this attempt."""
+    return f"{task.output_prefix}{task.stem}-a{task.attempt}-{i:05d}.{job.write.compression}.parquet"
+
+
+def _pour(job: RewriteJob, fetcher: Fetcher, sink: Sink, opener: Opener, meter: MemoryMeter) -> Iterator[int]:
+    """Every input into the sink; yields the offset at which each one's rows begin, and at last the number of all."""
+    offset = 0
+    for fetched in fetcher:
+        yield offset
+        with at_file(fetched.input):
+            opened = opener.open(fetched)
+        sink.next_input(fetched.size_bytes, opened.surviving)
+        rows = 0
+        for fragment in named(fetched.input, _fragments(opened, fetcher.budget)):
+            rows += fragment.rows.num_rows
+            sink.write(fragment)
+            meter.sample()
+        if rows != opened.surviving:
+            message = f"{fetched.input.key}: {rows} rows were read, but its footer and deletes say {opened.surviving}."
+            raise FileProblem("proof", message, path=fetched.input.file.path)
+        offset += rows
+    yield offset
+
+
+def _fragments(opened: Opened, budget: Budget) -> Iterator[Fragment]:
+    for span in choose(opened.file.metadata.num_row_groups):
+        match span.engine:
+            case Engine.TRANSCODE:
+                yield from transcode(opened, span.row_groups, budget)
