@@ -79,13 +79,20 @@ Count = Annotated[int, Field(ge=1)]
 class _BadKey(SettingsError):
     """A SettingsError that still knows its key, so that the loader can spell it as its writer did."""
 
-    def __init__(self, key: str, problem: str) -> None:
-        super().__init__(f"{key}: {problem}")
+    def __init__(self, key: str, problem: str, near: str | None = None) -> None:
+        """`near`: the valid key that an unknown one resembles."""
+        super().__init__(f"{key}: {problem}{f'; did you mean {near}?' if near else ''}")
         self.key = key
         self.problem = problem
+        self.near = near
+
+    def spelled(self, spell: Callable[[str], str]) -> SettingsError:
+        """The same error in its writer's spelling of keys."""
+        near = f"; did you mean {spell(self.near)}?" if self.near else ""
+        return SettingsError(f"{spell(self.key)}: {self.problem}{near}")
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.key, self.problem)
+        return type(self), (self.key, self.problem, self.near)
 
 
 class Settings(BaseSettings):
@@ -158,7 +165,10 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = str(first["loc"][0]) if first["loc"] else "settings"
-            raise _BadKey(key, _problem(key, dict(first))) from None
+            if first["type"] == "extra_forbidden":
+                near = difflib.get_close_matches(key, Settings.model_fields, n=1, cutoff=0.5)
+                raise _BadKey(key, "there is no such settings key" + ("" if near else "."), next(iter(near), None)) from None
+            raise _BadKey(key, _problem(dict(first))) from None
 
     def policy(self) -> Policy:
         """The rules of planning. `target_bytes` is None when the table's own target is to be used."""
@@ -229,7 +239,7 @@ def _check(values: dict[str, object], spell: Callable[[str], str]) -> None:
     try:
         Settings.model_validate(values)
     except _BadKey as error:
-        raise SettingsError(f"{spell(error.key)}: {error.problem}") from None
+        raise error.spelled(spell) from None
 
 
 def _read_toml(path: Path) -> dict[str, object]:
@@ -246,12 +256,9 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, object]:
     return {key: value for key, value in named.items() if key not in _NOT_SETTINGS and not f"{key}_".startswith(_SERVICE_LINKS)}
 
 
-def _problem(key: str, error: dict[str, Any]) -> str:
+def _problem(error: dict[str, Any]) -> str:
     """What is wrong and what is wanted, from one pydantic error."""
     kind, context, value = error["type"], error.get("ctx", {}), error.get("input")
-    if kind == "extra_forbidden":
-        near = difflib.get_close_matches(key, Settings.model_fields, n=1, cutoff=0.5)
-        return "there is no such settings key" + (f"; did you mean {near[0]}?" if near else ".")
     if kind == "value_error":
         return str(context["error"])
     return f'"{value}" is not {_wanted(kind, context)}.'
