@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -129,8 +130,7 @@ def deletes_id(vector: Action | None) -> str | None:
     return f"{vector['storageType']}{vector['pathOrInlineDv']}" + (f"@{offset}" if offset is not None else "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundAdd:
+class FoundAdd(NamedTuple):
     """An add action of a JSON file: where it stood and when that file landed."""
 
     action: Action

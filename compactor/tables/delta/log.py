@@ -187,7 +187,7 @@ def parse_lines(data: bytes | memoryview, name: str) -> list[dict[str, Any]]:
     if len(actions) != len(lines):
         raise TableCorrupt(f"The log file {name} does not hold one JSON object a line.")
     for number, action in enumerate(actions, 1):
-        if not _well_formed(action):
+        if type(action) is not dict or not all(type(body) is dict or body is None for body in action.values()):
             raise TableCorrupt(f"Line {number} of the log file {name} is not an action.")
     return list(actions)
 
@@ -197,7 +197,3 @@ def _parse_line(line: bytes, number: int, name: str) -> Any:
         return json.loads(line) if line.strip() else {}
     except ValueError as error:
         raise TableCorrupt(f"Line {number} of the log file {name} is not valid JSON; it may have been cut short.") from error
-
-
-def _well_formed(action: Any) -> bool:
-    return isinstance(action, dict) and all(body is None or isinstance(body, dict) for body in action.values())

@@ -26,6 +26,7 @@ class ParquetSource:
 
     def __init__(self, store: ObjectStore, key: str, size_bytes: int) -> None:
         self._name = f"{store.uri}/{key}"
+        self._threads = size_bytes > WHOLE_BYTES  # starting threads costs more than a small file
         self._ranges = None if size_bytes <= WHOLE_BYTES else _RangeFile(store, key, size_bytes)
         source = self._ranges if self._ranges is not None else pa.BufferReader(store.get(key))
         try:
@@ -75,7 +76,7 @@ class ParquetSource:
         try:
             if self._ranges is not None:
                 self._ranges.prefetch(_chunks(self._file.metadata, group, columns))
-            yield from self._file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=list(columns))
+            yield from self._file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=list(columns), use_threads=self._threads)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise TableCorrupt(f"The checkpoint file {self._name} is damaged: {_first_line(error)}.") from error
 

@@ -145,21 +145,19 @@ def fold_domains(domains: dict[str, str], actions: Sequence[Action]) -> None:
 
 def _fold_files(ref: TableRef, entries: Sequence[LogEntry]) -> tuple[list[FoundAdd], set[Key]]:
     """Adds that are live after `entries`, and every key that they removed or added (gone from whatever came before)."""
-    live: dict[Key, tuple[LogEntry, int]] = {}
+    live: dict[Key, FoundAdd] = {}
     touched: set[Key] = set()
     for entry in entries:
         for remove in entry.removes:
             key = _key(remove, entry, ref)
             touched.add(key)
             live.pop(key, None)
-        for position, add in enumerate(entry.adds):
+        source = entry_key(entry.version)
+        for add, line in zip(entry.adds, entry.add_lines, strict=True):
             key = _key(add, entry, ref)
             touched.add(key)
-            live[key] = (entry, position)
-    found = [
-        FoundAdd(action=e.adds[i], source=entry_key(e.version), line=e.add_lines[i], landed_ms=e.modified_ms) for e, i in live.values()
-    ]
-    return found, touched
+            live[key] = FoundAdd(add, source, line, entry.modified_ms)
+    return list(live.values()), touched
 
 
 def _key(action: Action, entry: LogEntry, ref: TableRef) -> Key:
