@@ -7,8 +7,8 @@ deleted only when it is known that they were not committed, and every group of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
 from compactor.ambient.ports import Ambient
@@ -34,7 +34,7 @@ from compactor.model.events import (
 from compactor.model.health import Compact, Decision, Health
 from compactor.model.plan import Plan, Resources, RewriteGroup
 from compactor.model.policy import Policy
-from compactor.model.rewrite import GroupDropped, RewriteJob, RewriteResult, RewriteTask, TaskOutcome
+from compactor.model.rewrite import GroupDropped, InputFile, RewriteJob, RewriteResult, RewriteTask, TaskOutcome
 from compactor.model.run import Run, RunStatus
 from compactor.model.snapshot import Snapshot
 from compactor.model.storage import StorageOptions
@@ -193,16 +193,18 @@ class _Act:
         table, records = self._ports.table, self._ports.records
         read, write = table.read_spec(self._snapshot), table.write_spec(self._snapshot)
         job = RewriteJob(root_uri=table.ref.uri, storage=self._ports.storage, read=read, write=write)
+        inputs_of = table.inputs(self._snapshot, self._plan)
         executor = self._ports.executor()
         try:
             executor.capacity()  # says now if the place cannot do it, before anything is written
-            records.intend(self._tally.run_id, self._plan, self._fates.stem, self._prefix)
-            self._rewrite(executor, job)
+            records.intend(self._tally.run_id, self._plan, self._fates.stem)
+            self._rewrite(executor.run(job, self._tasks(inputs_of)))
         finally:
             executor.close()
             self._fates.sweep(self._ports.store)
             if self._fates.settled:
-                records.forget_intent(self._tally.run_id)
+                with suppress(StorageError):  # an intent too many does no harm
+                    records.forget_intent(self._tally.run_id)
 
     def _prefix(self, group_id: int) -> str:
         """The folder of a group's outputs: that of its first input."""
@@ -210,17 +212,17 @@ class _Act:
         folder = self._ports.table.object_key(first).rpartition("/")[0]
         return f"{folder}/" if folder else ""
 
-    def _rewrite(self, executor: Executor, job: RewriteJob) -> None:
+    def _rewrite(self, outcomes: Generator[TaskOutcome]) -> None:
         try:
-            with closing(executor.run(job, self._tasks())) as outcomes:
+            with closing(outcomes):
                 for outcome in outcomes:
                     self._take(outcome)
         finally:
             self._commit()  # after a failure or a signal too: what is finished is worth keeping
 
-    def _tasks(self) -> Iterator[RewriteTask]:
+    def _tasks(self, inputs_of: Callable[[RewriteGroup], tuple[InputFile, ...]]) -> Iterator[RewriteTask]:
         for group in self._plan:
-            inputs, prefix = self._ports.table.input_files(self._snapshot, group), self._prefix(group.group_id)
+            inputs, prefix = inputs_of(group), self._prefix(group.group_id)
             self._fates.started(group.group_id, prefix)
             yield RewriteTask(
                 group_id=group.group_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from compactor.ambient.ports import Clock
-from compactor.errors import StorageError
+from compactor.errors import ObjectMissing, StorageError
 from compactor.model.rewrite import GroupDropped, RewriteJob, RewriteTask, TaskOutcome
 from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.rewrite import rewrite
@@ -22,6 +22,9 @@ def run_task(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Cloc
         return rewrite(job, task, store, clock)
     except FileProblem as problem:
         return GroupDropped(group_id=task.group_id, reason=problem.reason, detail=str(problem), file=problem.path)
+    except ObjectMissing as error:
+        detail = f"{error} The table's log says that it is live."
+        return GroupDropped(group_id=task.group_id, reason="corrupt-file", detail=detail)
     except StorageError as error:
         return GroupDropped(group_id=task.group_id, reason="storage", detail=str(error))
     except (MemoryError, pa.ArrowMemoryError) as error:

@@ -5,12 +5,12 @@ A Table is bound to one TableRef and one ObjectStore opened at the table's root.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from compactor.model.commit import CommitOutcome, CommitRequest, Committed
-from compactor.model.plan import RewriteGroup
+from compactor.model.plan import Plan, RewriteGroup
 from compactor.model.rewrite import InputFile, ReadSpec, WriteSpec
 from compactor.model.snapshot import Snapshot, TableRef
 
@@ -84,8 +84,11 @@ class Table(Protocol):
         """The key below the table's root of a live file's path as the log writes it. Raises TableRefused for a path outside the root."""
         ...
 
-    def input_files(self, snapshot: Snapshot, group: RewriteGroup) -> tuple[InputFile, ...]:
-        """The group's inputs as a worker needs them. Raises StorageError, TableCorrupt when the log no longer holds them."""
+    def inputs(self, snapshot: Snapshot, plan: Plan) -> Callable[[RewriteGroup], tuple[InputFile, ...]]:
+        """A function from a group of `plan` to its inputs as a worker needs them; what it needs is read here, once for the whole plan.
+
+        Raises TableCorrupt for damage that can be seen before anything is written, StorageError.
+        """
         ...
 
     def publish(self, snapshot: Snapshot, request: CommitRequest) -> CommitOutcome:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from support.golden import BROKEN, GOLDEN_MISSING, TABLES, oracle
-from support.protocol_check import check_commit
+from support.protocol_check import check_entry
 
 import compactor
 from compactor.model.run import RunStatus
+from compactor.storage import open_store
 
 SETTINGS = compactor.Settings(force_rewrite=True, executor="serial")
 
@@ -28,6 +29,7 @@ def test_forced_rewrite_keeps_every_row(source: Path, tmp_path: Path) -> None:
     table = tmp_path / source.name
     shutil.copytree(source, table)
     before = oracle.ref_rows(str(table))
+    live = dict(oracle.snapshot(str(table)).adds)
     untouched = tree(table)
 
     run = compactor.run(str(table), settings=SETTINGS)
@@ -36,7 +38,7 @@ def test_forced_rewrite_keeps_every_row(source: Path, tmp_path: Path) -> None:
     match run.status:
         case RunStatus.COMMITTED:
             assert run.rows == sum(before.values())
-            check_commit(table, run.version)
+            check_entry(open_store(str(table)), run.version, live, parquet=True)
         case RunStatus.REFUSED:
             assert run.exit_code == 3
             assert run.reason

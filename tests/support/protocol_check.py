@@ -21,6 +21,8 @@ def check_entry(store: ObjectStore, version: int, live: dict[Key, Action] | None
 
     parquet: open the added files and compare rows too; otherwise only their sizes.
     """
+    assert bytes(store.get(f"_delta_log/{version:020d}.json")).endswith(b"}\n"), "the last line does not end"
+    assert bytes(store.get(f"_delta_log/{version:020d}.json")).endswith(b"\n"), "the last line does not end"
     lines = read(store, version)
     state, terms = live_files(store, version - 1)
     live = state if live is None else live
@@ -39,10 +41,9 @@ def check_entry(store: ObjectStore, version: int, live: dict[Key, Action] | None
 
 
 def read(store: ObjectStore, version: int) -> list[dict[str, Any]]:
-    """The lines of an entry."""
+    """The lines of an entry, by whatever writer."""
     data = bytes(store.get(f"_delta_log/{version:020d}.json"))
-    assert data.endswith(b"\n"), "the last line does not end"
-    return [json.loads(line) for line in data.decode().splitlines()]
+    return [json.loads(line) for line in data.split(b"\n") if line]
 
 
 def key(action: Action) -> Key:

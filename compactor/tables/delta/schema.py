@@ -37,7 +37,7 @@ _PRIMITIVES = {
 }
 _DECIMAL = re.compile(r"decimal\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\)")
 _INTEGERS = ("byte", "short", "integer", "long")
-_DIGITS = {"byte": 3, "short": 5, "integer": 10, "long": 19}
+_DIGITS = {"byte": 3, "short": 5, "integer": 10, "long": 20}
 _FIELD_ID = b"PARQUET:field_id"
 _ID = "delta.columnMapping.id"
 _NESTED_IDS = "delta.columnMapping.nested.ids"

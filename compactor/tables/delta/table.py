@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from compactor.ambient.ports import Ambient
-from compactor.model.plan import RewriteGroup
-from compactor.model.rewrite import Deletes, InputFile, ReadSpec, WriteSpec
+from compactor.model.plan import Plan, RewriteGroup
+from compactor.model.rewrite import InputFile, ReadSpec, WriteSpec
 from compactor.model.snapshot import Snapshot, TableRef
 from compactor.storage.base import ObjectStore
 from compactor.tables.base import Gate, HistoryEntry, TableWarning
 from compactor.tables.delta import gate as gating
 from compactor.tables.delta import history as told
 from compactor.tables.delta import loading
-from compactor.tables.delta.actions import raw_adds
+from compactor.tables.delta.inputs import planned_inputs
 from compactor.tables.delta.log import list_log
 from compactor.tables.delta.options import DeltaOptions
 from compactor.tables.delta.paths import object_key
 from compactor.tables.delta.schema import read_spec
 from compactor.tables.delta.state import DeltaState
-from compactor.tables.delta.vectors import deletes_of
 from compactor.tables.delta.writing import write_spec
 
 if TYPE_CHECKING:
@@ -67,18 +66,8 @@ class DeltaTable:
     def object_key(self, path: str) -> str:
         return object_key(path, self._ref.uri)
 
-    def input_files(self, snapshot: Snapshot, group: RewriteGroup) -> tuple[InputFile, ...]:
-        rows = list(group.files)
-        columns = snapshot.files.select(["size_bytes", "rows"]).take(rows).to_pydict()
-        masked = [row for row, key in zip(rows, group.inputs, strict=True) if key.deletes_id is not None]
-        deletes = dict(zip(masked, self._deletes(snapshot, masked), strict=True))
-        return tuple(
-            InputFile(file=key, key=object_key(key.path, self._ref.uri), size_bytes=size, rows=count, deletes=deletes.get(row))
-            for row, key, size, count in zip(rows, group.inputs, columns["size_bytes"], columns["rows"], strict=True)
-        )
-
-    def _deletes(self, snapshot: Snapshot, rows: Sequence[int]) -> list[Deletes]:
-        return [deletes_of(add["deletionVector"], self._ref.uri) for add in raw_adds(self._store, snapshot, rows)] if rows else []
+    def inputs(self, snapshot: Snapshot, plan: Plan) -> Callable[[RewriteGroup], tuple[InputFile, ...]]:
+        return planned_inputs(self._store, snapshot, plan)
 
     def publish(self, snapshot: Snapshot, request: CommitRequest) -> CommitOutcome:
         from compactor.tables.delta import commit

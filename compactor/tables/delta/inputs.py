@@ -1,0 +1,51 @@
+"""The planned files as workers need them: keys, sizes, deletion vectors. Looked up once for a whole plan, before anything is written.
+
+A deletion vector that the log names but the store does not have is damage that concerns the table, not one group: it is found here, so
+that nothing of such a table is touched. Data files are not looked for: that would cost a request a file, and reading them tells anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from compactor.errors import TableCorrupt
+from compactor.model.plan import Plan, RewriteGroup
+from compactor.model.rewrite import Deletes, InputFile
+from compactor.model.snapshot import Snapshot
+from compactor.storage.base import ObjectStore
+from compactor.tables.delta.actions import raw_adds
+from compactor.tables.delta.paths import object_key
+from compactor.tables.delta.vectors import deletes_of
+
+_LOOKS_IN_FLIGHT = 16
+
+
+def planned_inputs(store: ObjectStore, snapshot: Snapshot, plan: Plan) -> Callable[[RewriteGroup], tuple[InputFile, ...]]:
+    """A function from a group of `plan` to its files. Raises TableCorrupt when a deletion vector is missing, StorageError."""
+    uri = snapshot.table.uri
+    masked: list[int] = plan.inputs["file"].filter(plan.inputs["deletes_id"].is_valid()).to_pylist()
+    adds = raw_adds(store, snapshot, masked) if masked else []
+    deletes = {row: deletes_of(add["deletionVector"], uri) for row, add in zip(masked, adds, strict=True)}
+    _check_presence(store, deletes.values())
+    known = snapshot.files.select(["size_bytes", "rows"])
+
+    def inputs_of(group: RewriteGroup) -> tuple[InputFile, ...]:
+        rows = list(group.files)
+        columns = known.take(rows).to_pydict()
+        return tuple(
+            InputFile(file=key, key=object_key(key.path, uri), size_bytes=size, rows=count, deletes=deletes.get(row))
+            for row, key, size, count in zip(rows, group.inputs, columns["size_bytes"], columns["rows"], strict=True)
+        )
+
+    return inputs_of
+
+
+def _check_presence(store: ObjectStore, deletes: Iterable[Deletes]) -> None:
+    keys = sorted({each.key for each in deletes if each.key is not None})
+    if not keys:
+        return
+    with ThreadPoolExecutor(min(_LOOKS_IN_FLIGHT, len(keys)), thread_name_prefix="vectors") as pool:
+        for key, found in zip(keys, pool.map(store.head, keys), strict=True):
+            if found is None:
+                raise TableCorrupt(f"The deletion vector file {store.uri}/{key} is missing, although the log of the table needs it.")
