@@ -11,6 +11,7 @@ from compactor.model import events
 from compactor_cli.output import say
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress
 
 Sink = Callable[[events.Event], None]
@@ -27,8 +28,13 @@ def progress() -> Iterator[Sink]:
 
 
 def _quiet(event: events.Event) -> None:
-    if isinstance(event, events.Warned):
-        say(f"Warning: {event.message}")
+    match event:
+        case events.Warned():
+            say(f"Warning: {event.message}")
+        case events.Checkpointed(error=error) if error:
+            say(f"No checkpoint was written: {error}")
+        case _:
+            pass
 
 
 class _Drawn:
@@ -65,6 +71,10 @@ class _Drawn:
             case _:
                 pass
 
+    def refresh(self) -> None:
+        """Draw now."""
+        self._bars.refresh()
+
     def _advance(self, files: int, size_bytes: int) -> None:
         self._files += files
         self._bars.update(self._task, advance=size_bytes, files=f"{self._files:,}/{self._planned_files:,} files")
@@ -76,8 +86,13 @@ class _Drawn:
         self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _bars() -> Progress:
+def _console() -> Console:
     from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _bars() -> Progress:
     from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     return Progress(
@@ -88,6 +103,6 @@ def _bars() -> Progress:
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=_console(),
         transient=True,
     )

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 _MASK = (1 << 64) - 1
 _ROWS = "(whole rows)"
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +33,8 @@ class Ledger:
         return Ledger(rows=self.rows + other.rows, sums=sums)
 
     def differences(self, other: Ledger) -> list[str]:
-        """What differs, in words; empty when nothing does."""
-        found = [f"{self.rows:,} rows against {other.rows:,}"] if self.rows != other.rows else []
+        """What differs between this, as written, and the other, as read, in words; empty when nothing does."""
+        found = [f"{self.rows:,} rows written and {other.rows:,} read"] if self.rows != other.rows else []
         mine, others = dict(self.sums), dict(other.sums)
         return found + [f"the checksum of {name}" for name in {**mine, **others} if mine.get(name) != others.get(name)]
 
@@ -49,7 +50,7 @@ def ledger_of(batch: pa.RecordBatch | pa.Table) -> Ledger:
         for index, name in enumerate(batch.schema.names):
             digests = _digests(batch.column(index))
             sums.append((name, int(digests.sum(dtype=np.uint64))))
-            whole = _mix(whole * np.uint64(0x9E3779B97F4A7C15) + digests)
+            whole = _mix(whole * _GOLDEN + digests)
         sums.append((_ROWS, int(whole.sum(dtype=np.uint64))))
     return Ledger(rows=batch.num_rows, sums=tuple(sums))
 
@@ -64,7 +65,7 @@ def _digests(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.uint64]:
         return digests
     if pa.types.is_timestamp(array.type):
         array = array.cast(pa.int64())
-    return _mix(array.to_numpy(zero_copy_only=False).view(np.uint64))
+    return _mix(array.to_numpy(zero_copy_only=False).view(np.uint64) + _GOLDEN)  # without a summand 0 would have the digest 0
 
 
 def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
