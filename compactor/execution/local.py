@@ -22,7 +22,7 @@ from compactor.storage.base import ObjectStore
 
 Mode = Literal["auto", "threads", "processes"]
 
-SMALL_PLAN_BYTES = 64 * 1024 * 1024
+SMALL_PLAN_BYTES = 128 * 1024 * 1024
 """A plan that reads less than this is done by threads before worker processes would have imported what they need."""
 LOOK_AHEAD = 16
 """How many tasks are taken before the first one starts, to see whether the plan is small."""

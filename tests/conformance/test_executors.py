@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -229,21 +233,6 @@ def test_processes_cannot_reach_a_memory_store() -> None:
         executor.run(t.job("memory://table"), t.tasks(["ok"]))
 
 
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, "it did not happen in time"
-        time.sleep(0.01)
-
-
 @pytest.mark.ray
 def test_ray_says_at_once_what_no_node_can_hold(tmp_path: Path) -> None:
     """Memory beyond every node is an error with both numbers, never a task that waits forever."""
@@ -284,3 +273,76 @@ def test_ray_does_not_join_two_clusters(ray_cluster: RayExecutor) -> None:
     other = RayExecutor(clock=SystemClock(), address="192.0.2.99:6379", toolkit=TOOLKIT)
     with pytest.raises(ExecutionFailed, match=r"192\.0\.2\.99:6379"):
         other.capacity()
+
+
+@pytest.mark.parametrize("make", [threads, processes, RAY], ids=lambda make: make.__name__)
+def test_the_same_bytes_everywhere(make: Make, tmp_path: Path) -> None:
+    """For the same tasks with the same memory bound, every executor writes the very bytes that the serial one writes."""
+    wanted = rewritten(SerialExecutor(clock=SystemClock()), tmp_path / "serial")
+    executor = {
+        "threads": lambda: LocalExecutor(clock=SystemClock(), limits=Limits(parallelism=2), mode="threads"),
+        "processes": lambda: LocalExecutor(clock=SystemClock(), limits=Limits(parallelism=2), mode="processes"),
+        "on_ray": on_ray_for_real,
+    }[make.__name__]()
+    assert rewritten(executor, tmp_path / make.__name__) == wanted
+    assert len(wanted) == 4
+
+
+def on_ray_for_real() -> Executor:
+    from compactor.execution.on_ray import RayExecutor
+
+    return RayExecutor(clock=SystemClock())
+
+
+def rewritten(executor: Executor, root: Path) -> dict[str, str]:
+    """Digests of the outputs, by name, of four groups of three files each."""
+    job, tasks = t.real_work(root, groups=4, files=3)
+    outcomes = by_group(list(executor.run(job, tasks)))
+    executor.close()
+    assert all(isinstance(outcome, RewriteResult) for outcome in outcomes.values()), outcomes
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (root / "out").iterdir()}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
+def test_a_driver_that_dies_leaves_no_workers(how: signal.Signals, tmp_path: Path) -> None:
+    """However the driver ends, its worker processes end too, in the middle of their tasks."""
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(Path(t.__file__).parents[1]), str(tmp_path)], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: sum(bool(file.read_text()) for file in tmp_path.glob("*.began")) == 2)
+        driver.send_signal(how)
+        driver.wait(timeout=20)
+        workers = [int(file.read_text()) for file in tmp_path.glob("*.began")]
+        wait_for(lambda: not any(map(alive, workers)))
+    finally:
+        driver.kill()
+        driver.wait()
+    assert not list(tmp_path.glob("*.done"))
+
+
+DRIVER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from support import tasks as t
+from compactor.ambient import SystemClock
+from compactor.execution.local import LocalExecutor
+from compactor.execution.work import Limits, Toolkit
+
+toolkit = Toolkit(worker=t.behave, open_store=t.open_empty)
+executor = LocalExecutor(clock=SystemClock(), limits=Limits(parallelism=2), mode="processes", toolkit=toolkit)
+list(executor.run(t.job(sys.argv[2]), t.tasks(["sleep"] * 4)))
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "it did not happen in time"
+        time.sleep(0.01)

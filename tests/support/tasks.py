@@ -11,9 +11,11 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from compactor.ambient import Clock
 from compactor.errors import StorageUnavailable, TableCorrupt
@@ -62,6 +64,22 @@ def task(group_id: int, behaviour: str = "ok", *, size_bytes: int = MIB, memory_
 def tasks(behaviours: Sequence[str], size_bytes: int = 64 * MIB) -> Iterator[RewriteTask]:
     """Tasks 0.. with these behaviours; the default size is large enough that none shares a remote task with another."""
     return (task(i, behaviour, size_bytes=size_bytes) for i, behaviour in enumerate(behaviours))
+
+
+def real_work(root: Path, *, groups: int, files: int) -> tuple[RewriteJob, list[RewriteTask]]:
+    """Groups of small Parquet files below `root`, for the real worker; outputs go to `out/`. The same every time."""
+    root.mkdir()
+    tasks = []
+    for group in range(groups):
+        inputs = []
+        for i in range(files):
+            key = f"in-{group}-{i}.parquet"
+            ids = range(1000 * group + 100 * i, 1000 * group + 100 * i + 100)
+            pq.write_table(pa.table({"id": list(ids), "name": [f"n{n % 7}" for n in ids]}), root / key)
+            inputs.append(InputFile(file=FileKey(path=key), key=key, size_bytes=(root / key).stat().st_size, rows=100))
+        tasks.append(replace(task(group), inputs=tuple(inputs), output_prefix="out/"))
+    schema = pa.schema([pa.field("id", pa.int64()), pa.field("name", pa.string())])
+    return replace(job(root), read=ReadSpec(schema=schema)), tasks
 
 
 def behave(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock) -> TaskOutcome:
