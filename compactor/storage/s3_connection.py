@@ -112,10 +112,12 @@ def _connect(bucket: str, options: StorageOptions, endpoint: str | None, profile
 
 
 def _discover(bucket: str, options: StorageOptions, session: Any) -> str:
-    """The bucket's region: S3 tells it in a header even to strangers. On other endpoints the configured region, else us-east-1."""
+    """The bucket's region: S3 tells it in a header even to strangers. Other endpoints are asked only when no region is configured, and
+    may not know; then it is us-east-1."""
+    own_endpoint = endpoint_of(options) is not None
+    if own_endpoint and session.region_name:
+        return str(session.region_name)
     configured: str = session.region_name or "us-east-1"
-    if endpoint_of(options):
-        return configured
     asking = dataclasses.replace(options, anonymous=True, region=configured)
     client = session.client("s3", **boto_options(asking, attempts=2))
     try:
@@ -123,6 +125,8 @@ def _discover(bucket: str, options: StorageOptions, session: Any) -> str:
     except SDK_FAILURES as error:
         if region := region_in(error):
             return region
+        if own_endpoint and status_of(error) is not None:
+            return configured
         if status_of(error) == 404 or code_of(error) == "NoSuchBucket":
             raise ObjectMissing(f"The bucket s3://{bucket} does not exist.") from None
         raise s3_error(error, f"s3://{bucket}") from None

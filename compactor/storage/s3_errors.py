@@ -34,7 +34,6 @@ _NO_CREDENTIALS = (
     boto.NoCredentialsError,
     boto.PartialCredentialsError,
     boto.CredentialRetrievalError,
-    boto.ProfileNotFound,
     boto.TokenRetrievalError,
     boto.SSOError,
 )
@@ -59,7 +58,7 @@ def stored_nothing(error: Exception) -> bool:
     """Whether a PUT that failed so is known to have stored nothing. A time-out, a reset, a 5xx, a 409 and throttling are not known."""
     status = status_of(error)
     if status is None:
-        return isinstance(error, (*_NOT_SENT, *_NO_CREDENTIALS, boto.ParamValidationError))
+        return isinstance(error, (*_NOT_SENT, *_NO_CREDENTIALS, boto.ProfileNotFound, boto.ParamValidationError))
     if status == 501:
         return True
     return 300 <= status < 500 and status not in (408, 409, 425, 429) and code_of(error) not in _PASSING
@@ -69,6 +68,8 @@ def s3_error(error: Exception, name: str) -> StorageError | UsageError:
     """Our error for a failed call about `name` (an object, a prefix or a bucket as a URI)."""
     if isinstance(error, boto.ClientError):
         return _answered(error, name)
+    if isinstance(error, boto.ProfileNotFound):
+        return CredentialsMissing(f'{name} cannot be opened: there is no AWS profile "{error.kwargs["profile"]}" on this machine.')
     if isinstance(error, _NO_CREDENTIALS):
         return no_credentials(name)
     if isinstance(error, boto.ParamValidationError):

@@ -7,9 +7,9 @@
         assert server.count("GetObject") == 3
         assert server.requests[-1].headers["x-amz-acl"] == "private"
 
-Speaks GET (ranges), HEAD, PUT with If-None-Match, DELETE, DeleteObjects, ListObjectsV2 (prefix, delimiter, start-after, pages), HeadBucket
-and multipart uploads. Signatures are not checked. Objects whose storage class is GLACIER or DEEP_ARCHIVE are archived. One event loop in
-one thread: requests are handled one at a time, so that conditional puts are atomic.
+Speaks GET (ranges), HEAD, PUT with If-None-Match, DELETE, DeleteObjects, ListObjectsV2 (prefix, delimiter, start-after, pages),
+HeadBucket, multipart uploads, and the AssumeRole of STS. Signatures are not checked. Objects whose storage class is GLACIER or
+DEEP_ARCHIVE are archived. One event loop in one thread: requests are handled one at a time, so that conditional puts are atomic.
 """
 
 from __future__ import annotations
@@ -137,6 +137,8 @@ class S3Server:
         self.requests: list[Request] = []
         self.endpoint_url = ""
         self.keep_bodies = False
+        self.undeletable: dict[str, str] = {}  # key -> error code that DeleteObjects answers for it
+        self.role_expires = "2099-01-01T00:00:00Z"
         self._faults: list[tuple[S3Fault, itertools.count[int]]] = []
         self._numbers = itertools.count(1)
 
@@ -262,11 +264,15 @@ class S3Server:
         return _Reply(status=204)
 
     def _delete_many(self, request: Request) -> _Reply:
-        objects = self._objects(request)
+        objects, errors = self._objects(request), ""
         for element in ElementTree.fromstring(request.body).iter():
             if element.tag.endswith("Key"):
-                objects.pop(element.text or "", None)
-        return _xml("<DeleteResult></DeleteResult>")
+                key = element.text or ""
+                if code := self.undeletable.get(key):
+                    errors += f"<Error><Key>{escape(key)}</Key><Code>{code}</Code></Error>"
+                else:
+                    objects.pop(key, None)
+        return _xml(f"<DeleteResult>{errors}</DeleteResult>")
 
     def _create_upload(self, request: Request) -> _Reply:
         self._objects(request)
@@ -312,6 +318,14 @@ class S3Server:
         self.bucket(request.bucket)
         return _Reply()
 
+    def _assume_role(self, request: Request) -> _Reply:
+        """STS, for tests of roles: the keys that it hands out are numbered."""
+        number = next(self._numbers)
+        keys = f"<AccessKeyId>ASIAROLE{number}</AccessKeyId><SecretAccessKey>role-secret</SecretAccessKey>"
+        keys += "<SessionToken>role-token</SessionToken>"
+        inner = f"<AssumeRoleResult><Credentials>{keys}<Expiration>{self.role_expires}</Expiration></Credentials></AssumeRoleResult>"
+        return _xml(f"<AssumeRoleResponse>{inner}</AssumeRoleResponse>")
+
     def _not_implemented(self, request: Request) -> _Reply:
         raise _Refused(501, "NotImplemented")
 
@@ -329,12 +343,15 @@ _OPERATIONS = {
     "CompleteMultipartUpload": S3Server._complete,
     "AbortMultipartUpload": S3Server._abort,
     "CreateBucket": S3Server._create_bucket,
+    "AssumeRole": S3Server._assume_role,
     "Unknown": S3Server._not_implemented,
 }
 
 
-def _operation(method: str, key: str, query: dict[str, str]) -> str:
+def _operation(method: str, bucket: str, key: str, query: dict[str, str]) -> str:
     multipart = "uploadId" in query
+    if not bucket and method == "POST":
+        return "AssumeRole"
     if not key:
         named = {"GET": "ListObjectsV2", "HEAD": "HeadBucket", "PUT": "CreateBucket"}
         return "DeleteObjects" if method == "POST" and "delete" in query else named.get(method, "Unknown")
@@ -422,7 +439,9 @@ async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     parts = urlsplit(target)
     bucket, _, key = unquote(parts.path).lstrip("/").partition("/")
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    return method, Request(operation=_operation(method, key, query), bucket=bucket, key=key, query=query, headers=headers, body=body)
+    return method, Request(
+        operation=_operation(method, bucket, key, query), bucket=bucket, key=key, query=query, headers=headers, body=body
+    )
 
 
 async def _read_body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
