@@ -27,19 +27,19 @@ RAY_TASK_BYTES = 2 * 1024**3
 
 def open_table(uri: str, settings: Settings, ambient: Ambient | None = None) -> tuple[Table, ObjectStore]:
     """The table at `uri` and the store at its root. Nothing is read yet. Raises UsageError, CredentialsMissing."""
-    from compactor.tables.delta.options import DeltaOptions
-    from compactor.tables.delta.table import DeltaTable
-
-    root = normalise_uri(uri)
-    store = open_store(root, settings.storage())
-    options = DeltaOptions(arbiter=settings.arbiter, rivals=settings.rivals)
-    return DeltaTable(TableRef(uri=root), store, ambient or system_ambient(), options), store
+    store = open_store(normalise_uri(uri), settings.storage())
+    return _table(store, settings, ambient or system_ambient()), store
 
 
 def open_ports(uri: str, settings: Settings, sink: Sink | None = None, ambient: Ambient | None = None) -> Ports:
-    """Everything a run of this table needs. Raises UsageError, CredentialsMissing."""
+    """Everything a run of the table at `uri` needs. Raises UsageError, CredentialsMissing."""
+    return wire(open_store(normalise_uri(uri), settings.storage()), settings, sink=sink, ambient=ambient)
+
+
+def wire(store: ObjectStore, settings: Settings, *, sink: Sink | None = None, ambient: Ambient | None = None) -> Ports:
+    """Everything a run of the table at the root of `store` needs."""
     ambient = ambient or system_ambient()
-    table, store = open_table(uri, settings, ambient)
+    table = _table(store, settings, ambient)
     return Ports(
         table=table,
         store=store,
@@ -52,6 +52,14 @@ def open_ports(uri: str, settings: Settings, sink: Sink | None = None, ambient: 
         survey=_survey(table, store),
         sink=sink or _nobody,
     )
+
+
+def _table(store: ObjectStore, settings: Settings, ambient: Ambient) -> Table:
+    from compactor.tables.delta.options import DeltaOptions
+    from compactor.tables.delta.table import DeltaTable
+
+    options = DeltaOptions(arbiter=settings.arbiter, rivals=settings.rivals)
+    return DeltaTable(TableRef(uri=store.uri), store, ambient, options)
 
 
 def _nobody(_event: Event) -> None:

@@ -17,6 +17,8 @@ from compactor.tables.delta.paths import object_key, suspicious_rows
 from compactor.tables.delta.state import DeltaState
 from compactor.tables.delta.writing import property_refusals
 
+RIVALS = "rivals"
+"""Code of the warning about writers that are known to damage compacted tables."""
 _MANIFEST = "delta.compatibility.symlinkFormatManifest.enabled"
 
 
@@ -75,6 +77,6 @@ def _judge_writers(
             "that land after a compaction can double rows or bring deleted ones back."
         )
         if options.rivals == "refuse":
-            refusals.append(Refusal(reason="rivals", why=message))
+            refusals.append(Refusal(reason=RIVALS, why=message))
         else:
-            warnings.append(TableWarning(code="rivals", message=message))
+            warnings.append(TableWarning(code=RIVALS, message=message))

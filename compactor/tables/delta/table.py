@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from compactor.ambient.ports import Ambient
@@ -26,6 +27,8 @@ from compactor.tables.delta.writing import write_spec
 if TYPE_CHECKING:
     from compactor.model.commit import CommitOutcome, CommitRequest, Committed
 
+RIVALS_WITHIN = 100
+"""How many versions a run looks back for damage by others, when one of them is known to do some."""
 _SIZE = re.compile(r"(\d+)\s*([kmgtp]?)i?b?", re.IGNORECASE)
 _EXPONENT = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
@@ -49,7 +52,10 @@ class DeltaTable:
         return loading.refresh(self._store, snapshot)
 
     def gate(self, snapshot: Snapshot) -> Gate:
-        return gating.gate(self._store, self._options, snapshot)
+        gate = gating.gate(self._store, self._options, snapshot)
+        if not any(warning.code == gating.RIVALS for warning in gate.warnings):
+            return gate
+        return replace(gate, warnings=(*gate.warnings, *self.rivals(max(-1, snapshot.version - RIVALS_WITHIN))))
 
     def target_bytes(self, snapshot: Snapshot) -> int | None:
         """`delta.targetFileSize`; its units are powers of 1024, as its readers take them. None when absent or unreadable."""
