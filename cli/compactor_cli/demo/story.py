@@ -31,7 +31,7 @@ APPENDS = 70
 OVERSIZED = 3
 OVERSIZED_ROWS = 400_000
 TARGET = "2MiB"
-_PAUSE_S = 0.5
+_PAUSE_S = 0.25
 
 
 def tell() -> int:
@@ -52,66 +52,70 @@ class _Story:
         self._console = console
         self._url = url
         self._writer = Writer(url)
-        self._settings = Settings(
-            endpoint_url=url, region=REGION, path_style=True, target_size=TARGET, executor="ray", ray_address="local", memory="512MiB"
-        )
+        self._settings = Settings(endpoint_url=url, region=REGION, path_style=True, target_size=TARGET, memory="512MiB")
 
     def tell(self) -> None:
         self._stream()
-        before = self._health("2. What a reader meets", "compactor scan")
+        before = self._health()
         self._plan()
-        run = self._compact()
-        self._prove(run)
-        after = self._health("6. What a reader meets now", "compactor scan")
-        self._end(before, after)
+        self._compact()
+        self._compact_again()
+        self._prove()
+        self._end(before)
 
     def _stream(self) -> None:
-        self._chapter(f"1. A writer (deltalake) streams events into {TABLE}, a store on loopback")
+        self._chapter("1. A writer (deltalake) streams events into a table on an S3-compatible store on loopback")
         with self._status("Streaming") as status:
             for number in range(APPENDS):
                 self._writer.append()
                 status.update(f"Streaming: append {number + 1} of {APPENDS}")
             for number in range(OVERSIZED):
                 status.update(f"Backfilling: big file {number + 1} of {OVERSIZED}")
-                self._writer.append(rows=OVERSIZED_ROWS, days=range(number, number + 1))
+                self._writer.append(range(number, number + 1), OVERSIZED_ROWS)
         self._console.print(
-            f"{APPENDS} appends over {DAYS} days' partitions and {OVERSIZED} backfills: the ledger has {self._writer.ledger.rows:,} rows."
+            f"{APPENDS} appends to {DAYS} days' partitions and {OVERSIZED} backfills: the ledger has {self._writer.ledger.rows:,} rows."
         )
 
-    def _health(self, title: str, command: str) -> Health:
-        self._chapter(f"{title}  [dim]$ {command} {TABLE} --target-size {TARGET}[/]")
+    def _health(self) -> Health:
+        self._chapter("2. What a reader meets", f"compactor scan {TABLE} --target-size {TARGET}")
         health = compactor.assess(TABLE, settings=self._settings)
-        self._console.print(
-            f"{health.files:,} files, {format_bytes(health.bytes)}: {small_share(health)} of the files are small, "
-            f"{health.oversized_files} oversized."
-        )
-        self._lines(health_lines(health))
+        self._show_health(health)
         return health
 
     def _plan(self) -> None:
-        self._chapter(f"3. What a run would do  [dim]$ compactor plan {TABLE} --target-size {TARGET}[/]")
+        self._chapter("3. What a run would do", f"compactor plan {TABLE} --target-size {TARGET}")
         plan = compactor.plan(TABLE, settings=self._settings)
         self._lines(plan_lines(plan, compactor.load(TABLE, settings=self._settings, version=plan.version)))
 
-    def _compact(self) -> Run:
-        self._chapter(f"4. Compaction on Ray, while the writer goes on  [dim]$ compactor run {TABLE} --ray-address local[/]")
+    def _compact(self) -> None:
+        """The run on Ray, with the writer beside it. Raises ExecutionFailed when it does not commit."""
+        self._chapter("4. Compaction on Ray, while the writer goes on", f"compactor run {TABLE} --target-size {TARGET} --ray-address local")
         landed_before = self._writer.appends
         background = Background(self._writer, _PAUSE_S)
         background.start()
         try:
-            with progress() as sink:
-                run = compactor.run(TABLE, settings=self._settings, sink=sink)
+            run = self._run(self._settings.model_copy(update={"executor": "ray", "ray_address": "local"}))
         finally:
             background.stop()
-        self._lines(run_lines(run, None))
         if run.status is not RunStatus.COMMITTED:
             raise ExecutionFailed(f"The compaction ended as {run.status.value}: {run.reason or 'there was nothing to do'}")
-        self._console.print(f"{self._writer.appends - landed_before} appends of the writer landed in the meantime; none was disturbed.")
-        self._lines(history_lines(compactor.history(TABLE, settings=self._settings, limit=6)))
-        return run
+        self._console.print(f"{self._writer.appends - landed_before} appends of the writer landed in the meantime; none was disturbed:")
+        ours = run.version or 0
+        entries = compactor.history(TABLE, settings=self._settings)
+        self._lines(history_lines([entry for entry in entries if abs(entry.version - ours) <= 2]))
 
-    def _prove(self, run: Run) -> None:
-        self._chapter("5. The proof: deltalake's SQL engine reads everything, and its sums are compared with the writer's ledger")
+    def _compact_again(self) -> None:
+        """In-process this time: what came in meanwhile, and then nothing more, because a compacted table is a fixed point."""
+        self._chapter(
+            "5. Two more runs, in-process: one for what came in meanwhile, one that finds nothing to do", f"compactor run {TABLE}"
+        )
+        self._run(self._settings)
+        again = self._run(self._settings)
+        if again.status is not RunStatus.NOTHING_TO_DO:
+            raise ExecutionFailed(f"A run on a compacted table must find nothing to do, but this one ended as {again.status.value}.")
+
+    def _prove(self) -> None:
+        self._chapter("6. The proof: deltalake's SQL engine reads everything, and its sums are compared with the writer's ledger")
         with self._status("Reading"):
             found = read(self._url)
         compare(self._writer.ledger, found)
@@ -120,10 +124,12 @@ class _Story:
         for (name, written), (_, was_read) in zip(self._writer.ledger.sums, found.sums, strict=True):
             shown.add_row(name, f"{written:016x}", f"{was_read:016x}")
         self._console.print(shown)
-        self._console.print(f"[bold green]No row was lost, doubled or changed[/], {run.rows:,} of them in rewritten files.")
+        self._console.print("[bold green]No row was lost, doubled or changed.[/]")
 
-    def _end(self, before: Health, after: Health) -> None:
-        self._chapter("Before and after")
+    def _end(self, before: Health) -> None:
+        self._chapter("7. What a reader meets now", f"compactor scan {TABLE} --target-size {TARGET}")
+        after = compactor.assess(TABLE, settings=self._settings)
+        self._show_health(after)
         shown = Table("", "before", "after", box=None, pad_edge=False)
         for name, was, now in (
             ("files", f"{before.files:,}", f"{after.files:,}"),
@@ -132,15 +138,26 @@ class _Story:
             ("requests of a full scan", f"{before.scan_requests:,}", f"{after.scan_requests:,}"),
         ):
             shown.add_row(name, was, now)
+        self._console.print()
         self._console.print(shown)
 
-    def _chapter(self, title: str) -> None:
-        self._console.print()
-        self._console.rule(f"[bold]{title}", align="left")
+    def _run(self, settings: Settings) -> Run:
+        with progress() as sink:
+            run = compactor.run(TABLE, settings=settings, sink=sink)
+        self._lines(run_lines(run, None))
+        return run
+
+    def _show_health(self, health: Health) -> None:
+        small = small_share(health)
+        self._console.print(f"{health.files:,} files, {format_bytes(health.bytes)}: {small} small, {health.oversized_files} oversized.")
+        self._lines(health_lines(health))
+
+    def _chapter(self, title: str, command: str = "") -> None:
+        self._console.print(f"\n[bold]{title}[/]" + (f"\n[dim]$ {command}[/]" if command else ""))
 
     def _lines(self, lines: list[str]) -> None:
         for line in lines:
             self._console.print(line, markup=False)
 
     def _status(self, text: str) -> Status:
-        return Console(stderr=True, force_terminal=sys.stderr.isatty(), quiet=not sys.stderr.isatty()).status(text)
+        return Console(stderr=True, quiet=not sys.stderr.isatty()).status(text)

@@ -13,6 +13,8 @@ from compactor_cli.demo.ledger import EMPTY, Ledger, ledger_of
 
 TABLE = f"s3://{BUCKET}/events"
 DAYS = 30
+ALL_DAYS = range(DAYS)
+NEWEST_DAYS = range(DAYS - 3, DAYS)
 ROWS_A_FILE = 1000
 SCHEMA = pa.schema(
     [
@@ -46,12 +48,14 @@ class Writer:
         self.ledger: Ledger = EMPTY
         self.appends = 0
 
-    def append(self, rows: int = DAYS * ROWS_A_FILE, days: range = range(DAYS)) -> None:
+    def append(self, days: range = ALL_DAYS, rows_a_day: int = ROWS_A_FILE) -> None:
         """One append: a file in the partition of each of these days."""
-        from deltalake import write_deltalake
+        rows = rows_a_day * len(days)
+        from deltalake import WriterProperties, write_deltalake
 
         events = self._events(rows, days)
-        write_deltalake(TABLE, events, mode="append", partition_by=["day"], storage_options=self._options)
+        codec = WriterProperties(compression="ZSTD")
+        write_deltalake(TABLE, events, mode="append", partition_by=["day"], storage_options=self._options, writer_properties=codec)
         self.ledger += ledger_of(events)
         self.appends += 1
 
@@ -76,7 +80,7 @@ class Writer:
 
 
 class Background:
-    """Appends go on in a thread until stop(). What an append raised comes out of stop()."""
+    """Appends to the newest days go on in a thread until stop(). What an append raised comes out of stop()."""
 
     def __init__(self, writer: Writer, pause_s: float) -> None:
         self._writer = writer
@@ -99,7 +103,7 @@ class Background:
     def _append(self) -> None:
         while not self._stopping.wait(self._pause_s):
             try:
-                self._writer.append()
+                self._writer.append(NEWEST_DAYS)
             except Exception as error:  # noqa: BLE001 - raised again by stop(), in the main thread
                 self._error = error
                 return

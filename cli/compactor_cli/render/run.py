@@ -44,7 +44,9 @@ def run_lines(run: Run, before: Health | None) -> list[str]:
 
 
 def outcome_line(run: Run) -> str:
-    """One line: table, status, version, reason."""
+    """One line: table, status, version, reason. A reason that names the table already is not introduced by its name again."""
+    if run.exit_code and run.reason and run.reason.startswith(run.table):
+        return one_sentence(run.reason)
     version = f" version {run.version}" if run.status is RunStatus.COMMITTED and run.version is not None else ""
-    reason = f": {run.reason}" if run.reason else ""
-    return one_sentence(f"{run.table}: {_ENDED[run.status]}{version}{reason}") if reason else f"{run.table}: {_ENDED[run.status]}{version}"
+    ended = f"{run.table}: {_ENDED[run.status]}{version}"
+    return one_sentence(f"{ended}: {run.reason}") if run.reason else ended
