@@ -37,26 +37,24 @@ Rows = list[tuple[Any, ...]]
 def rewrite(store: ObjectStore, ambient: Ambient, snapshot: Snapshot, number: int, rows: Sequence[int]) -> FinishedGroup:
     """Concatenate the files in these rows of the snapshot into one new object beside the first of them."""
     paths = [snapshot.files["path"][row].as_py() for row in rows]
-    table = pa.concat_tables([pq.read_table(io.BytesIO(store.get(unquote(path)))) for path in paths])
+    table = pa.concat_tables([_read(store, path) for path in paths])
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     folder = unquote(paths[0]).rpartition("/")[0]
     key = f"{folder}/{ambient.ids.new()}.parquet".lstrip("/")
     store.put(key, buffer.getvalue())
     output = OutputFile(key=key, size_bytes=len(buffer.getvalue()), rows=table.num_rows, statistics=_statistics(table))
-    return FinishedGroup(
-        inputs=tuple(FileKey(path=path) for path in paths),
-        result=RewriteResult(
-            group_id=number,
-            attempt=1,
-            engine="plain",
-            input_rows=table.num_rows,
-            outputs=(output,),
-            row_map=Concat(offsets=(0,) * len(paths)),
-        ),
-        generation=1,
-        finished_for_bytes=None,
-    )
+    offsets = Concat(offsets=(0,) * len(paths))
+    result = RewriteResult(group_id=number, attempt=1, engine="plain", input_rows=table.num_rows, outputs=(output,), row_map=offsets)
+    inputs = tuple(FileKey(path=path) for path in paths)
+    return FinishedGroup(inputs=inputs, result=result, generation=1, finished_for_bytes=None)
+
+
+def _read(store: ObjectStore, path: str) -> pa.Table:
+    """One file, with plain types: an UPDATE of deltalake writes files that pyarrow reads as string views."""
+    table = pq.read_table(io.BytesIO(store.get(unquote(path))))
+    plain = [field.with_type(pa.string()) if field.type == pa.string_view() else field for field in table.schema]
+    return table.cast(pa.schema(plain))
 
 
 def _statistics(table: pa.Table) -> tuple[ColumnStatistics, ...]:
@@ -84,7 +82,7 @@ def compact(store: ObjectStore, chosen: Sequence[Sequence[int]], snapshot: Snaps
 
 
 def race(uri: str, options: StorageOptions, name: str, rounds: int, partitions: Sequence[int] | None) -> list[CommitOutcome]:
-    """One racing compactor: merge pairs of files at random, in these partitions (all: None), so many times. Runs in threads and processes."""
+    """One racing compactor: merge pairs of files at random, in these partitions (None: all), so many times."""
     store = open_store(uri, options)
     chance = random.Random(name)
     outcomes: list[CommitOutcome] = []
