@@ -128,7 +128,7 @@ def test_a_create_that_was_never_sent_is_an_error(server: S3Server) -> None:
 
 @pytest.mark.parametrize("action", [Status(503, "SlowDown"), Status(500), Status(429, "SlowDown"), Reset(), Truncate(1000)], ids=str)
 def test_reads_are_retried(server: S3Server, store: ObjectStore, action: Action) -> None:
-    """Throttling, failures, resets and bodies cut short are survived; the bytes are whole, and the failed request was the only extra one."""
+    """Throttling, failures, resets and bodies cut short are survived: the bytes are whole, with one request more."""
     data = bytes(range(256)) * 1000
     store.put("k", data)
     server.reset()
