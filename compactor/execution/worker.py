@@ -24,9 +24,14 @@ def run_task(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Cloc
         return GroupDropped(group_id=task.group_id, reason=problem.reason, detail=str(problem), file=problem.path)
     except ObjectMissing as error:
         detail = f"{error} The table's log says that it is live."
-        return GroupDropped(group_id=task.group_id, reason="corrupt-file", detail=detail)
+        return GroupDropped(group_id=task.group_id, reason="corrupt-file", detail=detail, file=_file_in(str(error), task))
     except StorageError as error:
-        return GroupDropped(group_id=task.group_id, reason="storage", detail=str(error))
+        return GroupDropped(group_id=task.group_id, reason="storage", detail=str(error), file=_file_in(str(error), task))
     except (MemoryError, pa.ArrowMemoryError) as error:
         detail = f"Group {task.group_id} needed more memory than there was: {error}"
         return GroupDropped(group_id=task.group_id, reason="out-of-memory", detail=detail)
+
+
+def _file_in(message: str, task: RewriteTask) -> str | None:
+    """The input that an error of the store names, if it names one."""
+    return next((file.file.path for file in task.inputs if file.key in message), None)

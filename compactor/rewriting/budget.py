@@ -27,7 +27,7 @@ class Budget:
 
 def divide(memory_bytes: int) -> Budget:
     """The division of `memory_bytes`. Upper limits are where more memory no longer buys speed."""
-    fetch = _between(memory_bytes // 16, 1 * MIB, 32 * MIB)
+    fetch = _between(memory_bytes // 16, 1 * MIB, 16 * MIB)
     return Budget(
         fetch=fetch,
         whole_file=_between(memory_bytes // 16, 1 * MIB, 16 * MIB),

@@ -1,14 +1,17 @@
 """Statistics of output columns as typed values: null counts, and minimum and maximum where they are wanted and exist.
 
-Integers, dates, timestamps and booleans are taken from the footer of the file just written (exact as this writer writes them), everything
-else is computed from the rows. A leaf below a null struct counts as null. Delta protocol, "Per-file Statistics": a bound that is not
-certain is left out. Parquet bounds of floats ignore NaN and those of strings may be missing, so neither is used.
+A leaf's come from the footer of the file just written: this writer's are exact. What a footer does not tell is taken from the rows: whether
+a float column holds NaN (then it gets no bounds), bounds of long strings (writers leave those out), null counts of lists and maps. A leaf
+below a null struct counts as null. Never used on files of other writers, whose footers may be cut, signed wrongly or missing (Delta
+protocol, "Per-file Statistics": a bound that is not certain is left out).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -18,10 +21,13 @@ import pyarrow.parquet as pq
 from compactor.model.rewrite import Bound, ColumnStatistics, StatisticsColumn
 from compactor.rewriting.leaves import leaves
 
+_LONG_VALUE_BYTES = 4000
+"""The Parquet writer leaves bounds of more than 4096 bytes out of the footer."""
+
 
 @dataclass(slots=True)
 class _Tally:
-    """One column over the row groups seen so far."""
+    """One column over the row groups seen so far. `leaf`: its column chunk (None: a list or map); `kind`: its type without dictionary."""
 
     column: StatisticsColumn
     indices: tuple[int, ...]
@@ -31,6 +37,14 @@ class _Tally:
     minimum: Any = None
     maximum: Any = None
     unbounded: bool = False
+    not_in_footer: set[int] = field(default_factory=set)
+
+    def widen(self, minimum: Any, maximum: Any) -> None:
+        """Both bounds so that they hold these values too."""
+        if minimum is None or maximum is None:
+            return
+        self.minimum = minimum if self.minimum is None else min(self.minimum, minimum)
+        self.maximum = maximum if self.maximum is None else max(self.maximum, maximum)
 
 
 class StatisticsCollector:
@@ -41,15 +55,19 @@ class StatisticsCollector:
         by_path = {leaf.path: leaf.index for leaf in leaves(schema) if not leaf.repeated}
         self._cut = 2 * string_prefix + 2
         self._tallies = [tally for column in columns if (tally := _tally(schema, column, by_path)) is not None]
-        self._computed = [tally for tally in self._tallies if tally.leaf is None]
+        self._row_groups = 0
 
     def add(self, rows: pa.Table) -> None:
-        """Count these rows of the output."""
-        for tally in self._computed:
-            _count(tally, rows)
+        """The rows of the next row group."""
+        for tally in self._tallies:
+            if tally.leaf is None:
+                tally.nulls += _values(tally, rows).null_count
+            elif tally.column.bounds and not tally.unbounded:
+                _look(tally, _values(tally, rows), self._row_groups)
+        self._row_groups += 1
 
     def finish(self, footer: pq.FileMetaData) -> tuple[ColumnStatistics, ...]:
-        """The statistics, given the footer of the file into which exactly the rows added were written."""
+        """The statistics, given the footer of the file that holds exactly the row groups added."""
         for tally in self._tallies:
             if tally.leaf is not None:
                 _count_footer(tally, footer)
@@ -93,72 +111,71 @@ def cut_utf16(text: str, units: int) -> tuple[str, bool]:
 
 def _tally(schema: pa.Schema, column: StatisticsColumn, by_path: dict[tuple[str, ...], int]) -> _Tally | None:
     indices: list[int] = []
-    fields: pa.Schema | pa.StructType = schema
+    fields: Any = schema
     for depth, name in enumerate(column.path):
         i = fields.get_field_index(name)
-        if i < 0:
+        if i < 0 or (depth and not pa.types.is_struct(fields)):
             return None
         indices.append(i)
-        kind = fields.field(i).type
-        if depth + 1 < len(column.path) and not pa.types.is_struct(kind):
+        fields = fields.field(i).type
+        if depth + 1 < len(column.path) and not pa.types.is_struct(fields):
             return None
-        fields = kind
-    leaf = by_path.get(column.path) if _exact_in_footer(kind) else None
-    return _Tally(column=column, indices=tuple(indices), kind=kind, leaf=leaf)
+    kind = fields.value_type if pa.types.is_dictionary(fields) else fields
+    return _Tally(column=column, indices=tuple(indices), kind=kind, leaf=by_path.get(column.path))
 
 
-def _exact_in_footer(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(types.is_signed_integer(kind) or types.is_date32(kind) or types.is_timestamp(kind) or types.is_boolean(kind))
-
-
-def _count(tally: _Tally, rows: pa.Table) -> None:
+def _values(tally: _Tally, rows: pa.Table) -> pa.ChunkedArray:
+    """The column, null where a struct above it is."""
     column = rows.column(tally.indices[0])
-    values = pc.struct_field(column, list(tally.indices[1:])) if len(tally.indices) > 1 else column
-    tally.nulls += values.null_count
-    if not tally.column.bounds or tally.unbounded or not _ordered(tally.kind):
-        return
-    if pa.types.is_floating(tally.kind) and pc.any(pc.is_nan(values)).as_py():
-        tally.unbounded = True
-        return
-    for part in _plain_parts(values):
-        found = pc.min_max(part)
-        try:
-            _widen(tally, found["min"].as_py(), found["max"].as_py())
-        except UnicodeDecodeError:  # bytes that claim to be text: no log can hold them as a bound
+    return pc.struct_field(column, list(tally.indices[1:])) if len(tally.indices) > 1 else column
+
+
+def _look(tally: _Tally, values: pa.ChunkedArray, row_group: int) -> None:
+    """Look in the rows of a row group for what its footer will not tell."""
+    if pa.types.is_floating(tally.kind):
+        total = pc.sum(values).as_py()
+        if total is not None and math.isnan(total) and pc.any(pc.is_nan(values)).as_py():
             tally.unbounded = True
+    elif pa.types.is_string(tally.kind) or pa.types.is_binary(tally.kind):
+        longest = max((_longest(part) for part in values.chunks), default=0)
+        if longest > _LONG_VALUE_BYTES:
+            tally.not_in_footer.add(row_group)
+            _count_long(tally, values)
 
 
-def _plain_parts(values: pa.ChunkedArray) -> list[pa.Array | pa.ChunkedArray]:
-    """Arrays with the same minimum and maximum that have no dictionary type: of a dictionary only the values in use."""
-    if not pa.types.is_dictionary(values.type):
-        return [values]
-    used: list[tuple[pa.Array, list[pa.Array]]] = []
-    for chunk in values.chunks:
-        if used and used[-1][0].equals(chunk.dictionary):
-            used[-1][1].append(chunk.indices)
-        else:
-            used.append((chunk.dictionary, [chunk.indices]))
-    return [dictionary.take(pc.unique(pa.chunked_array(indices)).drop_null()) for dictionary, indices in used]
+def _longest(values: pa.Array) -> int:
+    dense = values.dictionary if pa.types.is_dictionary(values.type) else values
+    return int(pc.max(pc.binary_length(dense)).as_py() or 0)
 
 
-def _ordered(kind: pa.DataType) -> bool:
-    types = pa.types
-    value = kind.value_type if types.is_dictionary(kind) else kind
-    return bool(types.is_primitive(value) or types.is_decimal(value) or types.is_string(value) or types.is_binary(value))
+def _count_long(tally: _Tally, values: pa.ChunkedArray) -> None:
+    dense = values.cast(tally.kind) if pa.types.is_dictionary(values.type) else values
+    found = pc.min_max(dense.cast(pa.binary()))
+    _widen_decoded(tally, found["min"].as_py(), found["max"].as_py())
 
 
 def _count_footer(tally: _Tally, footer: pq.FileMetaData) -> None:
     for i in range(footer.num_row_groups):
-        chunk = footer.row_group(i).column(tally.leaf)
-        statistics = chunk.statistics
+        statistics = footer.row_group(i).column(tally.leaf).statistics
         tally.nulls += statistics.null_count
-        if tally.column.bounds and statistics.has_min_max:
-            _widen(tally, statistics.min_raw, statistics.max_raw)
+        if tally.column.bounds and statistics.has_min_max and i not in tally.not_in_footer:
+            _widen_decoded(tally, statistics.min_raw, statistics.max_raw)
 
 
-def _widen(tally: _Tally, minimum: Any, maximum: Any) -> None:
-    if minimum is None or maximum is None:
+def _widen_decoded(tally: _Tally, minimum: Any, maximum: Any) -> None:
+    if tally.unbounded:
         return
-    tally.minimum = minimum if tally.minimum is None else min(tally.minimum, minimum)
-    tally.maximum = maximum if tally.maximum is None else max(tally.maximum, maximum)
+    try:
+        tally.widen(_decoded(tally.kind, minimum), _decoded(tally.kind, maximum))
+    except UnicodeDecodeError:  # bytes that claim to be text: no log can hold them as a bound
+        tally.unbounded = True
+
+
+def _decoded(kind: pa.DataType, stored: Any) -> Any:
+    """A value as the Parquet footer stores it, as a Bound."""
+    if pa.types.is_decimal(kind):
+        unscaled = stored if isinstance(stored, int) else int.from_bytes(stored, "big", signed=True)
+        return Decimal((unscaled < 0, tuple(map(int, str(abs(unscaled)))), -kind.scale))
+    if pa.types.is_string(kind) and isinstance(stored, bytes):
+        return stored.decode()
+    return stored

@@ -13,7 +13,7 @@ from typing import Literal
 import pyarrow as pa
 
 from compactor.rewriting.conversions import conversion, logical
-from compactor.rewriting.leaves import is_list
+from compactor.rewriting.leaves import fixed_row_bytes, is_list
 from compactor.rewriting.problems import unsupported
 
 Match = Literal["name", "id"]
@@ -30,6 +30,7 @@ class Conformer:
         if match == "id" and len(source) and not any(map(_field_id, source)):
             raise unsupported("The file's columns have no field ids, and the table finds columns by field id.")
         self.target = target
+        self.fixed_row_bytes = fixed_row_bytes(target)
         found = match_fields(list(source), list(target), match)
         self._plan = [
             (i, field.type, None if i is None else _step(source.field(i).type, field.type, match, field.name))

@@ -95,7 +95,7 @@ def _repeats(kind: pa.DataType, parts: list[pa.Array]) -> bool:
         return False
     share = _SAMPLE // len(parts)
     sample = [part[:share] for part in parts]
-    half = [part[: max(1, share // 2)] for part in sample]
+    half = [part[: (len(part) + 1) // 2] for part in sample]
     many, fewer = _distinct(sample), _distinct(half)
     if many <= 1 or fewer == 0:
         return True

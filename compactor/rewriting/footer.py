@@ -47,9 +47,9 @@ def read_footer(store: ObjectStore, key: str, size_bytes: int) -> tuple[pq.FileM
     guess = min(size_bytes, _GUESS_BYTES)
     (tail,) = store.get_ranges(key, [(size_bytes - guess, guess)])
     requests = 1
-    length = footer_length(tail, key)
+    length = footer_length(tail)
     if length > size_bytes - 4:
-        raise FileProblem("corrupt-file", f"{key} is shorter than its footer claims.", path=key)
+        raise FileProblem("corrupt-file", f"{key} is shorter than its footer claims")
     if length + _TRAILER_BYTES > guess:
         needed = length + _TRAILER_BYTES
         (tail,) = store.get_ranges(key, [(size_bytes - needed, needed)])
@@ -58,16 +58,16 @@ def read_footer(store: ObjectStore, key: str, size_bytes: int) -> tuple[pq.FileM
     try:
         return pq.read_metadata(pa.BufferReader(framed)), requests
     except (pa.ArrowException, OSError, EOFError) as error:
-        raise FileProblem("corrupt-file", f"The footer of {key} cannot be read: {error}", path=key) from error
+        raise FileProblem("corrupt-file", f"The footer of {key} cannot be read: {error}") from error
 
 
-def footer_length(tail: bytes | memoryview, name: str) -> int:
+def footer_length(tail: bytes | memoryview) -> int:
     """Bytes of the footer of a file that ends in `tail`. Raises FileProblem when it is no Parquet file, or an encrypted one."""
     magic = bytes(tail[-4:])
     if magic == b"PARE":
-        raise FileProblem("unsupported-file", f"{name} is encrypted.", path=name)
+        raise FileProblem("unsupported-file", "it is encrypted")
     if magic != b"PAR1" or len(tail) < _TRAILER_BYTES:
-        raise FileProblem("corrupt-file", f"{name} does not end as a Parquet file does.", path=name)
+        raise FileProblem("corrupt-file", "it does not end as a Parquet file does")
     return int(struct.unpack("<I", tail[-8:-4])[0])
 
 

@@ -60,3 +60,15 @@ def is_list(kind: pa.DataType) -> bool:
         or types.is_list_view(kind)
         or types.is_large_list_view(kind)
     )
+
+
+def fixed_row_bytes(schema: pa.Schema) -> float:
+    """Bytes of a decoded row at least: the widths of its leaves, with 4 for offsets or indices where values vary in length."""
+    return sum(_leaf_bytes(leaf.type) for leaf in leaves(schema))
+
+
+def _leaf_bytes(kind: pa.DataType) -> float:
+    try:
+        return 4.0 if pa.types.is_dictionary(kind) else float(kind.bit_width) / 8
+    except ValueError:
+        return 4.0

@@ -6,6 +6,7 @@ work is done once for each schema in a row.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -36,18 +37,49 @@ class Opened:
     columns: list[str] | None
     conform: Conformer
     deleted: DeletedRows | None
+    dictionaries: list[str]
     rows: int
     surviving: int
+
+    def expanding_columns(self, row_group: int) -> list[str]:
+        """Top-level columns with values of any length that have a dictionary page and are not read as dictionaries."""
+        group = self.file.metadata.row_group(row_group)
+        found: dict[str, None] = {}
+        for chunk in map(group.column, range(group.num_columns)):
+            if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page and chunk.path_in_schema not in self.dictionaries:
+                found[chunk.path_in_schema.partition(".")[0]] = None
+        return [name for name in found if self.columns is None or name in self.columns]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
     """How files of one schema are read."""
 
-    schema: pa.Schema
+    as_read: pa.Schema
     columns: list[str] | None
     dictionaries: list[str]
     conform: Conformer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """A file as Arrow reads it. `buffer_bytes`: the read buffer of one column; 0 reads whole column chunks."""
+
+    native: pa.NativeFile
+    metadata: pq.FileMetaData | None = None
+    buffer_bytes: int = 0
+
+    def open(self, dictionaries: list[str]) -> pq.ParquetFile:
+        """Raises KeyError when the file lacks one of the columns to be read as dictionaries."""
+        return pq.ParquetFile(
+            self.native,
+            metadata=self.metadata,
+            read_dictionary=dictionaries,
+            buffer_size=self.buffer_bytes,
+            pre_buffer=False,
+            coerce_int96_timestamp_unit="us",
+            arrow_extensions_enabled=False,
+        )
 
 
 class Opener:
@@ -66,13 +98,8 @@ class Opener:
         """
         deletes = fetched.input.deletes
         deleted = None if deletes is None else load_deletes(deletes, self._store)
-        native, metadata, buffer_bytes = self._source(fetched)
-        if self._dictionaries is None:
-            self._dictionaries = worth_reading(self._spec.schema, metadata)
-            self.schema = with_dictionaries(self._spec.schema, self._dictionaries)
-        reading = self._reading_of(native, metadata)
-        file = _parquet(native, metadata, reading.dictionaries, buffer_bytes)
-        rows = metadata.num_rows
+        file, reading = self._read(self._source(fetched))
+        rows = file.metadata.num_rows
         if deleted is not None and deleted.last >= rows:
             raise FileProblem("corrupt-file", f"its deletion vector names row {deleted.last}, but it has {rows} rows")
         return Opened(
@@ -81,51 +108,49 @@ class Opener:
             file=file,
             columns=reading.columns,
             conform=reading.conform,
+            dictionaries=reading.dictionaries,
             deleted=deleted,
             rows=rows,
             surviving=rows - (len(deleted) if deleted is not None else 0),
         )
 
-    def _source(self, fetched: Fetched) -> tuple[pa.NativeFile, pq.FileMetaData, int]:
-        """The bytes as Arrow reads them, the footer, and the read buffer of one column so that all columns stay within the budget."""
+    def _source(self, fetched: Fetched) -> _Source:
+        """The bytes as Arrow reads them; of a streamed file the footer too, since it says how many columns share the read buffers."""
         source = fetched.source
-        if isinstance(source, RangedFile):
-            source.seek(max(0, fetched.size_bytes - 8))
-            footer_length(source.read(), fetched.input.key)
-            native = pa.PythonFile(source, "r")
-            metadata = pq.read_metadata(native)
-            return native, metadata, max(_SMALLEST_BUFFER, min(_LARGEST_BUFFER, self._budget.stream // max(1, metadata.num_columns)))
-        footer_length(source, fetched.input.key)
-        native = pa.BufferReader(source)
-        return native, pq.read_metadata(native), 0
+        if not isinstance(source, RangedFile):
+            footer_length(source)
+            return _Source(native=pa.BufferReader(source))
+        source.seek(max(0, fetched.size_bytes - 8))
+        footer_length(source.read())
+        native = pa.PythonFile(source, "r")
+        metadata = pq.read_metadata(native)
+        buffer_bytes = max(_SMALLEST_BUFFER, min(_LARGEST_BUFFER, self._budget.stream // max(1, metadata.num_columns)))
+        return _Source(native=native, metadata=metadata, buffer_bytes=buffer_bytes)
 
-    def _reading_of(self, native: pa.NativeFile, metadata: pq.FileMetaData) -> _Reading:
-        schema = _parquet(native, metadata, [], 0).schema_arrow
-        if self._reading is None or not self._reading.schema.equals(schema, check_metadata=True):
-            self._reading = self._prepare(schema, native, metadata)
-        return self._reading
+    def _read(self, source: _Source) -> tuple[pq.ParquetFile, _Reading]:
+        """The reader of the file, opened once where it has the schema of the one before."""
+        if self._reading is not None:
+            with contextlib.suppress(KeyError):  # a column that the one before had as a dictionary is not in this file
+                file = source.open(self._reading.dictionaries)
+                if file.schema_arrow.equals(self._reading.as_read, check_metadata=True):
+                    return file, self._reading
+        self._reading = self._prepare(source)
+        return source.open(self._reading.dictionaries), self._reading
 
-    def _prepare(self, schema: pa.Schema, native: pa.NativeFile, metadata: pq.FileMetaData) -> _Reading:
+    def _prepare(self, source: _Source) -> _Reading:
+        file = source.open([])
+        if self._dictionaries is None:
+            self._dictionaries = worth_reading(self._spec.schema, file.metadata)
+            self.schema = with_dictionaries(self._spec.schema, self._dictionaries)
+        schema = file.schema_arrow
         found = match_fields(list(schema), list(self._spec.schema), self._spec.match)
-        wanted = sorted({i for i in found if i is not None})
+        wanted = sorted({i for i in found if i is not None}) or [0][: len(schema)]  # rows are counted by a column, whichever
         columns = None if len(wanted) == len(schema) else [schema.field(i).name for i in wanted]
-        paths = set(_parquet_paths(metadata))
-        dictionaries = sorted(path for path in self._dictionaries or () if path in paths)
-        as_read = _parquet(native, metadata, dictionaries, 0).schema_arrow
+        paths = set(_parquet_paths(file.metadata))
+        dictionaries = sorted(path for path in self._dictionaries if path in paths)
+        as_read = source.open(dictionaries).schema_arrow
         conform = Conformer(pa.schema([as_read.field(i) for i in wanted]), self.schema, self._spec.match)
-        return _Reading(schema=schema, columns=columns, dictionaries=dictionaries, conform=conform)
-
-
-def _parquet(native: pa.NativeFile, metadata: pq.FileMetaData, dictionaries: list[str], buffer_bytes: int) -> pq.ParquetFile:
-    return pq.ParquetFile(
-        native,
-        metadata=metadata,
-        read_dictionary=dictionaries,
-        buffer_size=buffer_bytes,
-        pre_buffer=False,
-        coerce_int96_timestamp_unit="us",
-        arrow_extensions_enabled=False,
-    )
+        return _Reading(as_read=as_read, columns=columns, dictionaries=dictionaries, conform=conform)
 
 
 def _parquet_paths(metadata: pq.FileMetaData) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from compactor.ambient.ports import Clock
 from compactor.errors import StorageError
-from compactor.model.rewrite import Concat, RewriteJob, RewriteResult, RewriteTask
+from compactor.model.rewrite import Concat, InputFile, RewriteJob, RewriteResult, RewriteTask
 from compactor.rewriting.budget import Budget, divide
 from compactor.rewriting.choose import Engine, choose
 from compactor.rewriting.division import Division
@@ -25,11 +25,14 @@ from compactor.rewriting.transcode import transcode
 from compactor.storage.base import ObjectStore
 
 
-def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock) -> RewriteResult:
-    """One attempt at one group. Raises FileProblem, StorageError, MemoryError; nothing of the attempt is left then if the store allows."""
+def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock, budget: Budget | None = None) -> RewriteResult:
+    """One attempt at one group, within `budget` (by default what task.memory_bytes divides into).
+
+    Raises FileProblem, StorageError, MemoryError; nothing of the attempt is left then if the store allows.
+    """
     started_s = clock.monotonic_s()
-    budget = divide(task.memory_bytes)
-    division = Division(sum(file.size_bytes for file in task.inputs), task.output_files)
+    budget = budget or divide(task.memory_bytes)
+    division = Division(sum(map(_weight, task.inputs)), task.output_files)
     sink = Sink(store, lambda i: output_key(job, task, i), job.write, budget, division)
     fetcher = Fetcher(task.inputs, store, budget)
     meter = MemoryMeter()
@@ -62,6 +65,11 @@ def output_key(job: RewriteJob, task: RewriteTask, i: int) -> str:
     return f"{task.output_prefix}{task.stem}-a{task.attempt}-{i:05d}.{job.write.compression}.parquet"
 
 
+def _weight(file: InputFile) -> int:
+    """An input's share of the outputs: its bytes by the log."""
+    return max(1, file.size_bytes)
+
+
 def _pour(job: RewriteJob, fetcher: Fetcher, sink: Sink, opener: Opener, meter: MemoryMeter) -> Iterator[int]:
     """Every input into the sink; yields the offset at which each one's rows begin, and at last the number of all."""
     offset = 0
@@ -69,7 +77,7 @@ def _pour(job: RewriteJob, fetcher: Fetcher, sink: Sink, opener: Opener, meter: 
         yield offset
         with at_file(fetched.input):
             opened = opener.open(fetched)
-        sink.next_input(fetched.size_bytes, opened.surviving)
+        sink.next_input(_weight(fetched.input), opened.surviving)
         rows = 0
         for fragment in named(fetched.input, _fragments(opened, fetcher.budget)):
             rows += fragment.rows.num_rows

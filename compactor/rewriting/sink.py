@@ -20,6 +20,9 @@ from compactor.rewriting.fragment import DecodedRows, Fragment
 from compactor.rewriting.output import Output
 from compactor.storage.base import ObjectStore
 
+_WRITER_ROWS = 1_048_576
+"""More rows than this the Parquet writer divides by itself."""
+
 NameOutput = Callable[[int], str]
 
 
@@ -29,6 +32,7 @@ class Sink:
     def __init__(self, store: ObjectStore, name: NameOutput, spec: WriteSpec, budget: Budget, division: Division) -> None:
         """`name`: the key of output i."""
         self._store, self._name, self._spec, self._budget, self._division = store, name, spec, budget, division
+        self._row_group_rows = min(spec.row_group_rows, _WRITER_ROWS)
         self._finished: list[OutputFile] = []
         self._output: Output | None = None
         self._gathered: list[pa.Table] = []
@@ -75,7 +79,7 @@ class Sink:
     def _gather(self, rows: pa.Table) -> None:
         """Add rows to the row group in the making, writing it whenever it is full."""
         while rows.num_rows:
-            part = rows.slice(0, self._spec.row_group_rows - self._gathered_rows)
+            part = rows.slice(0, self._row_group_rows - self._gathered_rows)
             rows = rows.slice(part.num_rows)
             self._gathered.append(part)
             self._gathered_rows += part.num_rows
@@ -85,7 +89,7 @@ class Sink:
 
     def _is_full(self) -> bool:
         return (
-            self._gathered_rows >= self._spec.row_group_rows
+            self._gathered_rows >= self._row_group_rows
             or self._gathered_bytes >= self._budget.row_group
             or self._gathered_bytes * self._encoded_share >= self._spec.row_group_bytes
         )

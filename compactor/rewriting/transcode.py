@@ -32,36 +32,21 @@ def transcode(opened: Opened, row_groups: range, budget: Budget) -> Iterator[Dec
 def _decoded(opened: Opened, row_groups: range, budget: Budget) -> Iterator[pa.Table]:
     groups = [opened.file.metadata.row_group(i) for i in row_groups]
     rows = sum(group.num_rows for group in groups)
-    row_bytes = _row_bytes(opened.conform.target, sum(group.total_byte_size for group in groups), rows)
+    encoded_bytes = sum(group.total_byte_size for group in groups)
+    row_bytes = max(1.0, opened.conform.fixed_row_bytes, encoded_bytes / max(1, rows)) + _hidden_row_bytes(opened, row_groups)
     if rows * row_bytes <= budget.batch:
         yield opened.file.read_row_groups(list(row_groups), columns=opened.columns, use_threads=False)
         return
-    row_bytes = max(row_bytes, _probed_row_bytes(opened, row_groups))
     size = max(1, min(_MOST_ROWS, int(budget.batch / row_bytes)))
-    batches = opened.file.iter_batches(size, row_groups=list(row_groups), columns=opened.columns, use_threads=False)
-    for batch in batches:
+    for batch in opened.file.iter_batches(size, row_groups=list(row_groups), columns=opened.columns, use_threads=False):
         yield pa.Table.from_batches([batch])
 
 
-def _row_bytes(schema: pa.Schema, encoded_bytes: int, rows: int) -> float:
-    """Bytes of a decoded row at least: as encoded before compression, or the fixed widths of the columns."""
-    fixed = sum(_fixed_bytes(field.type) for field in schema)
-    return max(1.0, fixed, encoded_bytes / max(1, rows))
-
-
-def _fixed_bytes(kind: pa.DataType) -> float:
-    if pa.types.is_struct(kind):
-        return float(sum(_fixed_bytes(field.type) for field in kind))
-    if pa.types.is_dictionary(kind):
-        return 4.0
-    try:
-        return float(kind.bit_width) / 8
-    except ValueError:
-        return 4.0
-
-
-def _probed_row_bytes(opened: Opened, row_groups: range) -> float:
-    """Bytes of a decoded row in the first rows: what a dictionary page hides from the footer."""
-    for batch in opened.file.iter_batches(_PROBE_ROWS, row_groups=list(row_groups), columns=opened.columns, use_threads=False):
-        return float(batch.nbytes) / max(1, batch.num_rows)
-    return 1.0
+def _hidden_row_bytes(opened: Opened, row_groups: range) -> float:
+    """Bytes in a decoded row of columns whose repeated long values a dictionary page hides from the footer, by the first rows."""
+    hidden = opened.expanding_columns(row_groups.start)
+    if not hidden:
+        return 0.0
+    for batch in opened.file.iter_batches(_PROBE_ROWS, row_groups=[row_groups.start], columns=hidden, use_threads=False):
+        return float(batch.nbytes / max(1, batch.num_rows))
+    return 0.0
