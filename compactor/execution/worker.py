@@ -34,4 +34,5 @@ def run_task(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Cloc
 
 def _file_in(message: str, task: RewriteTask) -> str | None:
     """The input that an error of the store names, if it names one."""
-    return next((file.file.path for file in task.inputs if file.key in message), None)
+    named = [file for file in task.inputs if file.key in message]
+    return max(named, key=lambda file: len(file.key)).file.path if named else None
