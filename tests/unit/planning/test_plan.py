@@ -1,0 +1,107 @@
+"""Plans as tables: schemas, materialised groups, predictions, and a million files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from support.planning_worlds import WorldFile, plan_of, snapshot_of
+
+from compactor.model.plan import GROUPS_SCHEMA, INPUTS_SCHEMA, FileKey, GroupKind, Resources
+from compactor.model.policy import MIB, Policy
+from compactor.model.snapshot import FILES_SCHEMA, Snapshot, TableRef
+from compactor.model.survey import FileFacts, RowGroupFacts, Survey
+from compactor.planning.cost import Assumptions
+from compactor.planning.plan import plan
+
+TARGET = 100 * MIB
+MERGE = [WorldFile(path=f"f{i}", size_bytes=20 * MIB, rows=100, modified_ms=i) for i in range(5)]
+
+
+def test_tables_have_their_schemas() -> None:
+    """Groups and inputs carry exactly the schemas of the model, also when there is nothing in them."""
+    for files in (MERGE, []):
+        planned = plan_of(files, Policy(target_bytes=TARGET))
+        assert planned.groups.schema.equals(GROUPS_SCHEMA) and planned.inputs.schema.equals(INPUTS_SCHEMA)
+        assert planned.reasons.type == pa.string() and len(planned.reasons) == len(files)
+
+
+def test_a_group_names_its_inputs() -> None:
+    """A materialised group holds rows of the snapshot and the identities of its files, deletes included."""
+    files = [*MERGE[:4], WorldFile(path="d", size_bytes=20 * MIB, rows=100, deleted_rows=50, modified_ms=9)]
+    (group,) = plan_of(files, Policy(target_bytes=TARGET))
+    assert group.files == (0, 1, 2, 3, 4)
+    assert group.inputs == (*(FileKey(path=f"f{i}") for i in range(4)), FileKey(path="d", deletes_id="dv-d"))
+    assert (group.kind, group.input_rows, group.output_bytes) == (GroupKind.MERGE, 450, 90 * MIB)
+
+
+def test_prediction_follows_its_assumptions() -> None:
+    """Compression shrinks the outputs and so changes what is packed; throughput and requests make the seconds."""
+    assumed = Assumptions(compression=0.5, bytes_per_s=10.0 * MIB, request_s=0.0, part_bytes=16 * MIB)
+    resources = Resources(parallelism=1, memory_bytes=1024 * MIB)
+    planned = plan(snapshot_of(MERGE * 2), Survey(), Policy(target_bytes=TARGET), resources, assumptions=assumed)
+    assert planned.prediction.output_bytes == 100 * MIB and planned.prediction.output_files == 1
+    assert planned.prediction.seconds == 20.0
+    assert planned.prediction.requests == 10 * (1 + 2) + (2 + 7)
+
+
+def test_memory_stays_within_what_a_task_may_use() -> None:
+    """A group's memory is never above the bound, and a small group asks for less."""
+    files = [WorldFile(path="big", size_bytes=4096 * MIB, rows=10**6), *MERGE]
+    huge = RowGroupFacts(rows=10**6, compressed_bytes=1, uncompressed_bytes=2**34)
+    facts = FileFacts(path="big", row_groups=(huge,), largest_chunk_bytes=1)
+        path="big", row_groups=(RowGroupFacts(rows=10**6, compressed_bytes=1, uncompressed_bytes=2**34),), largest_chunk_bytes=1
+    )
+    resources = Resources(parallelism=2, memory_bytes=256 * MIB)
+    planned = plan(snapshot_of(files), Survey(files={"big": facts}), Policy(target_bytes=TARGET), resources)
+    assert max(g.memory_bytes for g in planned) == 256 * MIB == planned.prediction.peak_memory_bytes
+    small = plan_of([WorldFile(path=f"s{i}", size_bytes=1000, rows=1, modified_ms=i) for i in range(5)], Policy(target_bytes=TARGET))
+    assert small.prediction.peak_memory_bytes < 40 * MIB
+
+
+def test_the_target_in_force_may_be_the_tables() -> None:
+    """A target passed to plan() wins and is what the plan records."""
+    resources = Resources(parallelism=1, memory_bytes=MIB)
+    planned = plan(snapshot_of(MERGE), Survey(), Policy(), resources, target_bytes=20 * MIB)
+    assert planned.target_bytes == 20 * MIB and len(planned) == 0
+
+
+def test_generations_stop_at_the_columns_limit() -> None:
+    """A generation that no longer fits its column stays at the largest that does."""
+    files = [WorldFile(path="old", size_bytes=TARGET, rows=10, deleted_rows=9, generation=32767)]
+    (group,) = plan_of(files, Policy(target_bytes=TARGET))
+    assert group.generation == 32767
+
+
+def test_a_million_files() -> None:
+    """A million files in a hundred thousand partitions are planned without a Python object a file, in bins of whole partitions."""
+    count, partitions = 1_000_000, 100_000
+    ids = np.arange(count) % partitions
+    zeros = np.zeros(count, dtype=np.int64)
+    columns = {
+        "path": pa.array(np.char.add("part-", np.char.zfill(np.arange(count).astype(str), 9))),
+        "size_bytes": 1000 + np.arange(count) % 777,
+        "rows": zeros + 10,
+        "deleted_rows": zeros,
+        "deletes_id": pa.nulls(count, pa.string()),
+        "partition_id": ids.astype(np.int32),
+        "modified_ms": np.arange(count) // 100,
+        "landed_ms": zeros,
+        "generation": zeros.astype(np.int16),
+        "finished_for_bytes": pa.nulls(count, pa.int64()),
+        "source": zeros.astype(np.int32),
+        "source_row": zeros,
+    }
+    snapshot = Snapshot(
+        table=TableRef(uri="memory://big"),
+        version=1,
+        table_id="big",
+        properties={},
+        features=frozenset(),
+        partition_columns=(),
+        partitions=pa.table({"p": [str(i) for i in range(partitions)]}),
+        files=pa.table(columns, schema=FILES_SCHEMA),
+    )
+    planned = plan(snapshot, Survey(), Policy(target_bytes=10_000), Resources(parallelism=2, memory_bytes=2**30))
+    assert len(planned) == partitions and planned.left_out == ()
+    assert planned.groups["input_files"].unique().to_pylist() == [10]
+    assert planned.prediction.input_files == count
