@@ -34,6 +34,11 @@ def duplicates_rows(engine: str) -> bool:
     return _DUPLICATING.match(engine) is not None
 
 
+def is_ours(engine: str) -> bool:
+    """Whether a compactor of ours wrote it, of whatever release."""
+    return engine.startswith("lakehouse-compactor/")
+
+
 def retained_engines(store: ObjectStore, listing: LogListing, known: Iterable[str], *, newest: int = NEWEST_ENTRIES) -> tuple[str, ...]:
     """`known` and the engines of the newest retained commits, each once. Raises StorageError."""
     metas = [listing.commits[version] for version in sorted(listing.commits, reverse=True)[:newest]]

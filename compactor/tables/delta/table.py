@@ -16,6 +16,7 @@ from compactor.tables.base import Gate, HistoryEntry, TableWarning
 from compactor.tables.delta import gate as gating
 from compactor.tables.delta import history as told
 from compactor.tables.delta import loading
+from compactor.tables.delta.engines import is_ours, retained_engines
 from compactor.tables.delta.inputs import planned_inputs
 from compactor.tables.delta.log import list_log
 from compactor.tables.delta.options import DeltaOptions
@@ -88,6 +89,9 @@ class DeltaTable:
     def rivals(self, since_version: int) -> Sequence[TableWarning]:
         from compactor.tables.delta.rivals import detect_rivals
 
+        listing = list_log(self._store, since_version if since_version >= 0 else None)
+        if not any(map(is_ours, retained_engines(self._store, listing, (), newest=len(listing.commits)))):
+            return []  # nothing of ours that could have been undone: whole entries need not be read
         return [TableWarning(code="rival-damage", message=rival.message) for rival in detect_rivals(self._store, since_version)]
 
     def find_run(self, run_id: str) -> Committed | None:
