@@ -74,6 +74,7 @@ def _plan(files: list[WorldFile], policy: Policy) -> Plan:
     return plan_of(files, policy, now_ms=NOW_MS)
 
 
+@settings(deadline=None)
 @given(world_files(), policies, caps, st.booleans())
 def test_every_file_is_planned_once_or_has_one_reason(files: list[WorldFile], policy: Policy, cap: dict[str, int], force: bool) -> None:
     """Every live file is an input of exactly one group or has exactly one reason, and the reasons are counted."""
@@ -95,6 +96,7 @@ def test_groups_keep_partitions_and_order(files: list[WorldFile], policy: Policy
         assert members == sorted(members, key=lambda f: (f.modified_ms, f.path))
 
 
+@settings(deadline=None)
 @given(world_files(), policies, st.booleans())
 def test_outputs_are_balanced(files: list[WorldFile], policy: Policy, force: bool) -> None:
     """Several outputs of a partition get 0.75 to 1.25 targets each (as far as there are rows to divide), a single one less than 1.5,
@@ -190,6 +192,7 @@ def test_bytes_are_rewritten_at_most_w_times(policy: Policy, rng: random.Random,
         assert all(f.rewrites == f.generation for f in files)
 
 
+@settings(deadline=None)
 @given(world_files(), policies, caps, st.booleans())
 def test_caps_hold(files: list[WorldFile], policy: Policy, cap: dict[str, int | None], force: bool) -> None:
     """A capped plan stays within its caps, is part of the uncapped one, and leaves nothing out for a cap that had room."""

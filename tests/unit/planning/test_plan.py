@@ -49,8 +49,6 @@ def test_memory_stays_within_what_a_task_may_use() -> None:
     files = [WorldFile(path="big", size_bytes=4096 * MIB, rows=10**6), *MERGE]
     huge = RowGroupFacts(rows=10**6, compressed_bytes=1, uncompressed_bytes=2**34)
     facts = FileFacts(path="big", row_groups=(huge,), largest_chunk_bytes=1)
-        path="big", row_groups=(RowGroupFacts(rows=10**6, compressed_bytes=1, uncompressed_bytes=2**34),), largest_chunk_bytes=1
-    )
     resources = Resources(parallelism=2, memory_bytes=256 * MIB)
     planned = plan(snapshot_of(files), Survey(files={"big": facts}), Policy(target_bytes=TARGET), resources)
     assert max(g.memory_bytes for g in planned) == 256 * MIB == planned.prediction.peak_memory_bytes
