@@ -67,7 +67,7 @@ _FLAGS = (
         "Where groups are rewritten; auto takes Ray when an address is set. Default: auto.",
     ),
     _Flag("ray_address", "Execution", "ADDRESS", "A Ray cluster, or local to start one for this run."),
-    _Flag("memory", "Execution", "SIZE", "Memory that the run may use. Default: a safe share of the machine's."),
+    _Flag("memory", "Execution", "SIZE", "Memory that the run may use here, or each task on a Ray cluster. Default: a safe share."),
     _Flag("parallelism", "Execution", "N", "Groups rewritten at the same time. Default: as many as CPUs and memory allow."),
     _Flag("state", "Table", "URI", "Where intents and journals are kept. Default: _compactor/ inside the table."),
     _Flag(
