@@ -76,7 +76,7 @@ class _World:
 
 
 def _column(text: str) -> dict[str, Any]:
-    """`a long`, `a long not null`, `a:phys#3 long` (physical name and id), `s struct<x long; y long>`."""
+    """`a long`, `a long not null`, `a:phys#3 long` (physical name and id), `s struct<x long; y long>`, `l array<long!>` (no nulls)."""
     name, _, kind = text.strip().partition(" ")
     nullable = not kind.endswith(" not null")
     kind = kind.removesuffix(" not null")
@@ -89,7 +89,8 @@ def _column(text: str) -> dict[str, Any]:
     if kind.startswith("struct<"):
         shape = {"type": "struct", "fields": [_column(part) for part in kind[7:-1].split(";")]}
     elif kind.startswith("array<"):
-        shape = {"type": "array", "elementType": kind[6:-1], "containsNull": True}
+        element = kind[6:-1]
+        shape = {"type": "array", "elementType": element.removesuffix("!"), "containsNull": not element.endswith("!")}
     return {"name": name, "type": shape, "nullable": nullable, "metadata": metadata}
 
 

@@ -15,7 +15,7 @@ from compactor.tables.delta.log import entry_key, list_log, parse_lines, read_en
 from compactor.tables.delta.replay import Base, build
 
 ROWS = 10
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "struct",
     "fields": [
         {"name": "a", "type": "long", "nullable": True, "metadata": {}},

@@ -14,7 +14,7 @@ from compactor.errors import StorageUnavailable, TableCorrupt, TableRefused
 from compactor.model.commit import CommitOutcome, CommitRequest, Committed, Conflict, Unknown
 from compactor.model.plan import FileKey
 from compactor.model.snapshot import Snapshot
-from compactor.storage.base import ObjectStore
+from compactor.storage.base import CreateOutcome, ObjectStore
 from compactor.storage.memory import MemoryStore
 from compactor.tables.delta.commit import find_run, publish
 from compactor.tables.delta.log import entry_key, list_log
@@ -66,6 +66,29 @@ def test_a_lost_reply_is_resolved_by_our_transaction_id(store: MemoryStore, faul
     assert isinstance(outcome, Committed) and outcome.version == 1
     assert list(list_log(store).commits) == [0, 1]
     assert log.live(store) == {"f2", "f3", "out-0-0.parquet"}
+
+
+def test_a_commit_found_by_looking_tells_what_was_dropped(store: MemoryStore) -> None:
+    """An outcome that was read back says as much as one whose reply arrived."""
+    snapshot = log.start(store)
+    work = log.request(log.group(store, 0, ["f0", "f1"]), log.group(store, 1, ["f2"], rows=3))
+    outcome = commit(FaultyStore(store, [LOST_AFTER]), snapshot, work)
+    assert isinstance(outcome, Committed) and (outcome.groups, outcome.attempts) == ((0,), 1)
+    assert [d.group_id for d in outcome.dropped] == [1]
+
+
+def test_outputs_that_vanish_while_in_doubt_stop_the_retry(store: MemoryStore) -> None:
+    """An entry is not put again once an output of it is gone; the first put may still land, so the outcome is Unknown."""
+
+    class Vanishing(FaultyStore):
+        def create(self, key: str, data: bytes) -> CreateOutcome:
+            store.delete(["out-0-0.parquet"])
+            return super().create(key, data)
+
+    snapshot = log.start(store)
+    faulty = Vanishing(store, [LOST_BEFORE])
+    outcome = commit(faulty, snapshot, log.request(log.group(store, 0, ["f0", "f1"])))
+    assert isinstance(outcome, Unknown) and len(faulty.creates) == 1
 
 
 def test_an_absent_entry_is_put_again_with_the_same_bytes(store: MemoryStore) -> None:
@@ -230,6 +253,24 @@ def test_the_remove_copies_what_is_live(store: MemoryStore) -> None:
     assert {b["path"]: b.get("tags") for b in log.actions(store, 2, "remove")} == {"f0": {"k": "v"}, "f1": None}
 
 
+def test_an_input_spelled_anew_is_not_live_as_it_was_read(store: MemoryStore) -> None:
+    """An input that was added again under another spelling of its path would not be hit by our remove: its group is dropped."""
+    snapshot = log.start(store)
+    log.write(store, 1, [log.info(), log.add("f%30", data_change=False)])
+    outcome = commit(store, snapshot, log.request(log.group(store, 0, ["f0"]), log.group(store, 1, ["f1"])))
+    assert isinstance(outcome, Committed) and outcome.groups == (1,)
+    assert outcome.dropped[0].reason == "input-vanished" and "not live at version 1" in outcome.dropped[0].detail
+
+
+def test_an_output_belongs_to_one_group(store: MemoryStore) -> None:
+    """Two groups that name the same output are a bug of a caller: only the first is committed."""
+    snapshot = log.start(store)
+    first, second = log.group(store, 0, ["f0"]), log.group(store, 1, ["f1"])
+    second = replace(second, result=replace(second.result, outputs=first.result.outputs))
+    outcome = commit(store, snapshot, log.request(first, second))
+    assert isinstance(outcome, Committed) and outcome.groups == (0,) and outcome.dropped[0].reason == "proof"
+
+
 def test_paths_and_partition_maps_are_copied_untouched(store: MemoryStore) -> None:
     """The remove repeats the path byte for byte, and odd partition values reach the add as they are."""
     path = "p=a%2520b/odd%3Aname%20é.parquet"
@@ -249,6 +290,15 @@ def test_a_changed_table_drops_every_group(store: MemoryStore) -> None:
     log.write(store, 1, [log.info("SET"), log.metadata(properties={"delta.parquet.compression.codec": "gzip"})])
     outcome = commit(store, snapshot, log.request(log.group(store, 0, ["f0"]), log.group(store, 1, ["f1"])))
     assert isinstance(outcome, Conflict) and {d.reason for d in outcome.dropped} == {"table-changed"}
+
+
+def test_a_table_that_can_no_longer_be_honoured_drops_every_group(store: MemoryStore) -> None:
+    """The gate is asked again at the version built on: a column of a type that nobody knows stops the commit."""
+    snapshot = log.start(store)
+    column = {"name": "z", "type": "quaternion", "nullable": True, "metadata": {}}
+    log.write(store, 1, [log.info("ADD COLUMN"), log.metadata(schema={**log.SCHEMA, "fields": [*log.SCHEMA["fields"], column]})])
+    outcome = commit(store, snapshot, log.request(log.group(store, 0, ["f0"])))
+    assert isinstance(outcome, Conflict) and outcome.dropped[0].reason == "table-changed" and "quaternion" in outcome.dropped[0].detail
 
 
 def test_a_log_cut_off_behind_us_stops_the_commit(store: MemoryStore) -> None:
