@@ -35,5 +35,8 @@ demo: $(STAMP)  ## the main job on a store on loopback, under three minutes
 bench: $(STAMP)  ## ratios against deltalake on generated data
 	$(BIN)/python -m tests.benchmarks
 
+simulate: $(STAMP)  ## SEEDS=100 worlds of writers and compactors under a seed each, played twice and audited
+	cd tests && ../$(BIN)/python -m simulation --seeds $(or $(SEEDS),100)
+
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

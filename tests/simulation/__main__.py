@@ -1,0 +1,39 @@
+"""`make simulate SEEDS=100`: plays that many worlds, each twice, and prints what came of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+
+from simulation.world import World
+
+
+def main() -> int:
+    """1 when a seed failed or was not the same twice."""
+    parser = argparse.ArgumentParser(prog="make simulate")
+    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--once", action="store_true", help="do not play each seed a second time")
+    arguments = parser.parse_args()
+    totals: Counter[str] = Counter()
+    failed: list[str] = []
+    for seed in range(arguments.first, arguments.first + arguments.seeds):
+        try:
+            report = World(seed).play()
+            if not arguments.once and World(seed).play() != report:
+                failed.append(f"seed {seed}: not the same twice")
+        except AssertionError as error:
+            failed.append(str(error))
+            continue
+        totals.update({"worlds": 1, "calls": report.calls, "audits": report.audits})
+        totals.update({f"runs that ended {ending}": times for ending, times in report.endings})
+    for name, number in totals.items():
+        print(f"{name:32} {number}")
+    for sentence in failed:
+        print(f"FAILED {sentence}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

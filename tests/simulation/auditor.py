@@ -1,0 +1,86 @@
+"""Looks at the table after every change that anyone could see, and says what is wrong with it.
+
+At each version: numbers without gaps, entries never rewritten, every live file there with the size and rows the log says, no file removed
+that was not live, and the rows of the table equal to the serial history of those who write rows. At the end: no output left over that
+neither the log nor an intent knows, and every run's own account true.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from compactor.coordination.intent import intent_keys, read_intent
+from compactor.model.run import Run, RunStatus
+from compactor.storage.base import ObjectStore
+from simulation.appender import History
+from simulation.reader import Row, actions, entry_key, replay, rows_of_file, versions
+
+
+class Auditor:
+    """Sees the bare store, without faults and without turns."""
+
+    def __init__(self, store: ObjectStore, history: History) -> None:
+        self._store = store
+        self._history = history
+        self._entries: dict[int, str] = {}
+        self._live: dict[str, Mapping[str, Any]] = {}
+        self._rows: dict[str, list[Row]] = {}
+        self.audits = 0
+
+    def look(self) -> None:
+        """Audit what is new. Raises AssertionError."""
+        self.audits += 1
+        found = versions(self._store)
+        assert found == list(range(len(found))), f"the versions have a gap: {found}"
+        for version in found:
+            digest = hashlib.sha256(self._store.get(entry_key(version))).hexdigest()
+            if version not in self._entries:
+                replay(self._live, actions(self._store, version))
+                self._compare(version)
+            assert self._entries.setdefault(version, digest) == digest, f"version {version} was rewritten"
+        for path, add in self._live.items():
+            meta = self._store.head(unquote(path))
+            assert meta is not None, f"{path} is live and does not exist"
+            assert meta.size_bytes == add["size"], f"{path} has another size than the log says"
+
+    def _compare(self, version: int) -> None:
+        rows: Counter[Row] = Counter()
+        for path, add in self._live.items():
+            if path not in self._rows:
+                self._rows[path] = rows_of_file(self._store, path, add)
+            rows.update(self._rows[path])
+        twice = [row for row, times in rows.items() if times > 1]
+        assert not twice, f"version {version} holds {len(twice)} rows more than once, such as {twice[0]}"
+        wanted = self._history.at(version)
+        lost, strange = wanted - rows.keys(), rows.keys() - wanted
+        assert not lost, f"version {version} has lost {len(lost)} rows"
+        assert not strange, f"version {version} has {len(strange)} rows that should be gone"
+
+    def leftovers(self) -> list[str]:
+        """Data files that no version names and that no intent accounts for."""
+        named = {
+            unquote(a[kind]["path"]) for v in self._entries for a in actions(self._store, v) for kind in ("add", "remove") if kind in a
+        }
+        stems = [g.stem for key in intent_keys(self._store, "_compactor/") for g in read_intent(self._store, key).groups]
+        files = [item.key for item in self._store.list("") if item.key.endswith(".parquet") and not item.key.startswith("_")]
+        return [key for key in files if key not in named and not any(stem in key for stem in stems)]
+
+    def check_accounts(self, runs: Sequence[Run]) -> None:
+        """A run that says it committed is in the log, one that says it did not is not. Raises AssertionError."""
+        in_log = Counter(run_id for v in self._entries for a in actions(self._store, v) if (run_id := _run_id(a, runs)) is not None)
+        for run in runs:
+            if run.status is RunStatus.COMMITTED:
+                assert in_log[run.run_id], f"{run.run_id} says that it committed"
+            if run.status in {RunStatus.NOTHING_TO_DO, RunStatus.CONFLICT, RunStatus.REFUSED}:
+                assert not in_log[run.run_id], f"{run.run_id} committed and does not say so"
+
+
+def _run_id(action: Mapping[str, Any], runs: Sequence[Run]) -> str | None:
+    """The run that an entry's commitInfo names, wherever in it the id is written."""
+    text = json.dumps(action["commitInfo"]) if "commitInfo" in action else ""
+    return next((run.run_id for run in runs if run.run_id in text), None)

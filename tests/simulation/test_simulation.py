@@ -1,0 +1,157 @@
+"""Worlds under a seed stay right, are the same twice, and the auditor sees what it is there to see."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from compactor.ambient import VirtualClock
+from compactor.model.run import Run, RunStatus
+from compactor.storage.base import ObjectStore
+from compactor.storage.memory import MemoryBucket, MemoryStore
+from simulation.appender import SCHEMA, Appender, History
+from simulation.auditor import Auditor
+from simulation.reader import entry_key, live_files, newest_version, rows_of_file
+from simulation.world import World
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_world_stays_right_and_is_the_same_twice(seed: int) -> None:
+    """Whatever the seed lets happen, no row is lost, doubled or revived, and a second play of it is identical call by call."""
+    first, second = World(seed), World(seed)
+    report = first.play()
+    assert second.play() == report
+    assert second.trace.lines == first.trace.lines
+
+
+def test_the_worlds_are_worth_it() -> None:
+    """Among a few seeds there are commits, conflicts, failures and crashes; without them the worlds would prove nothing."""
+    endings = {ending for seed in range(12) for ending, times in World(seed).play().endings if times}
+    assert {"committed", "conflict", "failed", "crash", "nothing-to-do"} <= endings
+
+
+class Table:
+    """A small table with an auditor that has found it right so far."""
+
+    def __init__(self) -> None:
+        clock = VirtualClock()
+        self.store = MemoryStore(MemoryBucket("audited", clock), "t")
+        history = History()
+        self.writer = Appender(name="w", store=self.store, clock=clock, seed=1, history=history)
+        self.writer.create_table()
+        self.auditor = Auditor(self.store, history)
+        for _ in range(4):
+            self.writer.append()
+        self.auditor.look()
+
+    def compact(self, leave_out: int = 0, remove: bool = True) -> str:
+        """A compaction of the files of one partition as careless as told. Returns the key of its output."""
+        version = newest_version(self.store)
+        live = live_files(self.store, version)
+        partition = next(iter(live.values()))["partitionValues"]["p"]
+        inputs = {path: add for path, add in live.items() if add["partitionValues"]["p"] == partition}
+        rows = [row for path, add in inputs.items() for row in rows_of_file(self.store, path, add)]
+        rows = rows[: len(rows) - leave_out]
+        buffer = io.BytesIO()
+        pq.write_table(pa.table([[row[0] for row in rows], [row[1] for row in rows]], schema=SCHEMA), buffer)
+        key = f"p={partition}/compacted-{version}.parquet"
+        self.store.put(key, buffer.getvalue())
+        stats = json.dumps({"numRecords": len(rows)})
+        add = {"path": key, "size": len(buffer.getvalue()), "partitionValues": {"p": partition}, "stats": stats, "dataChange": False}
+        removes = [{"remove": {"path": path, "dataChange": False}} for path in inputs] if remove else []
+        write_entry(self.store, version + 1, [*removes, {"add": add}])
+        return key
+
+
+def write_entry(store: ObjectStore, version: int, actions: list[dict[str, object]]) -> None:
+    store.put(entry_key(version), "\n".join(map(json.dumps, actions)).encode())
+
+
+def lose_rows(table: Table) -> None:
+    table.compact(leave_out=1)
+
+
+def double_rows(table: Table) -> None:
+    table.compact(remove=False)
+
+
+def compact_twice(table: Table) -> None:
+    """Two compactors on one version, the second of which does not look again."""
+    before = live_files(table.store, newest_version(table.store))
+    table.compact()
+    version = newest_version(table.store)
+    write_entry(table.store, version + 1, [{"remove": {"path": path}} for path in before])
+
+
+def leave_a_gap(table: Table) -> None:
+    write_entry(table.store, newest_version(table.store) + 2, [])
+
+
+def rewrite_an_entry(table: Table) -> None:
+    write_entry(table.store, 1, [])
+
+
+def delete_a_live_file(table: Table) -> None:
+    table.store.delete([table.compact()])
+
+
+def delete_an_old_live_file(table: Table) -> None:
+    table.store.delete([next(iter(live_files(table.store, newest_version(table.store))))])
+
+
+def change_a_size(table: Table) -> None:
+    path = next(iter(live_files(table.store, newest_version(table.store))))
+    table.store.put(path, bytes(table.store.get(path)) + b" ")
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lose_rows, "has lost 1 rows"),
+        (double_rows, "more than once"),
+        (compact_twice, "is removed but is not live"),
+        (leave_a_gap, "a gap"),
+        (rewrite_an_entry, "version 1 was rewritten"),
+        (delete_a_live_file, "does not exist"),
+        (delete_an_old_live_file, "does not exist"),
+        (change_a_size, "another size"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_the_auditor_sees_damage(damage: Callable[[Table], None], says: str) -> None:
+    """Each way to damage the table is a finding at the next look."""
+    table = Table()
+    damage(table)
+    with pytest.raises(AssertionError, match=says):
+        table.auditor.look()
+
+
+def test_the_auditor_lets_a_right_compaction_pass() -> None:
+    """A compaction that keeps all rows is no finding."""
+    table = Table()
+    table.compact()
+    table.auditor.look()
+    assert table.auditor.leftovers() == []
+
+
+def test_the_auditor_sees_leftovers() -> None:
+    """A data file that neither the log nor an intent knows is found at the end."""
+    table = Table()
+    table.store.put("p=a/part-00000-x-a0-00000.zstd.parquet", b"x")
+    assert table.auditor.leftovers() == ["p=a/part-00000-x-a0-00000.zstd.parquet"]
+
+
+@pytest.mark.parametrize("status", [RunStatus.COMMITTED, RunStatus.CONFLICT])
+def test_the_auditor_sees_false_accounts(status: RunStatus) -> None:
+    """A run that claims a commit the log does not have, or keeps silent of one that it has, is found."""
+    table = Table()
+    if status is RunStatus.CONFLICT:
+        write_entry(table.store, newest_version(table.store) + 1, [{"commitInfo": {"operationParameters": {"runId": "r1"}}}])
+        table.auditor.look()
+    with pytest.raises(AssertionError, match="r1"):
+        table.auditor.check_accounts([Run(run_id="r1", table="t", status=status)])

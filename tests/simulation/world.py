@@ -1,0 +1,174 @@
+"""One world: a table in memory, an appender, a second writer that also deletes, and two compactors, all under one seed.
+
+The seed decides who moves when, what fails and who crashes. Everything an actor takes from its surroundings is virtual, so the same seed
+gives the same trace, call by call.
+"""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from compactor.ambient import Ambient, SeededIds, SeededRandomness, VirtualClock
+from compactor.errors import StorageUnavailable
+from compactor.model.run import Run
+from compactor.model.snapshot import TableRef
+from compactor.pipeline import run_table
+from compactor.settings import Settings
+from compactor.storage.base import ObjectStore
+from compactor.storage.faults import FaultyStore
+from compactor.storage.memory import MemoryBucket, MemoryStore
+from compactor.wiring import wire
+from simulation.appender import Appender, History
+from simulation.auditor import Auditor
+from simulation.baton import Actor, Baton
+from simulation.stepped_store import Crash, SteppedStore, Trace
+
+_CHANGES = frozenset({"create", "put", "close", "delete"})
+SETTINGS = Settings(executor="serial", target_size="4KiB", min_input_files=2, memory="64MiB", max_write_amplification=3)
+FAULTS = (
+    "create _delta_log/*.json {n} after lost",
+    "create _delta_log/*.json {n} before lost",
+    "create _delta_log/*.json {n} before error",
+    "get */first-000{n}.parquet before error",
+    "get _delta_log/0000000000000000000{n}.json before error",
+    "list _delta_log/* {n} before error",
+    "close *.parquet {n} before error",
+    "close *.parquet {n} after error",
+    "create _compactor/* {n} after lost",
+    "delete * {n} before error",
+)
+"""Reads are hit by name and not by number: several threads of an actor read at once, in an order that no seed decides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What became of a world. `digest` is that of its trace; equal seeds have equal reports."""
+
+    seed: int
+    digest: str
+    calls: int
+    versions: int
+    audits: int
+    endings: tuple[tuple[str, int], ...]
+
+
+class World:
+    """The world of one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.trace = Trace()
+        self.clock = VirtualClock()
+        self.runs: list[Run] = []
+        self.crashes = 0
+        self._random = random.Random(f"world-{seed}")
+        self._bucket = MemoryBucket("simulation", self.clock)
+        self._bare = MemoryStore(self._bucket, "table")
+        self._history = History()
+        self._auditor = Auditor(self._bare, self._history)
+        self._baton = Baton(seed, change=self._random.choice([0.05, 0.2, 0.6]))
+        self._broken: AssertionError | None = None
+
+    def play(self) -> Report:
+        """Let everyone act until all have ended, then see that the table comes to rest. Raises AssertionError, with the seed in it."""
+        try:
+            self._prepare()
+            self._act([self._writer("appender", 0.0), self._writer("deleter", 0.5), *map(self._compactor, ("ours", "rival"))])
+            self._auditor.look()
+            self._auditor.check_accounts(self.runs)
+            assert self._auditor.leftovers() == [], "outputs were left over"
+            self._comes_to_rest()
+        except AssertionError as error:
+            raise AssertionError(f"seed {self.seed}: {error}") from error
+        endings = Counter(str(run.status) for run in self.runs)
+        endings["crash"] += self.crashes
+        return Report(
+            seed=self.seed,
+            digest=self.trace.digest(),
+            calls=len(self.trace.lines),
+            versions=len(self._history.rows),
+            audits=self._auditor.audits,
+            endings=tuple(sorted(endings.items())),
+        )
+
+    def _prepare(self) -> None:
+        first = Appender(name="first", store=self._bare, clock=self.clock, seed=self.seed, history=self._history)
+        first.create_table()
+        for _ in range(self._random.randint(4, 10)):
+            first.append()
+
+    def _act(self, actors: list[Actor]) -> None:
+        self._baton.run(actors)
+        for actor in actors:
+            if self._broken is not None:
+                raise self._broken
+            assert actor.error is None, f"{actor.name} ended with {actor.error!r}"
+
+    def _writer(self, name: str, deletes: float) -> Actor:
+        steps = self._random.randint(2, 6)
+
+        def story(store: ObjectStore) -> None:
+            Appender(name=name, store=store, clock=self.clock, seed=self.seed, history=self._history).story(steps, deletes)
+
+        return self._actor(name, self._bare, None, story)
+
+    def _compactor(self, name: str) -> Actor:
+        """Two or three runs in a row, through a store that may fail once or twice, by a process that may crash."""
+        runs = self._random.randint(2, 3)
+        faults = [self._random.choice(FAULTS).format(n=self._random.randint(1, 3)) for _ in range(self._random.choice([0, 0, 1, 2]))]
+        crash_at = self._random.randint(5, 150) if self._random.random() < 0.25 else None
+
+        def story(store: ObjectStore) -> None:
+            for number in range(runs):
+                self.runs.append(self._run(f"{name}-{number}", store))
+
+        return self._actor(name, FaultyStore(self._bare, faults), crash_at, story)
+
+    def _actor(self, name: str, inner: ObjectStore, crash_at: int | None, story: Callable[[ObjectStore], None]) -> Actor:
+        store = SteppedStore(name, inner, self.trace, lambda: self._step(actor), crash_at)
+
+        def act() -> None:
+            try:
+                story(store)
+            except Crash:
+                self.crashes += 1
+
+        actor = Actor(name, act)
+        store.owner = actor.thread
+        return actor
+
+    def _step(self, actor: Actor) -> None:
+        """Before every call: look at what the call before it has changed, then perhaps let others move."""
+        if self.trace.lines and self.trace.lines[-1].split(" ", 2)[1] in _CHANGES:
+            try:
+                self._auditor.look()
+            except AssertionError as error:
+                self._broken = self._broken or error
+                raise Crash from error
+        self._baton.offer(actor)
+
+    def _run(self, run_id: str, store: ObjectStore) -> Run:
+        number = zlib.crc32(f"{self.seed}-{run_id}".encode())
+        ambient = Ambient(clock=self.clock, ids=SeededIds(number), randomness=SeededRandomness(number))
+        ports = replace(wire(store, SETTINGS, ambient=ambient), checkpointer=_NoCheckpointer())
+        return run_table(ports, SETTINGS.policy(), run_id=run_id)
+
+    def _comes_to_rest(self) -> None:
+        """Left alone, the table needs finitely many runs, and then nothing more: zero bytes are rewritten."""
+        for number in range(5):
+            run = self._run(f"last-{number}", self._bare)
+            self._auditor.look()
+            if run.status == "nothing-to-do":
+                return
+        raise AssertionError("the table does not come to rest")
+
+
+class _NoCheckpointer:
+    """Simulated tables have no checkpoints: the reader of the auditor starts at version 0."""
+
+    def checkpoint(self, ref: TableRef, version: int) -> None:
+        raise StorageUnavailable("Checkpoints are not simulated.")
