@@ -63,6 +63,7 @@ def live_files(store: ObjectStore, version: int) -> dict[str, Mapping[str, Any]]
 
 def rows_of_file(store: ObjectStore, path: str, add: Mapping[str, Any]) -> list[Row]:
     """Rows of one file. Raises AssertionError when its size or row count is not what the log says."""
+    assert store.head(unquote(path)) is not None, f"{path} is live and does not exist"
     data = bytes(store.get(unquote(path)))
     assert len(data) == add["size"], f"{path} has {len(data)} bytes, the log says {add['size']}"
     table = pq.read_table(io.BytesIO(data))
