@@ -136,16 +136,17 @@ def _look(tally: _Tally, values: pa.ChunkedArray, row_group: int) -> None:
         total = pc.sum(values).as_py()
         if total is not None and math.isnan(total) and pc.any(pc.is_nan(values)).as_py():
             tally.unbounded = True
-    elif pa.types.is_string(tally.kind) or pa.types.is_binary(tally.kind):
-        longest = max((_longest(part) for part in values.chunks), default=0)
-        if longest > _LONG_VALUE_BYTES:
-            tally.not_in_footer.add(row_group)
-            _count_long(tally, values)
+    elif (pa.types.is_string(tally.kind) or pa.types.is_binary(tally.kind)) and _longest(values) > _LONG_VALUE_BYTES:
+        tally.not_in_footer.add(row_group)
+        _count_long(tally, values)
 
 
-def _longest(values: pa.Array) -> int:
-    dense = values.dictionary if pa.types.is_dictionary(values.type) else values
-    return int(pc.max(pc.binary_length(dense)).as_py() or 0)
+def _longest(values: pa.ChunkedArray) -> int:
+    """Bytes of the longest value. Chunks that share a dictionary are looked at once."""
+    if not pa.types.is_dictionary(values.type):
+        return int(pc.max(pc.binary_length(values)).as_py() or 0)
+    distinct = {dictionary.buffers()[1].address: dictionary for dictionary in (chunk.dictionary for chunk in values.chunks)}
+    return max((int(pc.max(pc.binary_length(dictionary)).as_py() or 0) for dictionary in distinct.values()), default=0)
 
 
 def _count_long(tally: _Tally, values: pa.ChunkedArray) -> None:

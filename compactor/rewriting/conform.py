@@ -36,10 +36,13 @@ class Conformer:
             (i, field.type, None if i is None else _step(source.field(i).type, field.type, match, field.name))
             for i, field in zip(found, target, strict=True)
         ]
-        self.identity = all(step is None for _, _, step in self._plan) and found == list(range(len(source)))
+        fits = all(step is None for _, _, step in self._plan) and found == list(range(len(source)))
+        self._identity = fits and bool(source.equals(target))
 
     def __call__(self, rows: pa.Table) -> pa.Table:
-        """The same rows in the target schema."""
+        """The same rows in the target schema (whose metadata is not promised)."""
+        if self._identity:
+            return rows
         columns = [self._column(rows, i, kind, step) for i, kind, step in self._plan]
         if not columns:
             return rows.select([])

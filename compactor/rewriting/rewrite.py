@@ -20,7 +20,7 @@ from compactor.rewriting.fragment import Fragment
 from compactor.rewriting.memory import MemoryMeter
 from compactor.rewriting.opened import Opened, Opener
 from compactor.rewriting.problems import FileProblem, at_file, named
-from compactor.rewriting.sink import Sink
+from compactor.rewriting.sink import OutputPlan, Sink
 from compactor.rewriting.transcode import transcode
 from compactor.storage.base import ObjectStore
 
@@ -33,11 +33,13 @@ def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock
     started_s = clock.monotonic_s()
     budget = budget or divide(task.memory_bytes)
     division = Division(sum(map(_weight, task.inputs)), task.output_files)
-    sink = Sink(store, lambda i: output_key(job, task, i), job.write, budget, division)
+    opener = Opener(job.read, store, budget)
+    plan = OutputPlan(name=lambda i: output_key(job, task, i), schema=lambda: opener.schema, spec=job.write, division=division)
+    sink = Sink(store, plan, budget)
     fetcher = Fetcher(task.inputs, store, budget)
     meter = MemoryMeter()
     try:
-        offsets = tuple(_pour(job, fetcher, sink, Opener(job.read, store, budget), meter))
+        offsets = tuple(_pour(fetcher, sink, opener, meter))
         outputs = sink.finish()
         *starts, rows = offsets
         if sum(output.rows for output in outputs) != rows:
@@ -70,7 +72,7 @@ def _weight(file: InputFile) -> int:
     return max(1, file.size_bytes)
 
 
-def _pour(job: RewriteJob, fetcher: Fetcher, sink: Sink, opener: Opener, meter: MemoryMeter) -> Iterator[int]:
+def _pour(fetcher: Fetcher, sink: Sink, opener: Opener, meter: MemoryMeter) -> Iterator[int]:
     """Every input into the sink; yields the offset at which each one's rows begin, and at last the number of all."""
     offset = 0
     for fetched in fetcher:

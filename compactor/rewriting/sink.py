@@ -9,6 +9,7 @@ The only place that knows how kinds of fragments become row groups. Outputs are 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -23,16 +24,23 @@ from compactor.storage.base import ObjectStore
 _WRITER_ROWS = 1_048_576
 """More rows than this the Parquet writer divides by itself."""
 
-NameOutput = Callable[[int], str]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputPlan:
+    """What the outputs are to be: `name` gives the key of output i; `schema` that of all rows, known once the first of them is there."""
+
+    name: Callable[[int], str]
+    schema: Callable[[], pa.Schema]
+    spec: WriteSpec
+    division: Division
 
 
 class Sink:
     """Writes the outputs of one attempt at one group."""
 
-    def __init__(self, store: ObjectStore, name: NameOutput, spec: WriteSpec, budget: Budget, division: Division) -> None:
-        """`name`: the key of output i."""
-        self._store, self._name, self._spec, self._budget, self._division = store, name, spec, budget, division
-        self._row_group_rows = min(spec.row_group_rows, _WRITER_ROWS)
+    def __init__(self, store: ObjectStore, plan: OutputPlan, budget: Budget) -> None:
+        self._store, self._plan, self._budget = store, plan, budget
+        self._row_group_rows = min(plan.spec.row_group_rows, _WRITER_ROWS)
         self._finished: list[OutputFile] = []
         self._output: Output | None = None
         self._gathered: list[pa.Table] = []
@@ -47,7 +55,7 @@ class Sink:
 
     def next_input(self, size_bytes: int, rows: int) -> None:
         """The fragments that follow are of the next input, which has this many bytes and surviving rows."""
-        self._division.next_file(size_bytes, rows)
+        self._plan.division.next_file(size_bytes, rows)
 
     def write(self, fragment: Fragment) -> None:
         """Take the next rows. Raises StorageError, FileProblem, and what pyarrow raises."""
@@ -70,8 +78,8 @@ class Sink:
 
     def _divide(self, rows: pa.Table) -> None:
         while rows.num_rows:
-            taken, full = self._division.take(rows.num_rows)
-            self._gather(rows.slice(0, taken))
+            taken, full = self._plan.division.take(rows.num_rows)
+            self._gather(rows if taken == rows.num_rows else rows.slice(0, taken))
             rows = rows.slice(taken)
             if full:
                 self._end_output()
@@ -79,7 +87,8 @@ class Sink:
     def _gather(self, rows: pa.Table) -> None:
         """Add rows to the row group in the making, writing it whenever it is full."""
         while rows.num_rows:
-            part = rows.slice(0, self._row_group_rows - self._gathered_rows)
+            room = self._row_group_rows - self._gathered_rows
+            part = rows if rows.num_rows <= room else rows.slice(0, room)
             rows = rows.slice(part.num_rows)
             self._gathered.append(part)
             self._gathered_rows += part.num_rows
@@ -91,18 +100,19 @@ class Sink:
         return (
             self._gathered_rows >= self._row_group_rows
             or self._gathered_bytes >= self._budget.row_group
-            or self._gathered_bytes * self._encoded_share >= self._spec.row_group_bytes
+            or self._gathered_bytes * self._encoded_share >= self._plan.spec.row_group_bytes
         )
 
     def _write_row_group(self) -> None:
-        rows = pa.concat_tables(self._gathered).unify_dictionaries()
+        gathered = pa.concat_tables(self._gathered).unify_dictionaries()
+        rows = pa.Table.from_arrays(gathered.columns, schema=self._plan.schema())
         decoded_bytes = self._gathered_bytes
         self._gathered, self._gathered_rows, self._gathered_bytes = [], 0, 0
         if self._dictionaries is None:
             self._dictionaries = worth_writing(rows)
         if self._output is None:
-            key = self._name(len(self._finished))
-            self._output = Output(key, self._store.open_writer(key), rows.schema, self._spec)
+            key = self._plan.name(len(self._finished))
+            self._output = Output(key, self._store.open_writer(key), rows.schema, self._plan.spec)
         before = self._output.bytes_written
         self._output.write_row_group(rows, self._dictionaries)
         self._encoded_share = min(1.0, (self._output.bytes_written - before) / max(1, decoded_bytes))

@@ -16,6 +16,8 @@ from compactor.rewriting.opened import Opened
 
 _PROBE_ROWS = 256
 _MOST_ROWS = 131_072
+_EXPANSION = 16
+"""How much larger than encoded the values of a small file may turn out to be without anybody having looked."""
 
 
 def transcode(opened: Opened, row_groups: range, budget: Budget) -> Iterator[DecodedRows]:
@@ -33,7 +35,9 @@ def _decoded(opened: Opened, row_groups: range, budget: Budget) -> Iterator[pa.T
     groups = [opened.file.metadata.row_group(i) for i in row_groups]
     rows = sum(group.num_rows for group in groups)
     encoded_bytes = sum(group.total_byte_size for group in groups)
-    row_bytes = max(1.0, opened.conform.fixed_row_bytes, encoded_bytes / max(1, rows)) + _hidden_row_bytes(opened, row_groups)
+    row_bytes = max(1.0, opened.conform.fixed_row_bytes, encoded_bytes / max(1, rows))
+    if encoded_bytes > budget.batch / _EXPANSION:
+        row_bytes += _hidden_row_bytes(opened, row_groups)
     if rows * row_bytes <= budget.batch:
         yield opened.file.read_row_groups(list(row_groups), columns=opened.columns, use_threads=False)
         return
