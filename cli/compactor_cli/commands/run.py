@@ -67,7 +67,7 @@ def _run(flags: Flags, witness: Witness) -> int:
     import compactor
     from compactor_cli.jsonable import run_object
     from compactor_cli.progress import progress
-    from compactor_cli.render.run import outcome_line
+    from compactor_cli.render.run import failure_line
 
     settings = flags.settings()
     asked_id = witness.run_id or None
@@ -82,7 +82,7 @@ def _run(flags: Flags, witness: Witness) -> int:
     if flags.as_json:
         print_json(run_object(result, dry_run=witness.dry_run))
     if result.exit_code:
-        say(outcome_line(result))
+        say(failure_line(result))
     if not flags.as_json and (result.groups_committed or not result.exit_code):
         for line in _lines(result, witness, settings):
             print_line(line)

@@ -43,10 +43,15 @@ def run_lines(run: Run, before: Health | None) -> list[str]:
     return [outcome_line(run), *aligned(rows, indent="  "), *dropped]
 
 
-def outcome_line(run: Run) -> str:
-    """One line: table, status, version, reason. A reason that names the table already is not introduced by its name again."""
-    if run.exit_code and run.reason and run.reason.startswith(run.table):
+def failure_line(run: Run) -> str:
+    """What is said of a run that did not end well. A reason that names the table already is not introduced by its name again."""
+    if run.reason and run.reason.startswith(run.table):
         return one_sentence(run.reason)
+    return outcome_line(run)
+
+
+def outcome_line(run: Run) -> str:
+    """One line: table, status, version, reason."""
     version = f" version {run.version}" if run.status is RunStatus.COMMITTED and run.version is not None else ""
     ended = f"{run.table}: {_ENDED[run.status]}{version}"
     return one_sentence(f"{ended}: {run.reason}") if run.reason else ended

@@ -1,0 +1,39 @@
+# One image for the command, the loop (`serve`) and Ray workers: docker build -t lakehouse-compactor .
+# The Python version is the one that constraints.txt was tested with; Ray wants the same one on driver and workers.
+
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1
+WORKDIR /src
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY compactor compactor
+COPY cli cli
+# A prefix instead of a virtual environment: KubeRay starts Ray in a login shell, which knows /usr/local/bin and no other place.
+RUN python -m pip install --prefix=/install --constraint constraints.txt ".[cluster]"
+
+FROM python:3.11-slim-bookworm
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="lakehouse-compactor" \
+      org.opencontainers.image.description="Keeps Delta Lake tables read-optimised while other engines keep writing" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# KubeRay's probes call wget.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends wget \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 compactor \
+    && useradd --uid 10001 --gid 10001 --create-home --shell /usr/sbin/nologin compactor
+COPY --from=build /install /usr/local
+ENV PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    RAY_USAGE_STATS_ENABLED=0
+USER 10001:10001
+WORKDIR /home/compactor
+# The command ends by itself with a documented exit code, and the loop by SIGTERM; there is no port whose silence would mean anything.
+HEALTHCHECK NONE
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["compactor"]
+CMD ["--help"]
