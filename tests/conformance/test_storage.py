@@ -98,7 +98,7 @@ def test_ranges(store: ObjectStore) -> None:
     assert store.get_ranges("a", []) == []
 
 
-@pytest.mark.parametrize("wanted", [(90, 20), (100, 1), (500, 5)])
+@pytest.mark.parametrize("wanted", [(90, 20), (100, 1), (500, 5), (3_000_000, 5)])
 def test_a_range_beyond_the_end_is_an_error(store: ObjectStore, wanted: tuple[int, int]) -> None:
     """An object that is shorter than a range says is never answered with fewer bytes."""
     store.put("a", b"x" * 100)
