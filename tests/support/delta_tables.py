@@ -345,7 +345,7 @@ def write_checkpoint(
     kind: CheckpointKind = "classic",
     parts: int = 2,
     sidecars: int = 0,
-    stats: Literal["json", "struct", "both", "none"] = "json",
+    stats: Literal["json", "struct", "both", "mixed", "none"] = "json",
     hint: bool = True,
 ) -> list[Path]:
     """A checkpoint of the current version; returns its files, those of sidecars last. Version 2 kinds need the feature v2Checkpoint."""
@@ -430,17 +430,17 @@ _ADD = {
 
 
 def _write_actions(target: Path, actions: list[Action], stats: str) -> Path:
-    """A file of actions: JSON lines, or Parquet with statistics as text, as a struct, as both, or not at all."""
+    """A file of actions: JSON lines, or Parquet with statistics as text, as a struct, both or none; mixed: the struct has gaps."""
     if target.suffix == ".json":
         target.write_text("".join(json.dumps(action) + "\n" for action in actions), encoding="utf-8")
         return target
     kind = dict(_ADD)
-    if stats in ("json", "both"):
+    if stats in ("json", "both", "mixed"):
         kind["stats"] = pa.string()
-    if stats in ("struct", "both"):
+    if stats in ("struct", "both", "mixed"):
         kind["stats_parsed"] = pa.struct({"numRecords": pa.int64(), "tightBounds": pa.bool_()})
     schema = pa.schema([("add", pa.struct(kind)), *_ACTIONS.items()])
-    rows = [_with_parsed(action) for action in actions]
+    rows = [action if stats == "mixed" and i % 2 else _with_parsed(action) for i, action in enumerate(actions)]
     pq.write_table(pa.Table.from_pylist([{key: _pairs(value) for key, value in row.items()} for row in rows], schema=schema), target)
     return target
 

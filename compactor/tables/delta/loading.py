@@ -61,8 +61,7 @@ def refresh(store: ObjectStore, snapshot: Snapshot) -> Snapshot:
     """The latest version from `snapshot` and the tail of the log; `snapshot` itself when nothing is newer."""
     listing = list_log(store, after_version=snapshot.version - 1 if snapshot.version > 0 else None)
     newest = listing.newest
-    known = snapshot.version in listing.commits or any(c.version == snapshot.version for c in listing.checkpoints)
-    if newest is None or not known or listing.missing(snapshot.version, newest) is not None:
+    if newest is None or listing.missing(snapshot.version, newest) is not None:
         return load_latest(store, snapshot.table)  # cleaned up, restored from elsewhere, or created anew
     if newest == snapshot.version:
         return snapshot

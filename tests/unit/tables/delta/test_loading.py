@@ -72,7 +72,7 @@ def plain(snapshot: Snapshot) -> pa.Table:
     return snapshot.files.drop_columns(["source", "source_row", "landed_ms"])
 
 
-@pytest.mark.parametrize("stats", ["json", "struct", "both"])
+@pytest.mark.parametrize("stats", ["json", "struct", "both", "mixed"])
 @pytest.mark.parametrize(("kind", "sidecars"), KINDS)
 def test_every_kind_of_checkpoint_gives_the_same_snapshot(kind: CheckpointKind, sidecars: int, stats: str, tmp_path: Path) -> None:
     """A checkpoint of any kind gives what its commits give, also when those commits are gone; raw actions are found in it again."""
@@ -110,6 +110,41 @@ def test_checkpointed_domains_and_tags_are_read(tmp_path: Path) -> None:
     table.commit([{"domainMetadata": {"domain": name, "configuration": "c", "removed": False}} for name in "ab"])
     table.commit([{"domainMetadata": {"domain": "a", "configuration": "", "removed": True}}])
     assert state(opened(table.root).load()).domains == {"b": "c"}
+
+
+def test_many_batches_keep_their_row_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint that is read in many batches gives the same files, each with the row in which it stands."""
+    table = built(tmp_path / "t")
+    expected = plain(opened(table.root).load())
+    write_checkpoint(table)
+    monkeypatch.setattr(parquet_source, "BATCH_ROWS", 3)
+    snapshot = opened(table.root).load()
+    assert plain(snapshot) == expected
+    raws = raw_adds(LocalStore(table.uri), snapshot, range(snapshot.files.num_rows))
+    assert [raw["path"] for raw in raws] == snapshot.files["path"].to_pylist()
+
+
+def test_an_incomplete_add_damages_a_checkpoint(tmp_path: Path) -> None:
+    """A Parquet add without a size makes the checkpoint unusable; without commits to fall back on the file is named."""
+    table = built(tmp_path / "t")
+    table.live()[2]["size"] = None
+    written = write_checkpoint(table)
+    assert state(opened(table.root).load()).checkpoint_version is None
+    (table.log / f"{0:020d}.json").unlink()
+    with pytest.raises(TableCorrupt, match=written[0].name):
+        opened(table.root).load()
+
+
+def test_a_raw_action_that_changed_is_noticed(tmp_path: Path) -> None:
+    """When a log file no longer holds the add that the snapshot saw in it, nothing else is taken for it."""
+    table = built(tmp_path / "t")
+    snapshot = opened(table.root).load()
+    first = table.log / f"{0:020d}.json"
+    lines = first.read_text().splitlines()
+    for changed in ([*lines[:3], *lines[:2:-1]], lines[:4]):
+        first.write_text("".join(line + "\n" for line in changed))
+        with pytest.raises(TableCorrupt, match="no longer holds"):
+            raw_adds(LocalStore(table.uri), snapshot, range(snapshot.files.num_rows))
 
 
 @pytest.mark.parametrize("damage", ["cut", "garbage", "empty", "gone"])

@@ -72,8 +72,8 @@ def inputs_of(opened: DeltaTable, snapshot: Snapshot, rows: list[int]) -> tuple[
 @pytest.mark.parametrize(("storage", "prefix"), [("u", ""), ("u", "ab"), ("i", ""), ("p", "")])
 def test_inputs_are_what_a_worker_can_open(storage: Any, prefix: str, checkpointed: bool, tmp_path: Path) -> None:
     """Keys are real object names and deletes point at the right bytes, whatever form the descriptor has."""
-    table = make_table(tmp_path / "t", ROWS, files=2, partition_by=["p"], features=["deletionVectors"])
-    masked = mask_rows(table, table.live()[1], [0, 1], storage, prefix)
+    table = make_table(tmp_path / "t", ROWS, partition_by=["p"], features=["deletionVectors"])
+    masked = mask_rows(table, table.live()[1], [0, 1, 3], storage, prefix)
     if checkpointed:
         write_checkpoint(table)
     opened = on_disk(table)
@@ -84,17 +84,17 @@ def test_inputs_are_what_a_worker_can_open(storage: Any, prefix: str, checkpoint
     store = LocalStore(table.uri)
     for one in inputs:
         assert len(store.get(one.key)) == one.size_bytes
-    assert (inputs[0].deletes, inputs[1].rows) == (None, 2)
+    assert (inputs[0].deletes, inputs[1].rows) == (None, 4)
     deletes = inputs[1].deletes
     assert deletes is not None
-    assert deletes.cardinality == 2
+    assert deletes.cardinality == 3
     if deletes.inline is not None:
         found = deletes.inline
     else:
         assert deletes.key is not None
         size, found = store.get_ranges(deletes.key, [(deletes.offset, 4), (deletes.offset + 4, deletes.size_bytes)])
         assert int.from_bytes(bytes(size), "big") == deletes.size_bytes
-    assert bytes(found) == vector_bytes([0, 1])
+    assert bytes(found) == vector_bytes([0, 1, 3])
     assert masked["path"] == inputs[1].file.path
 
 
