@@ -6,10 +6,15 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
-from compactor.storage.base import CreateOutcome, Listing, ObjectMeta, ObjectStore, ObjectWriter
+from compactor.errors import StorageUnavailable
+from compactor.storage.base import CreateOutcome, Listing, ObjectMeta, ObjectStore, ObjectWriter, PutUnknown
+
+T = TypeVar("T")
 
 _MEASURED = re.compile(rb'"peak_memory_bytes":\d+')
 """What is measured on the machine and not decided by the seed."""
@@ -29,30 +34,39 @@ class Trace:
         return hashlib.sha256("\n".join(self.lines).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Cut:
+    """The network is gone for a while: call number `at` of those whose words begin with `of` takes effect but its reply is lost, and the
+    `calls` after it never arrive."""
+
+    of: str
+    at: int
+    calls: int
+
+
 class SteppedStore:
     """Passes calls on to `inner`. `step()` is called before each; `crash_at` counts them, and from that one on they raise Crash."""
 
-    def __init__(self, name: str, inner: ObjectStore, trace: Trace, step: Callable[[], None], crash_at: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        inner: ObjectStore,
+        trace: Trace,
+        step: Callable[[], None],
+        *,
+        crash_at: int | None = None,
+        cut: Cut | None = None,
+    ) -> None:
         self._name = name
         self._inner = inner
         self._trace = trace
         self._step = step
         self._crash_at = crash_at
+        self._cut = cut
         self._calls = 0
+        self._until_cut = 0 if cut is None else cut.at
+        self._cut_at: int | None = None
         self.owner: threading.Thread | None = None
-
-    def call(self, operation: str, key: str, data: bytes | memoryview | None = None) -> None:
-        """A turning point. Threads that are not the actor's own leave no trace and count for nothing."""
-        if threading.current_thread() is not self.owner:
-            if self.crashed:
-                raise Crash
-            return
-        self._step()
-        self._calls += 1
-        if self.crashed:
-            raise Crash
-        size = "" if data is None else f" {hashlib.sha256(_MEASURED.sub(b'', data)).hexdigest()[:16]}"
-        self._trace.lines.append(f"{self._name} {operation} {key}{size}")
 
     @property
     def crashed(self) -> bool:
@@ -62,46 +76,62 @@ class SteppedStore:
     def uri(self) -> str:
         return self._inner.uri
 
+    def call(self, words: str, data: bytes | memoryview | None, act: Callable[[], T]) -> T:
+        """A turning point, then the call. Threads that are not the actor's own leave no trace, count for nothing and meet no cut."""
+        if threading.current_thread() is not self.owner:
+            if self.crashed:
+                raise Crash
+            return act()
+        self._step()
+        self._calls += 1
+        if self.crashed:
+            raise Crash
+        size = "" if data is None else f" {hashlib.sha256(_MEASURED.sub(b'', data)).hexdigest()[:16]}"
+        self._trace.lines.append(f"{self._name} {words}{size}")
+        if self._cut is None:
+            return act()
+        if self._cut_at is not None and self._calls <= self._cut_at + self._cut.calls:
+            raise StorageUnavailable(f"{words}: the network is gone.")
+        result = act()
+        self._until_cut -= words.startswith(self._cut.of)
+        if self._cut_at is None and self._until_cut == 0:
+            self._cut_at = self._calls
+            raise StorageUnavailable(f"{words}: the reply was lost.")
+        return result
+
     def get(self, key: str) -> bytes | memoryview:
-        self.call("get", key)
-        return self._inner.get(key)
+        return self.call(f"get {key}", None, lambda: self._inner.get(key))
 
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes | memoryview]:
-        self.call("get_ranges", f"{key} {list(ranges)}")
-        return self._inner.get_ranges(key, ranges)
+        return self.call(f"get_ranges {key} {list(ranges)}", None, lambda: self._inner.get_ranges(key, ranges))
 
     def create(self, key: str, data: bytes) -> CreateOutcome:
-        self.call("create", key, data)
-        return self._inner.create(key, data)
+        try:
+            return self.call(f"create {key}", data, lambda: self._inner.create(key, data))
+        except StorageUnavailable as error:
+            return PutUnknown(why=str(error))
 
     def put(self, key: str, data: bytes) -> None:
-        self.call("put", key, data)
-        self._inner.put(key, data)
+        self.call(f"put {key}", data, lambda: self._inner.put(key, data))
 
     def open_writer(self, key: str) -> ObjectWriter:
-        self.call("open_writer", key)
-        return _SteppedWriter(self, key, self._inner.open_writer(key))
+        return _SteppedWriter(self, key, self.call(f"open_writer {key}", None, lambda: self._inner.open_writer(key)))
 
     def head(self, key: str) -> ObjectMeta | None:
-        self.call("head", key)
-        return self._inner.head(key)
+        return self.call(f"head {key}", None, lambda: self._inner.head(key))
 
     def list(self, prefix: str, start_after: str | None = None) -> Iterator[ObjectMeta]:
-        self.call("list", f"{prefix} after {start_after}")
-        return iter(list(self._inner.list(prefix, start_after)))
+        return iter(self.call(f"list {prefix} after {start_after}", None, lambda: [*self._inner.list(prefix, start_after)]))
 
     def list_level(self, prefix: str, max_pages: int | None = None) -> Listing:
-        self.call("list_level", prefix)
-        return self._inner.list_level(prefix, max_pages)
+        return self.call(f"list_level {prefix}", None, lambda: self._inner.list_level(prefix, max_pages))
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
-            self.call("delete", key)
-            self._inner.delete([key])
+            self.call(f"delete {key}", None, partial(self._inner.delete, [key]))
 
     def now_ms(self) -> int:
-        self.call("now_ms", "")
-        return self._inner.now_ms()
+        return self.call("now_ms", None, self._inner.now_ms)
 
 
 class _SteppedWriter:
@@ -116,8 +146,7 @@ class _SteppedWriter:
         return self._inner.write(data)
 
     def close(self) -> int:
-        self._store.call("close", self._key, self._digest.digest())
-        return self._inner.close()
+        return self._store.call(f"close {self._key}", self._digest.digest(), self._inner.close)
 
     def abort(self) -> None:
         self._inner.abort()

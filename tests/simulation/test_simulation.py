@@ -11,9 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from compactor.ambient import VirtualClock
+from compactor.coordination.outputs import OutputFates
+from compactor.coordination.records import RunRecords
 from compactor.model.run import Run, RunStatus
 from compactor.storage.base import ObjectStore
 from compactor.storage.memory import MemoryBucket, MemoryStore
+from compactor.tables.delta import commit
 from simulation.appender import SCHEMA, Appender, History
 from simulation.auditor import Auditor
 from simulation.reader import entry_key, live_files, newest_version, rows_of_file
@@ -33,6 +36,24 @@ def test_the_worlds_are_worth_it() -> None:
     """Among a few seeds there are commits, conflicts, failures and crashes; without them the worlds would prove nothing."""
     endings = {ending for seed in range(12) for ending, times in World(seed).play().endings if times}
     assert {"committed", "conflict", "failed", "crash", "nothing-to-do"} <= endings
+
+
+@pytest.mark.parametrize(
+    ("owner", "rule", "broken"),
+    [
+        (commit, "judged", lambda work, *_: work),
+        (OutputFates, "offered", lambda *_: None),
+        (OutputFates, "committed", lambda fates, ids: fates.discarded(ids)),
+        (RunRecords, "intend", lambda *_: None),
+    ],
+    ids=["inputs are not judged again", "unknown commits are swept", "commits are swept", "no intent"],
+)
+def test_the_worlds_see_a_broken_rule(owner: object, rule: str, broken: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one of the compactor's rules taken out, some world of the first few dozen goes wrong."""
+    monkeypatch.setattr(owner, rule, broken)
+    with pytest.raises(AssertionError, match="seed"):
+        for seed in range(60):
+            World(seed).play()
 
 
 class Table:

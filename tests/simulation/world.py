@@ -25,7 +25,7 @@ from compactor.wiring import wire
 from simulation.appender import Appender, History
 from simulation.auditor import Auditor
 from simulation.baton import Actor, Baton
-from simulation.stepped_store import Crash, SteppedStore, Trace
+from simulation.stepped_store import Crash, Cut, SteppedStore, Trace
 
 _CHANGES = frozenset({"create", "put", "close", "delete"})
 SETTINGS = Settings(executor="serial", target_size="4KiB", min_input_files=2, memory="64MiB", max_write_amplification=3)
@@ -114,22 +114,33 @@ class World:
         def story(store: ObjectStore) -> None:
             Appender(name=name, store=store, clock=self.clock, seed=self.seed, history=self._history).story(steps, deletes)
 
-        return self._actor(name, self._bare, None, story)
+        store = SteppedStore(name, self._bare, self.trace, lambda: self._step(actor))
+        actor = self._actor(name, store, story)
+        return actor
 
     def _compactor(self, name: str) -> Actor:
         """Two or three runs in a row, through a store that may fail once or twice, by a process that may crash."""
         runs = self._random.randint(2, 3)
         faults = [self._random.choice(FAULTS).format(n=self._random.randint(1, 3)) for _ in range(self._random.choice([0, 0, 1, 2]))]
         crash_at = self._random.randint(5, 150) if self._random.random() < 0.25 else None
+        cut = self._draw_cut() if self._random.random() < 0.4 else None
 
         def story(store: ObjectStore) -> None:
             for number in range(runs):
                 self.runs.append(self._run(f"{name}-{number}", store))
 
-        return self._actor(name, FaultyStore(self._bare, faults), crash_at, story)
+        store = SteppedStore(name, FaultyStore(self._bare, faults), self.trace, lambda: self._step(actor), crash_at=crash_at, cut=cut)
+        actor = self._actor(name, store, story)
+        return actor
 
-    def _actor(self, name: str, inner: ObjectStore, crash_at: int | None, story: Callable[[ObjectStore], None]) -> Actor:
-        store = SteppedStore(name, inner, self.trace, lambda: self._step(actor), crash_at)
+    def _draw_cut(self) -> Cut:
+        """Anywhere, or, as that is where it matters most, just when an entry of the log is created."""
+        calls = self._random.choice([1, 1, 2, 3, 5, 10, 40])
+        if self._random.random() < 0.5:
+            return Cut(of="create _delta_log/", at=self._random.randint(1, 2), calls=calls)
+        return Cut(of="", at=self._random.randint(5, 120), calls=calls)
+
+    def _actor(self, name: str, store: SteppedStore, story: Callable[[ObjectStore], None]) -> Actor:
 
         def act() -> None:
             try:
