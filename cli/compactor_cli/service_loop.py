@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import compactor
 from compactor.ambient.system import SystemClock
 from compactor.errors import CompactorError
-from compactor.model.events import Event
 from compactor.model.health import Compact
 from compactor.model.run import Run, RunStatus
 from compactor.service.discovery import FailedTable, Neighbour, ScanEntry
@@ -117,10 +116,12 @@ class Loop:
 
     def _compact(self, uri: str, done: _Round) -> None:
         try:
-            run = compactor.run(uri, settings=self._settings, sink=_no_one)
+            run = compactor.run(uri, settings=self._settings, sink=lambda _event: self._signals.hold())
         except Exception as error:  # noqa: BLE001 - the loop outlives whatever one table brings
             self._failed(uri, error, done)
             return
+        finally:
+            self._signals.hold()
         self._outcome(run, done)
 
     def _failed(self, uri: str, error: Exception, done: _Round) -> None:
@@ -158,7 +159,3 @@ class Loop:
                 return True
             self._clock.sleep(min(_SLICE_S, left_s))
         return False
-
-
-def _no_one(_event: Event) -> None:
-    """The loop prints outcomes only."""

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from compactor_cli.guard import Failure, guarded
 from compactor_cli.output import print_json
-from compactor_cli.signals import handled
+from compactor_cli.signals import Signals, handled
 
 
-def conduct(action: Callable[[], int], *, as_json: bool, describe: Callable[[Failure], object] | None = None) -> int:
+def conduct(action: Callable[[Signals], int], *, as_json: bool, describe: Callable[[Failure], object] | None = None) -> int:
     """The exit code of `action`. With `as_json` a failure is printed as an object too: `describe`'s, or status, reason and exit_code."""
 
     def report(failure: Failure) -> None:
@@ -17,7 +17,7 @@ def conduct(action: Callable[[], int], *, as_json: bool, describe: Callable[[Fai
             print_json(describe(failure) if describe else failure_object(failure))
 
     with handled() as signals:
-        return guarded(action, signals, report)
+        return guarded(lambda: action(signals), signals, report)
 
 
 def failure_object(failure: Failure) -> dict[str, object]:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+
 
 class Signals:
     """What arrived. A polite stop (`serve`) is asked for once and enforced when the grace period ends; else a signal interrupts at once."""
@@ -36,6 +38,11 @@ class Signals:
             return
         raise KeyboardInterrupt
 
+    def hold(self) -> None:
+        """Take the signals again: starting Ray replaces the handler of SIGTERM, and ending Ray removes it, behind Python's back."""
+        for number in SIGNALS:
+            signal.signal(number, self.on_signal)
+
     def stop_politely(self) -> None:
         """What a polite stop does when it is learned of in another way than by the handler (a library replaced it)."""
         self.stopping = True
@@ -48,8 +55,8 @@ def handled(grace_s: float | None = None) -> Iterator[Signals]:
     grace_s: SIGTERM first only sets `stopping`, and interrupts after that many seconds.
     """
     signals = Signals(grace_s)
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
-    before = {number: signal.signal(number, signals.on_signal) for number in numbers}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    signals.hold()
     try:
         yield signals
     finally:

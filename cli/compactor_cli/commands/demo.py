@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from compactor_cli.session import conduct
+from compactor_cli.signals import Signals
 
 
 def demo() -> int:
@@ -10,7 +11,7 @@ def demo() -> int:
     return conduct(_demo, as_json=False)
 
 
-def _demo() -> int:
+def _demo(_signals: Signals) -> int:
     from compactor_cli.demo.story import tell
 
     return tell()

@@ -17,7 +17,7 @@ Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, metavar="N", 
 @takes_flags(("Table", "Storage"))
 def history(uri: Uri, flags: Flags, limit: Limit = None) -> int:
     """Show the versions that a table's log retains, newest first."""
-    return conduct(lambda: _history(uri, flags, limit), as_json=flags.as_json)
+    return conduct(lambda _signals: _history(uri, flags, limit), as_json=flags.as_json)
 
 
 def _history(uri: str, flags: Flags, limit: int | None) -> int:

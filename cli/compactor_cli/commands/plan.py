@@ -11,7 +11,7 @@ from compactor_cli.session import conduct
 @takes_flags()
 def plan(uri: Uri, flags: Flags) -> int:
     """Show what a run would rewrite, what that is predicted to take, and why other files are left alone; write nothing."""
-    return conduct(lambda: _plan(uri, flags), as_json=flags.as_json)
+    return conduct(lambda _signals: _plan(uri, flags), as_json=flags.as_json)
 
 
 def _plan(uri: str, flags: Flags) -> int:

@@ -11,6 +11,7 @@ from compactor_cli.commands.scan import Uri
 from compactor_cli.options import Flags, takes_flags
 from compactor_cli.output import print_json, print_line, say
 from compactor_cli.session import conduct
+from compactor_cli.signals import Signals
 
 if TYPE_CHECKING:
     from compactor.model.commit import Committed
@@ -32,7 +33,9 @@ def run(uri: Uri, flags: Flags, dry_run: DryRun = False, run_id: RunId = None) -
     """Compact a table: rewrite what is worth it, check that every row is still there, commit."""
 
     witness = Witness(table=uri, run_id=run_id or "", dry_run=dry_run)
-    return conduct(lambda: _run(flags, witness), as_json=flags.as_json, describe=lambda failure: failed_object(failure, witness))
+    return conduct(
+        lambda signals: _run(flags, witness, signals), as_json=flags.as_json, describe=lambda failure: failed_object(failure, witness)
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,7 +66,7 @@ class Witness:
                 pass
 
 
-def _run(flags: Flags, witness: Witness) -> int:
+def _run(flags: Flags, witness: Witness, signals: Signals) -> int:
     import compactor
     from compactor_cli.jsonable import run_object
     from compactor_cli.progress import progress
@@ -75,10 +78,12 @@ def _run(flags: Flags, witness: Witness) -> int:
     with progress() as draw:
 
         def sink(event: Event) -> None:
+            signals.hold()
             witness.on(event)
             draw(event)
 
         result = compactor.run(witness.table, settings=settings, run_id=asked_id, dry_run=witness.dry_run, sink=sink)
+    signals.hold()
     if flags.as_json:
         print_json(run_object(result, dry_run=witness.dry_run))
     if result.exit_code:

@@ -16,7 +16,7 @@ Uri = Annotated[str, typer.Argument(metavar="URI", help="A table, or a prefix th
 @takes_flags()
 def scan(uri: Uri, flags: Flags) -> int:
     """Show the health of a table, or of every table below a prefix; write nothing."""
-    return conduct(lambda: _scan(uri, flags), as_json=flags.as_json)
+    return conduct(lambda _signals: _scan(uri, flags), as_json=flags.as_json)
 
 
 def _scan(uri: str, flags: Flags) -> int:

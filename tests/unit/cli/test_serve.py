@@ -164,3 +164,30 @@ def _later(seconds: float, number: int) -> None:
     timer = threading.Timer(seconds, os.kill, (os.getpid(), number))
     timer.daemon = True
     timer.start()
+
+
+def test_a_library_that_takes_the_signal_does_not_keep_it(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray replaces and then removes the handler of SIGTERM; between rounds it is ours again."""
+
+    def run(*_: object, **__: object) -> Any:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        return cli_values.run()
+
+    monkeypatch.setattr(compactor, "scan", lambda *_, **__: iter([cli_values.scanned()]))
+    monkeypatch.setattr(compactor, "run", run)
+    _later(0.5, signal.SIGTERM)
+    started = time.monotonic()
+    code, lines = served("s3://lake", "--every", "20s")
+    assert (code, len(lines)) == (0, 2)
+    assert time.monotonic() - started < 10
+
+
+def test_a_library_that_exits_on_the_signal_stops_politely(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's own handler exits with the signal's number in the middle of a run: that run is over, and the loop ends with 0."""
+
+    def run(*_: object, **__: object) -> Any:
+        raise SystemExit(signal.SIGTERM)
+
+    monkeypatch.setattr(compactor, "scan", lambda *_, **__: iter([cli_values.scanned()]))
+    monkeypatch.setattr(compactor, "run", run)
+    assert served("s3://lake", "--every", "20s")[0] == 0
