@@ -111,6 +111,7 @@ def test_outputs_are_balanced(files: list[WorldFile], policy: Policy, force: boo
         elif divisible and group.kind is GroupKind.MERGE:
             assert 2 * group.output_bytes < 3 * TARGET
         assert group.kind is not GroupKind.MERGE or group.output_files <= 4
+        assert group.kind is not GroupKind.SPLIT or group.output_files >= 2
 
 
 @settings(deadline=None)

@@ -25,7 +25,7 @@ def _files(*sizes_mib: int, partition: str | None = None, rows: int | None = 10)
 
 def test_partitions_add_up() -> None:
     """Per-partition figures are exact, keep unknown rows unknown, and add up to the table's."""
-    files = [*_files(10, 200, partition="a"), *_files(100, 20, 30, partition="b", rows=None)]
+    files = [*_files(10, 200, partition="a"), *_files(100, 20, partition="b"), WorldFile(path="?", size_bytes=30 * MIB, partition="b")]
     health = assess(snapshot_of(files), Policy(), TARGET)
     assert health.partitions.schema.equals(PARTITIONS_SCHEMA)
     assert [tuple(row.values()) for row in health.partitions.to_pylist()] == [

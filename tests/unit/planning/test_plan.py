@@ -56,6 +56,26 @@ def test_memory_stays_within_what_a_task_may_use() -> None:
     assert small.prediction.peak_memory_bytes < 40 * MIB
 
 
+def test_a_surveyed_row_group_replaces_the_estimate() -> None:
+    """Where a footer was read, the decoded size of its largest row group counts, and not a guess from the file's size."""
+    files = [WorldFile(path="big", size_bytes=500 * MIB, rows=10**6)]
+
+    def memory(decoded: int) -> int:
+        groups = (RowGroupFacts(rows=10**6, compressed_bytes=1, uncompressed_bytes=decoded),)
+        survey = Survey(files={"big": FileFacts(path="big", row_groups=groups, largest_chunk_bytes=1)})
+        resources = Resources(parallelism=1, memory_bytes=2**40)
+        return plan(snapshot_of(files), survey, Policy(target_bytes=TARGET), resources).prediction.peak_memory_bytes
+
+    assert memory(20 * MIB) - memory(5 * MIB) == 15 * MIB
+
+
+def test_files_of_one_instant_are_ordered_by_path() -> None:
+    """File order is (modified_ms, path), also when a snapshot's rows come otherwise and all files are of one instant."""
+    files = [WorldFile(path=f"f{i}", size_bytes=20 * MIB, rows=100) for i in (4, 3, 2, 1, 0)]
+    (group,) = plan_of(files, Policy(target_bytes=TARGET))
+    assert [f.path for f in group.inputs] == ["f0", "f1", "f2", "f3", "f4"] and group.files == (4, 3, 2, 1, 0)
+
+
 def test_the_target_in_force_may_be_the_tables() -> None:
     """A target passed to plan() wins and is what the plan records."""
     resources = Resources(parallelism=1, memory_bytes=MIB)
