@@ -21,6 +21,7 @@ Grace = Annotated[
 @takes_flags()
 def serve(uris: Uris, flags: Flags, every: Every = "15m", once: Once = False, grace: Grace = "20s") -> int:
     """Keep all tables below some prefixes compacted, until SIGTERM: then the table at hand is finished or safely stopped, exit code 0."""
+    from compactor.errors import UsageError
     from compactor.units import parse_seconds
     from compactor_cli.guard import Failure, guarded
     from compactor_cli.service_loop import Loop, Pace
@@ -32,7 +33,10 @@ def serve(uris: Uris, flags: Flags, every: Every = "15m", once: Once = False, gr
 
     def act() -> int:
         pace = Pace(every_s=parse_seconds(every), once=once)
+        settings = flags.settings()
+        if settings.force_rewrite and not once:
+            raise UsageError("A loop with force_rewrite would rewrite every table in every round; force a rewrite with compactor run.")
         with handled(grace_s=parse_seconds(grace)) as signals:
-            return Loop(uris, flags.settings(), pace, signals, flags.as_json).run()
+            return Loop(uris, settings, pace, signals, flags.as_json).run()
 
     return guarded(act, Signals(), report)

@@ -158,6 +158,13 @@ def test_a_refused_table_is_a_failure_of_its_own(served: Any, monkeypatch: pytes
     assert (code, lines[0]) == (3, "s3://lake/events: refused: It uses catalogManaged.")
 
 
+def test_a_loop_does_not_force(served: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A forced rewrite in every round is nobody's wish; once it may be."""
+    monkeypatch.setattr(compactor, "scan", lambda *_, **__: iter([cli_values.SKIPPED]))
+    assert served("s3://lake", "--force-rewrite")[0] == 2
+    assert served("s3://lake", "--force-rewrite", "--once")[0] == 0
+
+
 def _later(seconds: float, number: int) -> None:
     import threading
 
