@@ -15,6 +15,11 @@ import pyarrow as pa
 from compactor.model.plan import FileKey
 from compactor.model.storage import StorageOptions
 
+Bound = int | float | str | bytes | bool | Decimal
+"""A value of a statistic or of a constant column: dates as days, timestamps as microseconds since 1970 (UTC or local), others plain."""
+
+_NO_COLUMNS = pa.schema([])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletes:
@@ -34,13 +39,28 @@ class Deletes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputFile:
-    """One file to read. `key`: the object's key below the job's root (decoded); size_bytes as the log says (0: unknown, ask the store)."""
+    """One file to read. `key`: the object's key below the job's root (decoded); size_bytes as the log says (0: unknown, ask the store).
+
+    base_row_id, row_version: what rows without an id or version of their own have: base_row_id plus their physical position, row_version.
+    constants: values of ReadSpec.constants in this file, in its order.
+    """
 
     file: FileKey
     key: str
     size_bytes: int
     rows: int | None = None
     deletes: Deletes | None = None
+    base_row_id: int | None = None
+    row_version: int | None = None
+    constants: tuple[Bound | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowIds:
+    """Two 64-bit columns, last in every output, that keep the id of each row and the version that wrote it; inputs may have them too."""
+
+    id_column: str
+    version_column: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +70,15 @@ class ReadSpec:
     schema: the physical columns to produce, in order, with physical names, current types, and PARQUET:field_id metadata at every level
       where the table has ids. A column that a file lacks is null; a column that is not here is dropped; a narrower type is widened.
     match: how columns of a file are found: by exact name (falling back to a unique case-insensitive match) or by field id.
+    constants: columns that follow those of `schema` in every output, each with one value a file (InputFile.constants); what a file itself
+      holds under their names does not count.
+    row_ids: None where rows have no ids to keep.
     """
 
     schema: pa.Schema
     match: Literal["name", "id"] = "name"
+    constants: pa.Schema = _NO_COLUMNS
+    row_ids: RowIds | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +136,6 @@ class RewriteTask:
     stem: str
     output_files: int
     memory_bytes: int
-
-
-Bound = int | float | str | bytes | bool | Decimal
-"""A statistics value: dates as days, timestamps as microseconds since 1970 (UTC or local), strings and binaries as themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from compactor.model.rewrite import InputFile, ReadSpec
+from compactor.rewriting.added import ROW_BYTES, AddedColumns, added_fields, stored_columns
 from compactor.rewriting.budget import Budget
 from compactor.rewriting.conform import Conformer, match_fields
 from compactor.rewriting.dictionaries import with_dictionaries, worth_reading
@@ -29,7 +30,10 @@ _LARGEST_BUFFER = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """An input ready to be read. `columns`: top-level columns to read, None for all. `rows` are physical, `surviving` those not deleted."""
+    """An input ready to be read. `columns`: top-level columns to read, None for all. `rows` are physical, `surviving` those not deleted.
+
+    added: the columns that outputs have besides those of the table's schema; None where there are none.
+    """
 
     input: InputFile
     size_bytes: int
@@ -40,6 +44,19 @@ class Opened:
     dictionaries: list[str]
     rows: int
     surviving: int
+    added: AddedColumns | None = None
+
+    @property
+    def fixed_row_bytes(self) -> float:
+        """Bytes of a decoded row of an output, at least."""
+        return self.conform.fixed_row_bytes + (ROW_BYTES if self.added is not None else 0)
+
+    def finished(self, kept: pa.Table) -> pa.Table:
+        """Rows that stay, with the added columns last where there are any, as rows of an output."""
+        if self.added is None:
+            return self.conform(kept)
+        data = self.conform(kept.select(list(range(kept.num_columns - self.added.width))))
+        return self.added.behind(data, kept)
 
     def expanding_columns(self, row_group: int) -> list[str]:
         """Top-level columns with values of any length that have a dictionary page and are not read as dictionaries."""
@@ -89,7 +106,9 @@ class Opener:
         self._spec, self._store, self._budget = spec, store, budget
         self._dictionaries: frozenset[str] | None = None
         self._reading: _Reading | None = None
-        self.schema = spec.schema
+        self._added = added_fields(spec)
+        self._data = spec.schema
+        self.schema = pa.schema([*spec.schema, *self._added])
 
     def open(self, fetched: Fetched) -> Opened:
         """The input behind `fetched`; after the first, `schema` is that of all decoded rows: the spec's, perhaps with dictionaries.
@@ -112,6 +131,7 @@ class Opener:
             deleted=deleted,
             rows=rows,
             surviving=rows - (len(deleted) if deleted is not None else 0),
+            added=AddedColumns(self._spec, fetched.input) if self._added else None,
         )
 
     def _source(self, fetched: Fetched) -> _Source:
@@ -141,15 +161,17 @@ class Opener:
         file = source.open([])
         if self._dictionaries is None:
             self._dictionaries = worth_reading(self._spec.schema, file.metadata)
-            self.schema = with_dictionaries(self._spec.schema, self._dictionaries)
+            self._data = with_dictionaries(self._spec.schema, self._dictionaries)
+            self.schema = pa.schema([*self._data, *self._added])
         schema = file.schema_arrow
         found = match_fields(list(schema), list(self._spec.schema), self._spec.match)
-        wanted = sorted({i for i in found if i is not None}) or [0][: len(schema)]  # rows are counted by a column, whichever
+        data = [i for i in found if i is not None] or [0][: len(schema)]  # rows are counted by a column, whichever
+        wanted = sorted({*data, *stored_columns(self._spec, schema)})
         columns = None if len(wanted) == len(schema) else [schema.field(i).name for i in wanted]
         paths = set(_parquet_paths(file.metadata))
         dictionaries = sorted(path for path in self._dictionaries if path in paths)
         as_read = source.open(dictionaries).schema_arrow
-        conform = Conformer(pa.schema([as_read.field(i) for i in wanted]), self.schema, self._spec.match)
+        conform = Conformer(pa.schema([as_read.field(i) for i in wanted]), self._data, self._spec.match)
         return _Reading(as_read=as_read, columns=columns, dictionaries=dictionaries, conform=conform)
 
 

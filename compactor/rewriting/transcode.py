@@ -25,17 +25,18 @@ def transcode(opened: Opened, row_groups: range, budget: Budget) -> Iterator[Dec
     metadata = opened.file.metadata
     first = sum(metadata.row_group(i).num_rows for i in range(row_groups.start))
     for rows in _decoded(opened, row_groups, budget):
-        kept = rows if opened.deleted is None else opened.deleted.keep(rows, first)
+        whole = rows if opened.added is None else opened.added.beside(rows, first)
+        kept = whole if opened.deleted is None else opened.deleted.keep(whole, first)
         first += rows.num_rows
         if kept.num_rows:
-            yield DecodedRows(rows=opened.conform(kept))
+            yield DecodedRows(rows=opened.finished(kept))
 
 
 def _decoded(opened: Opened, row_groups: range, budget: Budget) -> Iterator[pa.Table]:
     groups = [opened.file.metadata.row_group(i) for i in row_groups]
     rows = sum(group.num_rows for group in groups)
     encoded_bytes = sum(group.total_byte_size for group in groups)
-    row_bytes = max(1.0, opened.conform.fixed_row_bytes, encoded_bytes / max(1, rows))
+    row_bytes = max(1.0, opened.fixed_row_bytes, encoded_bytes / max(1, rows))
     if encoded_bytes > budget.batch / _EXPANSION:
         row_bytes += _hidden_row_bytes(opened, row_groups)
     if rows * row_bytes <= budget.batch:

@@ -26,8 +26,11 @@ import pyarrow.parquet as pq
 
 Action = dict[str, Any]
 READER_FEATURES = frozenset(
-    {"columnMapping", "deletionVectors", "timestampNtz", "v2Checkpoint", "vacuumProtocolCheck", "typeWidening", "typeWidening-preview"}
-)
+    {
+        "catalogManaged", "columnMapping", "deletionVectors", "timestampNtz", "typeWidening", "typeWidening-preview", "v2Checkpoint",
+        "vacuumProtocolCheck", "variantShredding", "variantShredding-preview", "variantType", "variantType-preview",
+    }
+)  # fmt: skip
 Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 _EPOCH_MS = 1_767_225_600_000
 _PRIMITIVES = {
@@ -62,6 +65,8 @@ class HandTable:
     protocol: Action = field(default_factory=dict)
     metadata: Action = field(default_factory=dict)
     engine: str | None = None
+    next_row_id: int | None = None
+    domains: dict[str, Action] = field(default_factory=dict)
 
     @property
     def uri(self) -> str:
@@ -84,6 +89,7 @@ class HandTable:
         """Write the next entry, commitInfo first; returns its version."""
         actions = list(actions)
         self.version += 1
+        actions += self._numbered([action["add"] for action in actions if "add" in action])
         body: Action = {"timestamp": self.tick(), "operation": operation, "operationParameters": {}, **info}
         if self.engine is not None:
             body["engineInfo"] = self.engine
@@ -94,7 +100,34 @@ class HandTable:
             self.adds.pop(identity(removed), None)
         for added in (action["add"] for action in actions if "add" in action):
             self.adds[identity(added)] = added
+        self.domains |= {action["domainMetadata"]["domain"]: action["domainMetadata"] for action in actions if "domainMetadata" in action}
         return self.version
+
+    def _numbered(self, adds: Sequence[Action]) -> list[Action]:
+        """Row ids for those files that have none, where the table tracks rows; the new high-water mark as an action."""
+        fresh = [add for add in adds if "baseRowId" not in add]
+        if self.next_row_id is None or not fresh:
+            return []
+        for add in fresh:
+            add |= {"baseRowId": self.next_row_id, "defaultRowCommitVersion": self.version}
+            self.next_row_id += json.loads(add["stats"])["numRecords"]
+        mark = json.dumps({"rowIdHighWaterMark": self.next_row_id - 1})
+        return [{"domainMetadata": {"domain": "delta.rowTracking", "configuration": mark, "removed": False}}]
+
+    def resume(self) -> None:
+        """Take over what others have committed since: version, live files, row ids."""
+        known = {int(path.stem): path for path in self.log.glob("*.json") if path.stem.isdigit()}
+        for version in range(self.version + 1, max(known) + 1):
+            actions = [json.loads(line) for line in known[version].read_text(encoding="utf-8").splitlines() if line]
+            for removed in (action["remove"] for action in actions if "remove" in action):
+                self.adds.pop(identity(removed), None)
+            for added in (action["add"] for action in actions if "add" in action):
+                self.adds[identity(added)] = added
+            for domain in (action["domainMetadata"] for action in actions if "domainMetadata" in action):
+                self.domains[domain["domain"]] = domain
+                if domain["domain"] == "delta.rowTracking" and self.next_row_id is not None:
+                    self.next_row_id = json.loads(domain["configuration"])["rowIdHighWaterMark"] + 1
+            self.version = version
 
 
 def identity(action: Action) -> tuple[str, str | None]:
@@ -173,12 +206,14 @@ def make_table(
     mapping: Literal["none", "name", "id"] = "none",
     versions: tuple[int, int] = (1, 2),
     field_metadata: Mapping[str, Action] | None = None,
+    domains: Mapping[str, str] | None = None,
 ) -> HandTable:
     """A table whose version 0 holds `rows` in about `files` files (per partition at least one).
 
     features: names for a protocol of version (3, 7); None keeps the legacy `versions`.
     mapping: column mapping, with ids and physical names.
     field_metadata: more metadata for top-level fields, by name.
+    domains: domain metadata. Files get row ids when `features` has rowTracking.
     """
     fields = [_field(child) for child in rows.schema]
     properties = dict(properties or {})
@@ -202,8 +237,11 @@ def make_table(
         "configuration": properties,
         "createdTime": table.tick(),
     }
+    if "rowTracking" in (features or ()) and properties.get("delta.rowTrackingSuspended") != "true":
+        table.next_row_id = 0
     adds = [{"add": add} for part in _cut(rows, files) for add in write_files(table, part)] if rows.num_rows else []
-    table.commit([{"protocol": table.protocol}, {"metaData": table.metadata}, *adds], "CREATE TABLE")
+    more = [{"domainMetadata": {"domain": name, "configuration": text, "removed": False}} for name, text in (domains or {}).items()]
+    table.commit([{"protocol": table.protocol}, {"metaData": table.metadata}, *more, *adds], "CREATE TABLE")
     return table
 
 
@@ -349,7 +387,7 @@ def write_checkpoint(
     hint: bool = True,
 ) -> list[Path]:
     """A checkpoint of the current version; returns its files, those of sidecars last. Version 2 kinds need the feature v2Checkpoint."""
-    small = [{"protocol": table.protocol}, {"metaData": table.metadata}]
+    small = [{"protocol": table.protocol}, {"metaData": table.metadata}, *({"domainMetadata": one} for one in table.domains.values())]
     adds = [{"add": add} for add in table.live()]
     stem, number = f"{table.version:020d}.checkpoint", table.version
     written: list[Path] = []

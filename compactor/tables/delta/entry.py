@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from compactor.errors import TableCorrupt
 from compactor.model.commit import FinishedGroup
 from compactor.model.rewrite import OutputFile
 from compactor.tables.delta.paths import encode_path
@@ -25,6 +26,7 @@ FINISHED_TAG = "compactor.finishedFor"
 FORMAT_TAG = "compactor.formatVersion"
 GROUPS_TAG = "compactor.groups"
 ROW_TRACKING_DOMAIN = "delta.rowTracking"
+ROWS_PRESERVED_TAG = "delta.rowTracking.preserved"
 _COPIED = ("partitionValues", "size", "tags", "deletionVector", "baseRowId", "defaultRowCommitVersion", "stats")
 
 
@@ -34,6 +36,7 @@ class EntryTerms:
 
     in_commit_timestamp_ms: None unless the table has in-commit timestamps enabled.
     row_id_high_water_mark: last row id in use (-1: none) where row tracking is supported and not suspended; None otherwise.
+    keeps_row_ids: outputs hold the ids and versions that their rows had, and the entry says so.
     tight_bounds: deletion vectors are supported, so statistics say that they are tight.
     """
 
@@ -47,6 +50,7 @@ class EntryTerms:
     tight_bounds: bool = False
     in_commit_timestamp_ms: int | None = None
     row_id_high_water_mark: int | None = None
+    keeps_row_ids: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +67,10 @@ class EntryGroup:
 
 
 def build_entry(terms: EntryTerms, groups: Sequence[EntryGroup], engine_info: str) -> bytes:
-    """The entry as JSON lines, commitInfo first. `engine_info`: the writer's signature."""
+    """The entry as JSON lines, commitInfo first. `engine_info`: the writer's signature.
+
+    Raises TableCorrupt when row ids are in use that the table's high-water mark does not know of.
+    """
     adds, high_water_mark = _adds(terms, groups)
     actions: list[Action] = [{"commitInfo": _commit_info(terms, groups, engine_info)}]
     if high_water_mark is not None and high_water_mark != terms.row_id_high_water_mark:
@@ -86,6 +93,7 @@ def _adds(terms: EntryTerms, groups: Iterable[EntryGroup]) -> tuple[list[Action]
     mark = terms.row_id_high_water_mark
     adds: list[Action] = []
     for group in groups:
+        _check_mark(mark, group.inputs)
         values = group.inputs[0].get("partitionValues") or {}
         for output, modified_ms in zip(group.outputs, group.modified_ms, strict=True):
             add = _add(terms, group.finished, output, values)
@@ -95,6 +103,13 @@ def _adds(terms: EntryTerms, groups: Iterable[EntryGroup]) -> tuple[list[Action]
                 mark += output.rows
             adds.append(add)
     return adds, mark
+
+
+def _check_mark(mark: int | None, inputs: Iterable[Action]) -> None:
+    """No row id may be given twice, so the mark must lie above those in use."""
+    for add in inputs:
+        if mark is not None and add.get("baseRowId", -1) > mark:
+            raise TableCorrupt(f"Row ids from {add['baseRowId']} on are in use ({add['path']}), but the high-water mark is {mark}.")
 
 
 def _add(terms: EntryTerms, finished: FinishedGroup, output: OutputFile, partition_values: Mapping[str, str | None]) -> Action:
@@ -129,6 +144,7 @@ def _commit_info(terms: EntryTerms, groups: Sequence[EntryGroup], engine_info: s
             RUN_TAG: terms.run_id,
             FORMAT_TAG: TAG_FORMAT_VERSION,
             GROUPS_TAG: pack_ids(group.finished.result.group_id for group in groups),
+            **({ROWS_PRESERVED_TAG: "true"} if terms.keeps_row_ids else {}),
         },
     }
 

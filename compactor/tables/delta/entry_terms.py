@@ -13,6 +13,7 @@ from compactor.model.snapshot import Snapshot
 from compactor.storage.base import ObjectStore
 from compactor.tables.delta.entry import ROW_TRACKING_DOMAIN, EntryTerms
 from compactor.tables.delta.log import read_entry
+from compactor.tables.delta.row_tracking import gives_row_ids, keeps_row_ids
 from compactor.tables.delta.state import DeltaState
 from compactor.tables.delta.statistics import leaf_types, string_prefix
 
@@ -32,6 +33,7 @@ def terms_for(store: ObjectStore, target: Snapshot, *, now_ms: int, read_version
         tight_bounds="deletionVectors" in target.features,
         in_commit_timestamp_ms=_in_commit_timestamp(store, target, state, now_ms),
         row_id_high_water_mark=_high_water_mark(target, state),
+        keeps_row_ids=keeps_row_ids(state.metadata, target.features),
     )
 
 
@@ -57,7 +59,7 @@ def _in_commit_timestamp(store: ObjectStore, target: Snapshot, state: DeltaState
 
 def _high_water_mark(target: Snapshot, state: DeltaState) -> int | None:
     """The last row id in use, -1 when there is none yet; None when new files get no row ids."""
-    if "rowTracking" not in target.features or _enabled(target, "rowTracking", "delta.rowTrackingSuspended"):
+    if not gives_row_ids(state.metadata, target.features):
         return None
     domain = state.domains.get(ROW_TRACKING_DOMAIN)
     return int(json.loads(domain)["rowIdHighWaterMark"]) if domain else -1

@@ -10,22 +10,22 @@ from dataclasses import dataclass
 
 from compactor.tables.base import Refusal
 from compactor.tables.delta.protocol import features_in_force, mapping_mode
+from compactor.tables.delta.row_tracking import row_tracking_refusals
 from compactor.tables.delta.schema import schema_refusals
 from compactor.tables.delta.state import Metadata, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """One feature. why: what honouring it takes, or why it is refused. unless: a property that turns honoured into refused when true."""
+    """One feature. why: what honouring it takes, or why it is refused."""
 
     name: str
     honoured: bool
     why: str
-    unless: str | None = None
 
 
-def _yes(name: str, why: str, unless: str | None = None) -> Feature:
-    return Feature(name=name, honoured=True, why=why, unless=unless)
+def _yes(name: str, why: str) -> Feature:
+    return Feature(name=name, honoured=True, why=why)
 
 
 def _no(name: str, why: str) -> Feature:
@@ -58,7 +58,7 @@ FEATURES = {
         _yes("inCommitTimestamp", "every commit carries a timestamp after that of the one before"),
         _yes("typeWidening", "inputs are cast to the table's current types"),
         _yes("typeWidening-preview", "inputs are cast to the table's current types"),
-        _yes("rowTracking", "new files get fresh row ids; keeping the ids of rows is not possible yet", unless="delta.enableRowTracking"),
+        _yes("rowTracking", "new files get fresh row ids, and rows keep theirs where the table wants it"),
         _no("clustering", "outputs would lose the clustering of their inputs"),
         _no("liquid", "outputs would lose the clustering of their inputs"),
         _no("icebergCompatV1", _ICEBERG),
@@ -96,7 +96,8 @@ def gate_features(protocol: Protocol, metadata: Metadata) -> list[Refusal]:
     """
     refusals = _version_refusals(protocol)
     features = features_in_force(protocol)
-    refusals += [refusal for name in sorted(features) if (refusal := _feature_refusal(name, metadata)) is not None]
+    refusals += [refusal for name in sorted(features) if (refusal := _feature_refusal(name)) is not None]
+    refusals += row_tracking_refusals(metadata, features)
     mode = mapping_mode(metadata, features)
     if mode not in ("none", "name", "id"):
         why = f'The column mapping mode "{mode}" (delta.columnMapping.mode) is not known.'
@@ -116,12 +117,10 @@ def _version_refusals(protocol: Protocol) -> list[Refusal]:
     return refusals
 
 
-def _feature_refusal(name: str, metadata: Metadata) -> Refusal | None:
+def _feature_refusal(name: str) -> Refusal | None:
     feature = FEATURES.get(name)
     if feature is None:
         return Refusal(reason=f"feature:{name}", why=f'The table feature "{name}" is not known, so the table is left alone.')
     if not feature.honoured:
         return Refusal(reason=f"feature:{name}", why=f'The table feature "{name}" cannot be honoured: {feature.why}.')
-    if feature.unless is not None and metadata.configuration.get(feature.unless, "false").lower() == "true":
-        return Refusal(reason=f"feature:{name}", why=f'The table feature "{name}" is enabled ({feature.unless}=true): {feature.why}.')
     return None

@@ -16,6 +16,8 @@ from compactor.model.snapshot import Snapshot
 from compactor.storage.base import ObjectStore
 from compactor.tables.delta.actions import raw_adds
 from compactor.tables.delta.paths import object_key
+from compactor.tables.delta.row_tracking import keeps_row_ids, numbering
+from compactor.tables.delta.state import DeltaState
 from compactor.tables.delta.vectors import deletes_of
 
 _LOOKS_IN_FLIGHT = 16
@@ -24,19 +26,28 @@ _LOOKS_IN_FLIGHT = 16
 def planned_inputs(store: ObjectStore, snapshot: Snapshot, plan: Plan) -> Callable[[RewriteGroup], tuple[InputFile, ...]]:
     """A function from a group of `plan` to its files. Raises TableCorrupt when a deletion vector is missing, StorageError."""
     uri = snapshot.table.uri
-    masked: list[int] = plan.inputs["file"].filter(plan.inputs["deletes_id"].is_valid()).to_pylist()
-    adds = raw_adds(store, snapshot, masked) if masked else []
-    deletes = {row: deletes_of(add["deletionVector"], uri) for row, add in zip(masked, adds, strict=True)}
+    state = snapshot.state
+    assert isinstance(state, DeltaState)
+    tracked = keeps_row_ids(state.metadata, snapshot.features)
+    planned = plan.inputs["file"] if tracked else plan.inputs["file"].filter(plan.inputs["deletes_id"].is_valid())
+    looked_up: list[int] = planned.to_pylist()
+    adds = dict(zip(looked_up, raw_adds(store, snapshot, looked_up) if looked_up else [], strict=True))
+    deletes = {row: deletes_of(add["deletionVector"], uri) for row, add in adds.items() if add.get("deletionVector")}
+    numbers = {row: numbering(add) for row, add in adds.items()} if tracked else {}
     _check_presence(store, deletes.values())
     known = snapshot.files.select(["size_bytes", "rows"])
 
     def inputs_of(group: RewriteGroup) -> tuple[InputFile, ...]:
         rows = list(group.files)
         columns = known.take(rows).to_pydict()
-        return tuple(
-            InputFile(file=key, key=object_key(key.path, uri), size_bytes=size, rows=count, deletes=deletes.get(row))
-            for row, key, size, count in zip(rows, group.inputs, columns["size_bytes"], columns["rows"], strict=True)
-        )
+        found = []
+        for row, key, size, count in zip(rows, group.inputs, columns["size_bytes"], columns["rows"], strict=True):
+            base, version = numbers.get(row, (None, None))
+            where = object_key(key.path, uri)
+            found.append(
+                InputFile(file=key, key=where, size_bytes=size, rows=count, deletes=deletes.get(row), base_row_id=base, row_version=version)
+            )
+        return tuple(found)
 
     return inputs_of
 

@@ -18,8 +18,9 @@ from compactor.model.rewrite import GroupDropped
 from compactor.model.snapshot import Snapshot
 from compactor.storage.base import ObjectMeta, ObjectStore
 from compactor.tables.delta.actions import raw_adds
-from compactor.tables.delta.conflicts import INPUT_VANISHED, Terms, Verdict, file_key, judge
+from compactor.tables.delta.conflicts import INPUT_VANISHED, TABLE_CHANGED, Terms, Verdict, file_key, judge
 from compactor.tables.delta.entry import EntryGroup
+from compactor.tables.delta.row_tracking import keeps_row_ids, numbering
 from compactor.tables.delta.state import Action, LogEntry
 
 PROOF = "proof"
@@ -140,7 +141,18 @@ def judged(candidates: Candidates, winners: Sequence[LogEntry], before: Terms, a
 
     kept = candidates.without(problem)
     kept = live_only(kept, live_rows(after, (key for group in kept.groups for key in group.inputs)), after.version)
-    return replace(kept, adds=_refreshed(kept.adds, winners))
+    fresh = _refreshed(kept.adds, winners)
+    if keeps_row_ids(before.metadata, before.features):
+        kept = kept.without(lambda group: _renumbered(group, kept.adds, fresh))
+    return replace(kept, adds=fresh)
+
+
+def _renumbered(group: FinishedGroup, before: Mapping[FileKey, Action], after: Mapping[FileKey, Action]) -> Problem | None:
+    """Outputs hold ids that were computed from the numbers that their inputs had when they were read."""
+    for key in group.inputs:
+        if numbering(before[key]) != numbering(after[key]):
+            return TABLE_CHANGED, f"{key.path} was given other row ids", key.path
+    return None
 
 
 def _refreshed(adds: Mapping[FileKey, Action], winners: Iterable[LogEntry]) -> dict[FileKey, Action]:

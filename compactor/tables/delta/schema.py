@@ -16,6 +16,7 @@ from compactor.errors import TableRefused
 from compactor.model.rewrite import ReadSpec
 from compactor.tables.base import Refusal
 from compactor.tables.delta.protocol import mapping_mode, physical_name
+from compactor.tables.delta.row_tracking import row_ids
 from compactor.tables.delta.state import Metadata
 
 Type = str | Mapping[str, Any]
@@ -58,7 +59,7 @@ def read_spec(metadata: Metadata, features: frozenset[str]) -> ReadSpec:
     mode = mapping_mode(metadata, features)
     fields = [_arrow_field(field, mode) for field in data_fields(metadata)]
     match: Literal["name", "id"] = "id" if mode == "id" else "name"
-    return ReadSpec(schema=pa.schema(fields), match=match)
+    return ReadSpec(schema=pa.schema(fields), match=match, row_ids=row_ids(metadata, features))
 
 
 def _arrow_field(field: Field, mode: str) -> pa.Field:

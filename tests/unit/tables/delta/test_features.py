@@ -46,11 +46,18 @@ def test_honoured_features_pass() -> None:
     assert gate_features(protocol(*(name for name, feature in FEATURES.items() if feature.honoured)), metadata()) == []
 
 
-def test_row_tracking_passes_only_while_it_is_not_enabled() -> None:
-    """Supported row tracking passes; enabled it is refused, because row ids would have to be kept."""
-    assert gate_features(protocol("rowTracking", "domainMetadata"), metadata()) == []
-    refusals = gate_features(protocol("rowTracking", "domainMetadata"), metadata(**{"delta.enableRowTracking": "true"}))
-    assert [r.reason for r in refusals] == ["feature:rowTracking"]
+def test_row_tracking_passes_where_ids_can_be_kept() -> None:
+    """Row tracking passes, supported or enabled; enabled without the names of both columns, or suspended too, it is refused by property."""
+    tracked = protocol("rowTracking", "domainMetadata")
+    prefix = "delta.rowTracking.materialized"
+    names = {f"{prefix}RowIdColumnName": "_i", f"{prefix}RowCommitVersionColumnName": "_v"}
+    enabled = {"delta.enableRowTracking": "true"}
+    assert gate_features(tracked, metadata()) == []
+    assert gate_features(tracked, metadata(**{"delta.rowTrackingSuspended": "true"})) == []
+    assert gate_features(tracked, metadata(**enabled, **names)) == []
+    assert [r.reason for r in gate_features(tracked, metadata(**enabled))] == [f"property:{name}" for name in names]
+    both = metadata(**enabled, **names, **{"delta.rowTrackingSuspended": "true"})
+    assert [r.reason for r in gate_features(tracked, both)] == ["property:delta.rowTrackingSuspended"]
 
 
 @pytest.mark.parametrize(
