@@ -86,7 +86,8 @@ def behave(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock)
     """The worker of these tests."""
     root = Path(job.root_uri)
     name = f"{task.stem}-a{task.attempt}"
-    (root / f"{name}.began").write_text(str(os.getpid()))
+    with (root / f"{name}.began").open("a") as began:
+        began.write(f"{os.getpid()}\n")
     behaviour = task.stem.split(".", 1)[1]
     output = name
     match behaviour:
