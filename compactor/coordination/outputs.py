@@ -68,8 +68,8 @@ class OutputFates:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing can be left of this run: no unknown commit, no worker that may still write."""
-        return not self._lost_workers and _Fate.IN_COMMIT not in self._fates.values()
+        """Whether nothing can be left of this run: no unknown commit, no worker that may still write, none that never answered."""
+        return not self._lost_workers and not {_Fate.IN_COMMIT, _Fate.PLANNED} & set(self._fates.values())
 
     def sweep(self, store: ObjectStore) -> None:
         """Delete every output that is known not to be in the log. A store that fails now leaves orphans, never a wrong table."""
