@@ -11,6 +11,7 @@ from compactor.errors import StorageUnavailable
 from compactor.model.plan import FileKey
 from compactor.model.rewrite import Concat, Deletes, GroupDropped, InputFile, RewriteJob
 from compactor.rewriting import output as output_module
+from compactor.rewriting.output import Output
 from compactor.storage.memory import MemoryStore, MemoryWriter
 
 SCHEMA = pa.schema([("a", pa.int64()), ("s", pa.string())])
@@ -155,6 +156,22 @@ def test_an_object_is_never_published_by_giving_up(monkeypatch: pytest.MonkeyPat
     file = put(store, "f", rows(0, 100))
     monkeypatch.setattr(pq.ParquetWriter, "write_table", failing)
     assert _dropped(store, [file]).reason == "storage"
+
+
+def test_nothing_more_is_sent_once_an_output_is_given_up() -> None:
+    """What Arrow still writes while it closes does not become another part of an upload."""
+    sent: list[int] = []
+
+    class Recorder(MemoryWriter):
+        def write(self, data: bytes | memoryview) -> int:
+            sent.append(len(data))
+            return super().write(data)
+
+    output = Output("x", Recorder(MemoryStore(), "x"), SCHEMA, JOB.write)
+    output.write_row_group(rows(0, 500_000), [])
+    before = len(sent)
+    output.abort()
+    assert len(sent) == before > 0
 
 
 def test_rows_lost_while_reading_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
