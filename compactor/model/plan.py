@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from compactor.model.policy import Policy
 from compactor.model.snapshot import TableRef
+from compactor.model.usage import Usage
 
 PLAN_FORMAT_VERSION = 1
 
@@ -55,6 +56,8 @@ GROUPS_SCHEMA = pa.schema(
         pa.field("memory_bytes", pa.int64(), nullable=False),  # predicted peak under the run's memory bound
         pa.field("finishes", pa.bool_(), nullable=False),  # outputs count as finished for the target
         pa.field("generation", pa.int16(), nullable=False),  # of the outputs
+        pa.field("read_requests", pa.int64()),  # predicted
+        pa.field("write_requests", pa.int64()),  # predicted
     ]
 )
 INPUTS_SCHEMA = pa.schema(
@@ -103,17 +106,8 @@ class RewriteGroup:
     generation: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """What a plan will take, before anything is done."""
-
-    input_files: int = 0
-    input_bytes: int = 0
-    output_files: int = 0
-    output_bytes: int = 0
-    requests: int = 0
-    seconds: float = 0.0
-    peak_memory_bytes: int = 0
+Prediction = Usage
+"""What a plan will take, before anything is done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +130,13 @@ class Plan:
     def __iter__(self) -> Iterator[RewriteGroup]:
         return (self.group(i) for i in range(len(self)))
 
+    def by_id(self, group_id: int) -> RewriteGroup:
+        """The group of that id; the rows of a plan that was applied later may lack some ids."""
+        ids = self.groups["group_id"]
+        if group_id < len(ids) and ids[group_id].as_py() == group_id:
+            return self.group(group_id)
+        return self.group(ids.to_pylist().index(group_id))
+
     def group(self, index: int) -> RewriteGroup:
         """The group in row `index` of `groups`, as an object."""
         row = {name: self.groups.column(name)[index].as_py() for name in self.groups.schema.names}
@@ -155,3 +156,23 @@ class Plan:
             finishes=row["finishes"],
             generation=row["generation"],
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedPlan:
+    """A plan as it is stored and carried to another machine, without the snapshot it was made on (see planning/artefact.py).
+
+    plan_id: a digest of all that it says but the spelling of the table's URI. table_id: of the table it is for, wherever that is.
+    partitions: row i is the partition of `plan.groups.partition_id` i, one nullable string column for each partition column, by its name.
+    In `plan`, inputs have no row of a snapshot (`file` is -1), and `reasons` is empty.
+    """
+
+    plan_id: str
+    table_id: str
+    partitions: pa.Table
+    plan: Plan
+
+    @property
+    def run_id(self) -> str:
+        """The run that applies it: always the same, so that it is applied once."""
+        return f"plan-{self.plan_id}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from compactor.model.rewrite import GroupDropped
+from compactor.model.usage import Usage
 
 RUN_FORMAT_VERSION = 1
 
@@ -26,6 +27,8 @@ class Run:
     """The outcome of a run. `version` is the last version it committed, else the version it looked at (None when none was loaded).
 
     `exit_code` is what the CLI returns for it (see errors.py); files, bytes and rows count what was committed.
+    why: what was wrong with the table. plan_id: of the stored plan that was applied, if one was. predicted, actual: what the plan said that
+    the run takes, and what it took (groups that were rewritten and then lost to other writers included); None when nothing was planned.
     """
 
     run_id: str
@@ -45,3 +48,16 @@ class Run:
     peak_memory_bytes: int = 0
     warnings: tuple[str, ...] = ()
     exit_code: int = 0
+    why: str | None = None
+    plan_id: str | None = None
+    predicted: Usage | None = None
+    actual: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A run as the journal keeps it. ended_ms: by the clock of who ran it, for people only; by: program and machine."""
+
+    run: Run
+    ended_ms: int
+    by: str | None = None

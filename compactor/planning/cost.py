@@ -8,14 +8,18 @@ and smaller row groups, so a group's figure is never above what one task may use
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from compactor.model.survey import FileFacts
+from compactor.model.usage import Economy
 from compactor.planning.columns import Int64s
 
 MIB = 1024 * 1024
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +29,7 @@ class Assumptions:
     compression: output bytes per live input byte. bytes_per_s: input bytes one task rewrites in a second. request_s: what a request adds.
     part_bytes: size of a ranged read, of a multipart part, and the limit up to which a file is one request.
     in_flight_bytes, batch_bytes, row_group_bytes: a worker's buffers. expansion: decoded bytes per encoded byte where no footer says.
-    floor_bytes: what a task needs before it holds any data.
+    floor_bytes: what a task needs before it holds any data. economy: prices, regions and retention, where somebody knows them.
     """
 
     compression: float = 1.0
@@ -37,6 +41,7 @@ class Assumptions:
     row_group_bytes: int = 128 * MIB
     expansion: float = 4.0
     floor_bytes: int = 32 * MIB
+    economy: Economy = field(default_factory=Economy)
 
 
 def largest_decoded(facts: FileFacts) -> int:
@@ -83,9 +88,14 @@ def decoded_estimate(size_bytes: Int64s, surveyed: tuple[Int64s, Int64s], assume
     return decoded
 
 
-def run_seconds(inputs: Int64s, requests: Int64s, parallelism: int, assumed: Assumptions) -> float:
+def task_seconds(inputs: Int64s, requests: Int64s, assumed: Assumptions) -> Floats:
+    """Seconds of each group by itself."""
+    each: Floats = inputs / assumed.bytes_per_s + requests * assumed.request_s
+    return each
+
+
+def run_seconds(each: Floats, parallelism: int) -> float:
     """Seconds of a run: the even share of all groups, or the longest group alone where that is more."""
-    if inputs.shape[0] == 0:
+    if each.shape[0] == 0:
         return 0.0
-    each = inputs / assumed.bytes_per_s + requests * assumed.request_s
-    return float(max(each.sum() / max(1, min(parallelism, inputs.shape[0])), each.max()))
+    return float(max(each.sum() / max(1, min(parallelism, each.shape[0])), each.max()))

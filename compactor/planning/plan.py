@@ -7,12 +7,13 @@ The rules live elsewhere: what a file needs (classify), who is rewritten togethe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from compactor.model.plan import GROUPS_SCHEMA, INPUTS_SCHEMA, LeftOut, Plan, Prediction, Resources
+from compactor.model.plan import GROUPS_SCHEMA, INPUTS_SCHEMA, LeftOut, Plan, Resources
 from compactor.model.policy import Policy
 from compactor.model.snapshot import Snapshot
 from compactor.model.survey import Survey
@@ -24,12 +25,12 @@ from compactor.planning.cost import (
     decoded_estimate,
     group_memory,
     read_requests,
-    run_seconds,
     write_requests,
 )
 from compactor.planning.grouping import make_groups
 from compactor.planning.groups import KINDS, Groups
 from compactor.planning.order import by_gain, within_caps
+from compactor.planning.predict import predict
 from compactor.planning.target import effective_target
 from compactor.planning.where import select
 
@@ -93,27 +94,18 @@ def _assemble(out: _Outcome, setting: Setting, resources: Resources, assumed: As
     output_bytes = groups.sums(out.classes.output_bytes)
     memory = _memory(out, output_bytes, resources.memory_bytes, assumed)
     reads = groups.sums(read_requests(files.size_bytes, assumed.part_bytes))
-    requests = reads + write_requests(output_bytes, groups.outputs, assumed.part_bytes)
-    sizes = groups.sums(files.size_bytes)
-    prediction = Prediction(
-        input_files=int(groups.members.shape[0]),
-        input_bytes=int(sizes.sum()),
-        output_files=int(groups.outputs.sum()),
-        output_bytes=int(output_bytes.sum()),
-        requests=int(requests.sum()),
-        seconds=run_seconds(sizes, requests, resources.parallelism, assumed),
-        peak_memory_bytes=int(memory.max(initial=0)),
-    )
+    writes = write_requests(output_bytes, groups.outputs, assumed.part_bytes)
+    table = _groups_table(out, {"output_bytes": output_bytes, "memory_bytes": memory, "read_requests": reads, "write_requests": writes})
     return Plan(
         table=out.snapshot.table,
         version=out.snapshot.version,
         policy=setting.policy,
         target_bytes=setting.target_bytes,
-        groups=_groups_table(out, output_bytes, memory),
+        groups=table,
         inputs=_inputs_table(out.snapshot.files, files.row[groups.members]),
         reasons=_reasons(out.reason, files.row),
         left_out=_counted(out.reason),
-        prediction=prediction,
+        prediction=predict(table, resources.parallelism, assumed),
     )
 
 
@@ -127,7 +119,7 @@ def _memory(out: _Outcome, output_bytes: Int64s, bound: int, assumed: Assumption
     return group_memory(groups.sums(files.size_bytes), groups.maxima(decoded), each, bound, assumed)
 
 
-def _groups_table(out: _Outcome, output_bytes: Int64s, memory: Int64s) -> pa.Table:
+def _groups_table(out: _Outcome, predicted: Mapping[str, Int64s]) -> pa.Table:
     files, groups = out.files, out.groups
     rows = groups.sums(np.maximum(0, files.rows - files.deleted_rows))
     unknown = groups.sums(files.rows < 0) > 0
@@ -141,8 +133,7 @@ def _groups_table(out: _Outcome, output_bytes: Int64s, memory: Int64s) -> pa.Tab
         "input_bytes": groups.sums(files.size_bytes),
         "input_rows": pa.array(rows, pa.int64(), mask=unknown),
         "output_files": groups.outputs,
-        "output_bytes": output_bytes,
-        "memory_bytes": memory,
+        **predicted,
         "finishes": groups.finishes,
         "generation": np.minimum(groups.maxima(files.generation) + 1, np.iinfo(np.int16).max),
     }

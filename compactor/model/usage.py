@@ -1,0 +1,84 @@
+"""Usage: what a run takes, predicted before it or measured after it; Prices and Cost: the same in money.
+
+Pure arithmetic on figures that others found out. A price list is data that its user may replace; nothing here knows a cloud.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GB = 10**9
+MONTH_S = 30 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Money, by what it is paid for. `held_storage`: keeping the replaced files until vacuum may remove them."""
+
+    currency: str
+    requests: float
+    compute: float
+    transfer: float
+    held_storage: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.requests + self.compute + self.transfer + self.held_storage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a run takes.
+
+    requests: reads and writes of data files. task_s: seconds of all tasks together, one CPU each; seconds: of the run, by the wall.
+    cross_region_bytes: of the bytes read and written, those that cross a region's border. held_bytes, held_s: bytes of replaced files, and
+    how long they stay before vacuum may remove them. cost: None without a price list.
+    """
+
+    input_files: int = 0
+    input_bytes: int = 0
+    output_files: int = 0
+    output_bytes: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    read_requests: int = 0
+    write_requests: int = 0
+    task_s: float = 0.0
+    cross_region_bytes: int = 0
+    held_bytes: int = 0
+    held_s: float = 0.0
+    cost: Cost | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """A price list. GB are 10^9 bytes, a month has 30 days."""
+
+    name: str
+    currency: str
+    get_per_1000: float
+    put_per_1000: float
+    storage_per_gb_month: float
+    cross_region_per_gb: float
+    vcpu_hour: float
+
+    def cost(self, usage: Usage) -> Cost:
+        """What `usage` costs by this list."""
+        return Cost(
+            currency=self.currency,
+            requests=(usage.read_requests * self.get_per_1000 + usage.write_requests * self.put_per_1000) / 1000,
+            compute=usage.task_s / 3600 * self.vcpu_hour,
+            transfer=usage.cross_region_bytes / GB * self.cross_region_per_gb,
+            held_storage=usage.held_bytes / GB * usage.held_s / MONTH_S * self.storage_per_gb_month,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Economy:
+    """What a table's surroundings add to a plan's figures. crosses_regions: its bucket is in another region than the workers."""
+
+    prices: Prices | None = None
+    crosses_regions: bool = False
+    retention_s: float = 0.0

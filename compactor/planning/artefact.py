@@ -1,0 +1,211 @@
+"""Plans as artefacts: JSON lines, a header and then one group a line, to be kept, compared, applied elsewhere. Pure: lines in, lines out.
+
+Streamed both ways: one batch of groups is in Python objects at a time. Equal plans give equal bytes, and nothing secret is in them. The
+header's plan_id is a digest of everything else but the spelling of the table's URI, so a damaged or edited file is noticed, and the same
+plan has the same id wherever its table is reached from. Newer formats are refused by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from compactor.errors import TableRefused, UsageError
+from compactor.model.plan import GROUPS_SCHEMA, INPUTS_SCHEMA, PLAN_FORMAT_VERSION, GroupKind, LeftOut, Plan, SavedPlan
+from compactor.model.policy import Policy
+from compactor.model.snapshot import Snapshot, TableRef
+from compactor.model.usage import Cost, Usage
+from compactor.planning.where import parse
+
+_BATCH = 1000
+_INPUT = tuple(name for name in INPUTS_SCHEMA.names if name != "file")
+_GROUP = tuple(name for name in GROUPS_SCHEMA.names if name not in ("partition_id", "first_input"))
+_NOT_DIGESTED = ("plan_id", "table")
+
+Row = dict[str, Any]
+
+
+def save(plan: Plan, snapshot: Snapshot) -> SavedPlan:
+    """The plan with all that it needs to leave its snapshot behind."""
+    used = plan.groups["partition_id"].unique()
+    names = [column.name for column in snapshot.partition_columns]
+    columns = [snapshot.partitions[column.physical_name].take(used) for column in snapshot.partition_columns]
+    ids = pc.index_in(plan.groups["partition_id"], value_set=used)
+    partitions = pa.table(columns, names=names) if names else pa.table({"": pa.nulls(len(used))}).select([])
+    inputs = plan.inputs.set_column(0, INPUTS_SCHEMA.field("file"), pa.array([-1] * plan.inputs.num_rows, pa.int64()))
+    at = GROUPS_SCHEMA.get_field_index("partition_id")
+    groups = plan.groups.set_column(at, GROUPS_SCHEMA.field(at), ids)
+    alone = Plan(
+        table=plan.table,
+        version=plan.version,
+        policy=plan.policy,
+        target_bytes=plan.target_bytes,
+        groups=groups,
+        inputs=inputs,
+        reasons=pa.nulls(0, pa.string()),
+        left_out=plan.left_out,
+        prediction=plan.prediction,
+    )
+    unnamed = SavedPlan(plan_id="", table_id=snapshot.table_id, partitions=partitions, plan=alone)
+    digest = _digest(_header(unnamed))
+    for line in _group_lines(unnamed):
+        digest.update(line.encode())
+    return SavedPlan(plan_id=digest.hexdigest()[:32], table_id=snapshot.table_id, partitions=partitions, plan=alone)
+
+
+def encode(saved: SavedPlan) -> Iterator[str]:
+    """The lines, without line ends."""
+    yield _line(_header(saved))
+    yield from _group_lines(saved)
+
+
+def decode(lines: Iterable[str], where: str) -> SavedPlan:
+    """The plan in `lines` (line ends allowed). `where` names the file in messages.
+
+    Raises UsageError when it is no plan or is damaged, TableRefused when its format is newer.
+    """
+    rows = (line.rstrip("\r\n") for line in lines)
+    header = _read_header(next(rows, ""), where)
+    digest, reader = _digest(header), _Reader()
+    try:
+        for line in rows:
+            digest.update(line.encode())
+            reader.take(json.loads(line))
+        saved = _assemble(header, reader)
+    except (ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+        raise UsageError(f"The plan {where} is damaged.") from error
+    if digest.hexdigest()[:32] != saved.plan_id or len(saved.plan) != header["groups"]:
+        raise UsageError(f"The plan {where} is damaged: it is incomplete or has been changed since it was made.")
+    return saved
+
+
+def _line(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _digest(header: Mapping[str, Any]) -> hashlib._Hash:
+    return hashlib.sha256(_line({key: value for key, value in header.items() if key not in _NOT_DIGESTED}).encode())
+
+
+def _header(saved: SavedPlan) -> Row:
+    plan = saved.plan
+    return {
+        "format_version": PLAN_FORMAT_VERSION,
+        "kind": "plan",
+        "plan_id": saved.plan_id,
+        "table": plan.table.uri,
+        "table_format": plan.table.format,
+        "table_id": saved.table_id,
+        "version": plan.version,
+        "target_bytes": plan.target_bytes,
+        "policy": {**asdict(plan.policy), "where": plan.policy.where.text if plan.policy.where else None},
+        "groups": len(plan),
+        "left_out": {str(reason): count for reason, count in plan.left_out},
+        "prediction": asdict(plan.prediction),
+        "partition_columns": saved.partitions.column_names,
+        "input_columns": list(_INPUT),
+    }
+
+
+def _group_lines(saved: SavedPlan) -> Iterator[str]:
+    groups, names = saved.plan.groups, saved.partitions.column_names
+    places = saved.partitions.to_pylist() if names else []
+    for begin in range(0, groups.num_rows, _BATCH):
+        batch = groups.slice(begin, _BATCH).to_pylist()
+        first, last = batch[0]["first_input"], batch[-1]
+        inputs = saved.plan.inputs.slice(first, last["first_input"] + last["input_files"] - first).select(_INPUT).to_pydict()
+        rows = list(zip(*(inputs[name] for name in _INPUT), strict=True))
+        for group in batch:
+            start = group["first_input"] - first
+            place = {"partition": places[group["partition_id"]] if names else {}}
+            yield _line({**{name: group[name] for name in _GROUP}, **place, "inputs": rows[start : start + group["input_files"]]})
+
+
+def _read_header(line: str, where: str) -> Row:
+    try:
+        header = json.loads(line)
+        kind, version = header["kind"], int(header["format_version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{where} is not a plan; `compactor plan URI -o FILE` makes one.") from error
+    if kind != "plan":
+        raise UsageError(f"{where} is not a plan, but a {kind}.")
+    if version > PLAN_FORMAT_VERSION:
+        upto = f"this version of the compactor reads up to {PLAN_FORMAT_VERSION}, use a newer one"
+        raise TableRefused(f"The plan {where} has format version {version}; {upto}.", reason="newer-format:plan")
+    return dict(header)
+
+
+class _Reader:
+    """Collects group lines into Arrow, a batch at a time."""
+
+    def __init__(self) -> None:
+        self.partitions: dict[tuple[str | None, ...], int] = {}
+        self._groups: list[pa.Table] = [GROUPS_SCHEMA.empty_table()]
+        self._inputs: list[pa.Table] = [INPUTS_SCHEMA.empty_table()]
+        self._rows: list[Row] = []
+        self._files: list[tuple[Any, ...]] = []
+        self._seen = 0
+
+    def take(self, line: Row) -> None:
+        """One group. Raises ValueError and its kin for a line that is none."""
+        inputs = line["inputs"]
+        if not inputs or len(inputs) != line["input_files"]:
+            raise ValueError("a group without its files")
+        GroupKind(line["kind"])
+        place = self.partitions.setdefault(tuple(line["partition"].values()), len(self.partitions))
+        self._rows.append({**{name: line[name] for name in _GROUP}, "partition_id": place, "first_input": self._seen})
+        self._files += [(-1, *columns) for columns in inputs]
+        self._seen += len(inputs)
+        if len(self._rows) >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._groups.append(pa.Table.from_pylist(self._rows, schema=GROUPS_SCHEMA))
+            columns = zip(*self._files, strict=True)
+            arrays = [pa.array(values, field.type) for values, field in zip(columns, INPUTS_SCHEMA, strict=True)]
+            self._inputs.append(pa.Table.from_arrays(arrays, schema=INPUTS_SCHEMA))
+        self._rows, self._files = [], []
+
+    def tables(self) -> tuple[pa.Table, pa.Table]:
+        """Groups and inputs."""
+        self._flush()
+        return pa.concat_tables(self._groups).combine_chunks(), pa.concat_tables(self._inputs).combine_chunks()
+
+
+def _assemble(header: Row, reader: _Reader) -> SavedPlan:
+    groups, inputs = reader.tables()
+    names = list(header["partition_columns"])
+    places = list(zip(*reader.partitions, strict=True)) if names and reader.partitions else [()] * len(names)
+    columns = [pa.array(values, pa.string()) for values in places]
+    plan = Plan(
+        table=TableRef(uri=header["table"], format=header["table_format"]),
+        version=int(header["version"]),
+        policy=_policy(header["policy"]),
+        target_bytes=int(header["target_bytes"]),
+        groups=groups,
+        inputs=inputs,
+        reasons=pa.nulls(0, pa.string()),
+        left_out=tuple((LeftOut(reason), count) for reason, count in header["left_out"].items()),
+        prediction=usage_of(header["prediction"]),
+    )
+    partitions = pa.table(columns, names=names) if names else pa.table({"": pa.nulls(len(reader.partitions))}).select([])
+    return SavedPlan(plan_id=header["plan_id"], table_id=header["table_id"], partitions=partitions, plan=plan)
+
+
+def _policy(body: Row) -> Policy:
+    known = {field.name: body[field.name] for field in fields(Policy) if field.name in body}
+    return Policy(**{**known, "where": parse(body["where"]) if body.get("where") else None})
+
+
+def usage_of(body: Row) -> Usage:
+    """A Usage from `asdict` of one. Fields that are not known here are passed over."""
+    known = {field.name: body[field.name] for field in fields(Usage) if field.name in body}
+    cost = body.get("cost")
+    return Usage(**{**known, "cost": None if cost is None else Cost(**{field.name: cost[field.name] for field in fields(Cost)})})
