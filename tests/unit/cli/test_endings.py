@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -167,7 +168,8 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         "compactor.scan = lambda *_, **__: (cli_values.FAILED for _ in range(100_000))\n"
         "from compactor_cli.main import main\nmain(['scan', 'x'])\n"
     )
-    env = {**os.environ, "PYTHONPATH": "tests"}
+    support = Path(cli_values.__file__).parents[1]
+    env = {**os.environ, "PYTHONPATH": f"{support}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True) as child:
         assert child.stdout is not None
         assert child.stderr is not None
