@@ -95,7 +95,8 @@ def decided(ports: Ports, snapshot: Snapshot, policy: Policy) -> Prepared:
     """Assess, survey, plan and decide, on a snapshot that passed the gate. Raises UsageError (`--where`), StorageError."""
     target = effective_target(policy, ports.table.target_bytes(snapshot))
     health = assess(snapshot, policy, target)
-    survey = ports.survey(snapshot, to_survey(snapshot, policy, target).tolist())
+    wanted = to_survey(snapshot, policy, target, every=ports.table.needs_footers(snapshot))
+    survey = ports.survey(snapshot, wanted.tolist())
     planned = plan(snapshot, survey, policy, ports.resources(), target_bytes=target)
     decision = confirm(decide(health, policy), planned)
     ports.sink(Assessed(health=health, decision=decision))
@@ -182,7 +183,7 @@ class _Act:
         self._ports = ports
         self._clock = ports.ambient.clock
         self._plan = prepared.plan
-        self._snapshot = prepared.snapshot
+        self._snapshot = self._latest = prepared.snapshot
         self._tally = tally
         self._waiting: list[FinishedGroup] = []
         self._waiting_since_s = 0.0
@@ -240,6 +241,8 @@ class _Act:
             return
         group = self._plan.group(outcome.group_id)
         self._tally.rewritten(outcome)
+        for left in outcome.left_out:
+            self._ports.sink(Warned(code="left-out", message=left.why))
         self._fates.written(outcome)
         self._ports.sink(GroupFinished(result=outcome, input_files=len(group.inputs), input_bytes=group.input_bytes))
         if not self._waiting:
@@ -280,8 +283,9 @@ class _Act:
         try:
             for warning in table.rivals(version - 1):
                 sink(Warned(code=warning.code, message=warning.message))
-            if table.checkpoint_due(table.refresh(self._snapshot), version):
-                self._ports.checkpointer.checkpoint(table.ref, version)
+            self._latest = table.refresh(self._latest)
+            if table.checkpoint_due(self._latest, version):
+                self._ports.checkpointer.checkpoint(table.ref, version, self._latest.files.num_rows)
                 sink(Checkpointed(version=version))
         except CompactorError as error:
             sink(Checkpointed(version=version, error=str(error)))
@@ -294,8 +298,10 @@ class _Act:
 
 
 def _finished(group: RewriteGroup, result: RewriteResult, target_bytes: int) -> FinishedGroup:
-    finished_for = target_bytes if group.finishes else None
-    return FinishedGroup(inputs=group.inputs, result=result, generation=group.generation, finished_for_bytes=finished_for)
+    finished_for = target_bytes if group.finishes and not result.left_out else None
+    left_out = {left.file for left in result.left_out}
+    inputs = tuple(key for key in group.inputs if key not in left_out)
+    return FinishedGroup(inputs=inputs, result=result, generation=group.generation, finished_for_bytes=finished_for)
 
 
 def _noting(tally: Tally, sink: Sink) -> Sink:

@@ -69,6 +69,7 @@ class ReadSpec:
 
     schema: the physical columns to produce, in order, with physical names, current types, and PARQUET:field_id metadata at every level
       where the table has ids. A column that a file lacks is null; a column that is not here is dropped; a narrower type is widened.
+      Everything in it may be null but keys of maps, and the two binaries of a variant, which is a struct of `metadata` and `value`.
     match: how columns of a file are found: by exact name (falling back to a unique case-insensitive match) or by field id.
     constants: columns that follow those of `schema` in every output, each with one value a file (InputFile.constants); what a file itself
       holds under their names does not count.
@@ -181,8 +182,19 @@ RowMap = Concat | Permuted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputLeftOut:
+    """An input whose footer showed that it must not be rewritten: none of its rows was read. `why`: a sentence that names it."""
+
+    file: FileKey
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RewriteResult:
-    """A group rewritten. `input_rows`: rows read and not deleted, counted from the files themselves; must equal the outputs' sum."""
+    """A group rewritten. `input_rows`: rows read and not deleted, counted from the files themselves; must equal the outputs' sum.
+
+    left_out: inputs that stay as they are; everything else here, the row map too, is about the other inputs.
+    """
 
     group_id: int
     attempt: int
@@ -194,6 +206,7 @@ class RewriteResult:
     requests: int = 0
     seconds: float = 0.0
     peak_memory_bytes: int = 0
+    left_out: tuple[InputLeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

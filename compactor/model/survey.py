@@ -17,11 +17,15 @@ class RowGroupFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts:
-    """One file as its footer describes it. `largest_chunk_bytes`: the largest compressed column chunk."""
+    """One file as its footer describes it. `largest_chunk_bytes`: the largest compressed column chunk.
+
+    extra_columns: it holds columns that the table's schema no longer has.
+    """
 
     path: str
     row_groups: tuple[RowGroupFacts, ...]
     largest_chunk_bytes: int
+    extra_columns: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ import pyarrow as pa
 from compactor.rewriting.conversions import conversion, logical
 from compactor.rewriting.leaves import fixed_row_bytes, is_list
 from compactor.rewriting.problems import unsupported
+from compactor.rewriting.variant import is_variant, nulls, variant_step
 
 Match = Literal["name", "id"]
 Step = Callable[[pa.Array], pa.Array]
@@ -50,7 +51,7 @@ class Conformer:
 
     def _column(self, rows: pa.Table, i: int | None, kind: pa.DataType, step: Step | None) -> pa.ChunkedArray:
         if i is None:
-            return pa.chunked_array([pa.nulls(rows.num_rows, kind)], kind)
+            return pa.chunked_array([nulls(rows.num_rows, kind)], kind)
         column = rows.column(i)
         return column if step is None else pa.chunked_array([step(chunk) for chunk in column.chunks], kind)
 
@@ -82,6 +83,9 @@ def _field_id(field: pa.Field) -> bytes | None:
 def _step(source: pa.DataType, target: pa.DataType, match: Match, name: str) -> Step | None:
     """The conversion of an array, or None when the array fits as it is."""
     source = logical(source)
+    if is_variant(target):
+        step = variant_step(source, target, name)
+        return None if step is None else lambda array: step(_storage(array))
     if pa.types.is_struct(target) and pa.types.is_struct(source):
         return _struct_step(source, target, match, name)
     if pa.types.is_map(target) and pa.types.is_map(source):
@@ -103,7 +107,7 @@ def _struct_step(source: pa.StructType, target: pa.StructType, match: Match, nam
     def convert(array: pa.Array) -> pa.Array:
         array = _storage(array)
         children = [
-            pa.nulls(len(array), field.type) if i is None else _apply(step, array.field(i))
+            nulls(len(array), field.type) if i is None else _apply(step, array.field(i))
             for i, step, field in zip(found, steps, target, strict=True)
         ]
         mask = array.is_null() if array.null_count else None

@@ -8,12 +8,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from compactor.model.rewrite import ReadSpec
 from compactor.model.survey import FileFacts, RowGroupFacts, Survey
+from compactor.rewriting.conform import Conformer, Match, match_fields
+from compactor.rewriting.leaves import is_list
 from compactor.rewriting.problems import FileProblem
+from compactor.rewriting.variant import is_variant
 from compactor.storage.base import ObjectStore
 
 _GUESS_BYTES = 64 * 1024
@@ -21,22 +26,67 @@ _TRAILER_BYTES = 8
 _SURVEYS_IN_FLIGHT = 16
 
 
-def survey_files(store: ObjectStore, files: Sequence[tuple[str, str, int]]) -> Survey:
-    """The footers of `files` (log path, key, size in bytes), many at a time. A file whose footer cannot be read is left out.
+def survey_files(store: ObjectStore, files: Sequence[tuple[str, str, int]], read: ReadSpec) -> Survey:
+    """The footers of `files` (log path, key, size in bytes), many at a time, and which of them `read` cannot be applied to.
 
-    Raises StorageError when the store fails for another reason than that one file.
+    A file whose footer cannot be read is left out: whoever rewrites it says why. Raises StorageError when the store fails for another
+    reason than that one file.
     """
     with ThreadPoolExecutor(min(_SURVEYS_IN_FLIGHT, max(1, len(files))), thread_name_prefix="survey") as pool:
-        found = list(pool.map(lambda file: _survey(store, *file), files))
-    return Survey(files={facts.path: facts for facts, _ in found if facts is not None}, requests=sum(requests for _, requests in found))
+        looks = list(pool.map(lambda file: _look(store, read, *file), files))
+    return Survey(
+        files={look.facts.path: look.facts for look in looks if look.facts is not None},
+        unreadable={path: look.problem for (path, _, _), look in zip(files, looks, strict=True) if look.problem is not None},
+        requests=sum(look.requests for look in looks),
+    )
 
 
-def _survey(store: ObjectStore, path: str, key: str, size_bytes: int) -> tuple[FileFacts | None, int]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """One footer. `problem`: why the file must not be rewritten."""
+
+    requests: int
+    facts: FileFacts | None = None
+    problem: str | None = None
+
+
+def _look(store: ObjectStore, read: ReadSpec, path: str, key: str, size_bytes: int) -> _Look:
     try:
         metadata, requests = read_footer(store, key, size_bytes)
-    except FileProblem:
-        return None, 2
-    return file_facts(path, metadata), requests
+        schema = metadata.schema.to_arrow_schema()
+    except (FileProblem, pa.ArrowException):
+        return _Look(requests=2)
+    facts = file_facts(path, metadata)
+    try:
+        Conformer(schema, read.schema, read.match)
+    except FileProblem as problem:
+        return _Look(requests=requests, facts=facts, problem=f"{key}: {problem}")
+    return _Look(requests=requests, facts=replace(facts, extra_columns=has_extra_columns(schema, read)))
+
+
+def has_extra_columns(schema: pa.Schema, read: ReadSpec) -> bool:
+    """Whether a file of this schema holds something, at any depth outside variants, that `read` does not ask for."""
+    known = set() if read.row_ids is None else {read.row_ids.id_column, read.row_ids.version_column}
+    columns = [field for field in schema if field.name not in known and read.constants.get_field_index(field.name) < 0]
+    return _has_extra(columns, list(read.schema), read.match)
+
+
+def _has_extra(source: list[pa.Field], target: list[pa.Field], match: Match) -> bool:
+    found = match_fields(source, target, match)
+    if len({i for i in found if i is not None}) < len(source):
+        return True
+    pairs = [(source[i].type, field.type) for i, field in zip(found, target, strict=True) if i is not None]
+    return any(_has_extra_below(have, want, match) for have, want in pairs)
+
+
+def _has_extra_below(have: pa.DataType, want: pa.DataType, match: Match) -> bool:
+    if is_variant(want):
+        return False
+    if pa.types.is_struct(have) and pa.types.is_struct(want):
+        return _has_extra(list(have), list(want), match)
+    if pa.types.is_map(have) and pa.types.is_map(want):
+        return _has_extra_below(have.key_type, want.key_type, match) or _has_extra_below(have.item_type, want.item_type, match)
+    return is_list(have) and is_list(want) and _has_extra_below(have.value_type, want.value_type, match)
 
 
 def read_footer(store: ObjectStore, key: str, size_bytes: int) -> tuple[pq.FileMetaData, int]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from compactor.ambient.ports import Clock
 from compactor.errors import StorageError
-from compactor.model.rewrite import Concat, InputFile, RewriteJob, RewriteResult, RewriteTask
+from compactor.model.rewrite import Concat, InputFile, InputLeftOut, RewriteJob, RewriteResult, RewriteTask
 from compactor.rewriting.budget import Budget, divide
 from compactor.rewriting.choose import Engine, choose
 from compactor.rewriting.division import Division
@@ -38,8 +38,10 @@ def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock
     sink = Sink(store, plan, budget)
     fetcher = Fetcher(task.inputs, store, budget)
     meter = MemoryMeter()
+    left_out: list[InputLeftOut] = []
     try:
-        offsets = tuple(_pour(fetcher, sink, opener, meter))
+        offsets = tuple(_pour(fetcher, sink, opener, meter, left_out))
+        _check_worth(task, left_out)
         outputs = sink.finish()
         *starts, rows = offsets
         if sum(output.rows for output in outputs) != rows:
@@ -59,6 +61,7 @@ def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock
         requests=fetcher.requests,
         seconds=clock.monotonic_s() - started_s,
         peak_memory_bytes=meter.peak_bytes,
+        left_out=tuple(left_out),
     )
 
 
@@ -72,13 +75,29 @@ def _weight(file: InputFile) -> int:
     return max(1, file.size_bytes)
 
 
-def _pour(fetcher: Fetcher, sink: Sink, opener: Opener, meter: MemoryMeter) -> Iterator[int]:
-    """Every input into the sink; yields the offset at which each one's rows begin, and at last the number of all."""
+def _check_worth(task: RewriteTask, left_out: list[InputLeftOut]) -> None:
+    """Raises FileProblem when nothing is left to rewrite, or a single file that would only be copied."""
+    kept = [file for file in task.inputs if file.file not in {left.file for left in left_out}]
+    if left_out and (not kept or (len(kept) == 1 and kept[0].deletes is None and task.output_files == 1)):
+        raise FileProblem("unsupported-file", left_out[0].why, path=left_out[0].file.path)
+
+
+def _pour(fetcher: Fetcher, sink: Sink, opener: Opener, meter: MemoryMeter, left_out: list[InputLeftOut]) -> Iterator[int]:
+    """Every input into the sink; yields the offset at which each one's rows begin, and at last the number of all.
+
+    An input that must not be rewritten, as its footer shows before a row of it is read, joins `left_out` instead.
+    """
     offset = 0
     for fetched in fetcher:
+        try:
+            with at_file(fetched.input):
+                opened = opener.open(fetched)
+        except FileProblem as problem:
+            if problem.reason != "unsupported-file":
+                raise
+            left_out.append(InputLeftOut(file=fetched.input.file, why=str(problem)))
+            continue
         yield offset
-        with at_file(fetched.input):
-            opened = opener.open(fetched)
         sink.next_input(_weight(fetched.input), opened.surviving)
         rows = 0
         for fragment in named(fetched.input, _fragments(opened, fetcher.budget)):

@@ -33,6 +33,7 @@ READER_FEATURES = frozenset(
 )  # fmt: skip
 Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 _EPOCH_MS = 1_767_225_600_000
+VARIANT = pa.struct([pa.field("metadata", pa.binary(), False), pa.field("value", pa.binary(), False)])
 _PRIMITIVES = {
     pa.string(): "string",
     pa.int64(): "long",
@@ -148,6 +149,8 @@ def delta_type(kind: pa.DataType) -> Any:
     """The type as schemaString spells it."""
     if kind in _PRIMITIVES:
         return _PRIMITIVES[kind]
+    if is_variant(kind):
+        return "variant"
     if pa.types.is_decimal(kind):
         return f"decimal({kind.precision},{kind.scale})"
     if pa.types.is_struct(kind):
@@ -159,6 +162,17 @@ def delta_type(kind: pa.DataType) -> Any:
     if pa.types.is_list(kind):
         return {"type": "array", "elementType": delta_type(kind.value_type), "containsNull": True}
     raise ValueError(kind)
+
+
+def is_variant(kind: pa.DataType) -> bool:
+    """Whether the type is VARIANT, which no other struct equals: its children may not be null."""
+    return bool(kind == VARIANT) and not kind.field(0).nullable
+
+
+def variants(values: Sequence[bytes | None]) -> pa.Array:
+    """Variants with these bytes as values; None is a null."""
+    parts = [pa.array([b"\x01\x00" if value is not None else b"" for value in values]), pa.array([value or b"" for value in values])]
+    return pa.StructArray.from_arrays(parts, fields=list(VARIANT), mask=pa.array([value is None for value in values]))
 
 
 def _field(child: pa.Field) -> Action:
@@ -181,7 +195,9 @@ def _number(fields: list[Action], start: int = 0) -> int:
 def _physical(child: pa.Field, described: Action, mapped: bool) -> pa.Field:
     """The field as it is stored in a file."""
     kind, spelled = child.type, described["type"]
-    if pa.types.is_struct(kind):
+    if spelled == "variant":
+        kind = VARIANT
+    elif pa.types.is_struct(kind):
         kind = pa.struct([_physical(kind.field(i), inner, mapped) for i, inner in enumerate(spelled["fields"])])
     elif pa.types.is_map(kind):
         kind = pa.map_(kind.key_type, _physical(kind.item_field, {"type": spelled["valueType"], "metadata": {}}, False).type)
@@ -270,13 +286,31 @@ def write_files(table: HandTable, rows: pa.Table) -> list[Action]:
     return adds
 
 
+def _stored(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
+    """The column under the names of `kind`. (A cast would look for children by name, and fill with null those it does not find.)"""
+    whole = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    return _renamed(whole.take(pa.array(range(len(whole)), pa.int64())), kind)
+
+
+def _renamed(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    mask = array.is_null() if array.null_count else None
+    if pa.types.is_struct(kind):
+        return pa.StructArray.from_arrays(
+            [_renamed(array.field(i), kind.field(i).type) for i in range(kind.num_fields)], fields=list(kind), mask=mask
+        )
+    if pa.types.is_map(kind):
+        keys, items = _renamed(array.keys, kind.key_type), _renamed(array.items, kind.item_type)
+        return pa.MapArray.from_arrays(array.offsets, keys, items, type=kind, mask=mask)
+    if pa.types.is_list(kind):
+        return pa.ListArray.from_arrays(array.offsets, _renamed(array.values, kind.value_type), type=kind, mask=mask)
+    return array.cast(kind)
+
+
 def _write_file(table: HandTable, rows: pa.Table, partition: Mapping[str, Any]) -> Action:
     described = {one["name"]: one for one in table.fields}
     data = [child for child in rows.schema if child.name not in table.partition_by and child.type != pa.null()]
     schema = pa.schema([_physical(child, described[child.name], table.mapped) for child in data])
-    stored = pa.table(
-        [rows[child.name].combine_chunks().cast(field.type) for child, field in zip(data, schema, strict=True)], schema=schema
-    )
+    stored = pa.table([_stored(rows[child.name], field.type) for child, field in zip(data, schema, strict=True)], schema=schema)
     folder = "".join(f"{name}={_directory(value)}/" for name, value in partition.items())
     name = f"{folder}part-00000-{uuid.uuid4()}-c000.snappy.parquet"
     target = table.root / name

@@ -34,7 +34,7 @@ def _no(name: str, why: str) -> Feature:
 
 _CATALOG = "its commits belong to a catalog, and writing to the log without it would lose data"
 _ICEBERG = "its files must follow Iceberg's rules, which outputs do not yet"
-_VARIANT = "variant values cannot be rewritten yet"
+_VARIANT = "variants are copied; files that hold them shredded are left out"
 
 FEATURES = {
     feature.name: feature
@@ -67,10 +67,10 @@ FEATURES = {
         _no("icebergWriterCompatV1", _ICEBERG),
         _no("icebergWriterCompatV3", _ICEBERG),
         _no("materializePartitionColumns", "partition columns would have to be written into the files"),
-        _no("variantType", _VARIANT),
-        _no("variantType-preview", _VARIANT),
-        _no("variantShredding", _VARIANT),
-        _no("variantShredding-preview", _VARIANT),
+        _yes("variantType", _VARIANT),
+        _yes("variantType-preview", _VARIANT),
+        _yes("variantShredding", _VARIANT),
+        _yes("variantShredding-preview", _VARIANT),
         _no("catalogManaged", _CATALOG),
         _no("catalogOwned", _CATALOG),
         _no("catalogOwned-preview", _CATALOG),

@@ -22,6 +22,7 @@ from compactor.tables.delta.state import Metadata
 Type = str | Mapping[str, Any]
 Field = Mapping[str, Any]
 
+_VARIANT = pa.struct([pa.field("metadata", pa.binary(), nullable=False), pa.field("value", pa.binary(), nullable=False)])
 _PRIMITIVES = {
     "string": pa.string(),
     "long": pa.int64(),
@@ -35,6 +36,7 @@ _PRIMITIVES = {
     "date": pa.date32(),
     "timestamp": pa.timestamp("us", "UTC"),
     "timestamp_ntz": pa.timestamp("us"),
+    "variant": _VARIANT,
 }
 _DECIMAL = re.compile(r"decimal\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\)")
 _INTEGERS = ("byte", "short", "integer", "long")
@@ -49,6 +51,19 @@ def data_fields(metadata: Metadata) -> list[Field]:
     """The fields of the schema that are stored in files: neither partition columns nor void."""
     partitions = {name.lower() for name in metadata.partition_columns}
     return [field for field in metadata.schema["fields"] if str(field["name"]).lower() not in partitions and field["type"] != "void"]
+
+
+def holds_variants(metadata: Metadata) -> bool:
+    """Whether a column of the schema is a variant or holds one."""
+    return any(_mentions(field["type"], "variant") for field in metadata.schema["fields"])
+
+
+def _mentions(kind: Type, primitive: str) -> bool:
+    if isinstance(kind, str):
+        return kind == primitive
+    parts = [field["type"] for field in kind["fields"]] if kind["type"] == "struct" else []
+    parts += [kind[part] for part in ("elementType", "keyType", "valueType") if part in kind]
+    return any(_mentions(part, primitive) for part in parts)
 
 
 def read_spec(metadata: Metadata, features: frozenset[str]) -> ReadSpec:

@@ -21,7 +21,7 @@ from compactor.tables.delta.inputs import planned_inputs
 from compactor.tables.delta.log import list_log
 from compactor.tables.delta.options import DeltaOptions
 from compactor.tables.delta.paths import object_key
-from compactor.tables.delta.schema import read_spec
+from compactor.tables.delta.schema import holds_variants, read_spec
 from compactor.tables.delta.state import DeltaState
 from compactor.tables.delta.writing import write_spec
 
@@ -46,8 +46,8 @@ class DeltaTable:
 
     def load(self, version: int | None = None) -> Snapshot:
         if version is None:
-            return loading.load_latest(self._store, self._ref)
-        return loading.load_version(self._store, self._ref, version)
+            return loading.load_latest(self._store, self._ref, self._options.memory_bytes)
+        return loading.load_version(self._store, self._ref, version, self._options.memory_bytes)
 
     def refresh(self, snapshot: Snapshot) -> Snapshot:
         return loading.refresh(self._store, snapshot)
@@ -63,6 +63,9 @@ class DeltaTable:
         match = _SIZE.fullmatch(snapshot.properties.get("delta.targetFileSize", "").strip())
         size = int(match[1]) * 1024 ** _EXPONENT[match[2].lower()] if match else 0
         return size or None
+
+    def needs_footers(self, snapshot: Snapshot) -> bool:
+        return holds_variants(_state(snapshot).metadata)
 
     def read_spec(self, snapshot: Snapshot) -> ReadSpec:
         return read_spec(_state(snapshot).metadata, snapshot.features)

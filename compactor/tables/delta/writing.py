@@ -34,7 +34,7 @@ _CODECS = {
     "none": "none",
     "uncompressed": "none",
 }
-_UNBOUNDED = frozenset({"boolean", "binary"})
+_UNBOUNDED = frozenset({"boolean", "binary", "variant"})
 _NAME_PART = re.compile(r"\s*(?:`((?:[^`]|``)*)`|([^`.,]+?))\s*([.,]|$)")
 
 Leaf = tuple[tuple[str, ...], tuple[str, ...], Type]

@@ -88,22 +88,25 @@ def _dropped(store: MemoryStore, inputs: list[InputFile], job: RewriteJob = JOB)
     return outcome
 
 
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (b"", "corrupt-file"),
-        (b"PAR1", "corrupt-file"),
-        (b"PAR1" + b"x" * 50 + b"PAR1", "corrupt-file"),
-        (b"PAR1" + b"\0" * 8 + b"PARE", "unsupported-file"),
-    ],
-)
-def test_a_file_that_is_no_parquet_drops_the_group(data: bytes, reason: str) -> None:
+def test_an_encrypted_file_is_left_out_alone() -> None:
+    """A file that is whole but must not be rewritten stays, with a sentence that names it; rows and row map are those of the others."""
+    store = MemoryStore()
+    inputs = [put(store, f"g{i}", rows(1000 * i, 1000)) for i in range(3)]
+    store.put("secret", b"PAR1" + b"\0" * 8 + b"PARE")
+    inputs.insert(1, InputFile(file=FileKey(path="secret"), key="secret", size_bytes=16))
+    result = rewritten(run(store, JOB, inputs, 1))
+    assert [(left.file.path, "secret" in left.why) for left in result.left_out] == [("secret", True)]
+    assert (result.input_rows, result.row_map) == (3000, Concat(offsets=(0, 1000, 2000)))
+
+
+@pytest.mark.parametrize("data", [b"", b"PAR1", b"PAR1" + b"x" * 50 + b"PAR1"])
+def test_a_file_that_is_no_parquet_drops_the_group(data: bytes) -> None:
     """Damage is a drop that names the file, and outputs written before it was met are taken back."""
     store = MemoryStore()
     good = [put(store, f"g{i}", rows(0, 1000)) for i in range(3)]
     store.put("bad", data)
     dropped = _dropped(store, [*good, InputFile(file=FileKey(path="bad%20path"), key="bad", size_bytes=len(data))])
-    assert (dropped.reason, dropped.file, dropped.group_id) == (reason, "bad%20path", 7)
+    assert (dropped.reason, dropped.file, dropped.group_id) == ("corrupt-file", "bad%20path", 7)
     assert "bad" in dropped.detail
 
 

@@ -15,8 +15,7 @@ REFUSED_TODAY = [
     "adaptiveMetadata", "adaptiveMetadata-preview", "catalogManaged", "catalogOwned", "catalogOwned-preview", "clustering",
     "coordinatedCommits", "coordinatedCommits-preview", "geospatial", "icebergCompatV1", "icebergCompatV2", "icebergCompatV3",
     "icebergWriterCompatV1", "icebergWriterCompatV3", "inCommitTimestamp-preview", "liquid", "materializePartitionColumns",
-    "redirectReaderWriter-preview", "redirectWriterOnly-preview", "variantShredding", "variantShredding-preview", "variantType",
-    "variantType-preview",
+    "redirectReaderWriter-preview", "redirectWriterOnly-preview",
 ]  # fmt: skip
 
 

@@ -92,7 +92,6 @@ def test_mapping_without_the_feature_is_no_mapping() -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ([field("a", "variant")], "type:variant"),
         ([field("a", "interval day to second")], "type:interval day to second"),
         ([field("a", "varchar(10)")], "type:varchar(10)"),
         ([field("a", "decimal(39,2)")], "type:decimal(39,2)"),
