@@ -34,6 +34,12 @@ def _changed(table: pa.Table, column: str, row: int, other: int) -> pa.Table:
     )
 
 
+def _shifted(table: pa.Table, column: str) -> pa.Table:
+    values = table[column].to_pylist()
+    values[0], values[1] = values[0] + 1, values[1] - 1  # a plain sum would not notice
+    return table.set_column(table.schema.get_field_index(column), table.schema.field(column), pa.array(values, pa.int64()))
+
+
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
@@ -42,6 +48,7 @@ def _changed(table: pa.Table, column: str, row: int, other: int) -> pa.Table:
         (lambda table: pa.concat_tables([table.slice(2), table.slice(2, 1), table.slice(2, 1)]), "event_id"),
         (lambda table: _changed(table, "event_id", 0, 1), "(whole rows)"),
         (lambda table: _changed(table, "amount", 5, 900), "(whole rows)"),
+        (lambda table: _shifted(table, "user_id"), "checksum of user_id"),
         (lambda table: table.set_column(4, "kind", pa.array(["view"] * table.num_rows)), "kind"),
     ],
 )
