@@ -31,17 +31,21 @@ from compactor.model.events import (
     SnapshotLoaded,
     Warned,
 )
-from compactor.model.health import Compact, Decision, Health
-from compactor.model.plan import Plan, Resources, RewriteGroup
+from compactor.model.health import Compact, Decision, Health, Skip
+from compactor.model.plan import Plan, Resources, RewriteGroup, SavedPlan
 from compactor.model.policy import Policy
 from compactor.model.rewrite import GroupDropped, InputFile, RewriteJob, RewriteResult, RewriteTask, TaskOutcome
 from compactor.model.run import Run, RunStatus
 from compactor.model.snapshot import Snapshot
 from compactor.model.storage import StorageOptions
 from compactor.model.survey import Survey
+from compactor.model.usage import Economy
 from compactor.planning.assess import assess
+from compactor.planning.cost import Assumptions
 from compactor.planning.decide import confirm, decide
 from compactor.planning.plan import plan
+from compactor.planning.predict import spent
+from compactor.planning.rebind import rebind
 from compactor.planning.survey import to_survey
 from compactor.planning.target import effective_target
 from compactor.run_report import Tally, report
@@ -69,6 +73,7 @@ class Ports:
     records: RunRecords
     survey: SurveyFiles
     sink: Sink
+    economy: Callable[[Snapshot], Economy]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +84,8 @@ class Prepared:
     health: Health
     decision: Decision
     plan: Plan
+    assumed: Assumptions
+    drifted: tuple[GroupDropped, ...] = ()
 
 
 def prepare(ports: Ports, policy: Policy, *, version: int | None = None) -> Prepared:
@@ -97,10 +104,25 @@ def decided(ports: Ports, snapshot: Snapshot, policy: Policy) -> Prepared:
     health = assess(snapshot, policy, target)
     wanted = to_survey(snapshot, policy, target, every=ports.table.needs_footers(snapshot))
     survey = ports.survey(snapshot, wanted.tolist())
-    planned = plan(snapshot, survey, policy, ports.resources(), target_bytes=target)
+    assumed = Assumptions(economy=ports.economy(snapshot))
+    planned = plan(snapshot, survey, policy, ports.resources(), target_bytes=target, assumptions=assumed)
     decision = confirm(decide(health, policy), planned)
     ports.sink(Assessed(health=health, decision=decision))
-    return Prepared(snapshot=snapshot, health=health, decision=decision, plan=planned)
+    return Prepared(snapshot=snapshot, health=health, decision=decision, plan=planned, assumed=assumed)
+
+
+def reapplied(ports: Ports, saved: SavedPlan) -> Prepared:
+    """Load, gate, and hold a stored plan against the table as it is now, file by file. Reads only. Raises as `prepare` does."""
+    snapshot = load(ports, saved.plan.policy)
+    gate(ports, snapshot)
+    assumed = Assumptions(economy=ports.economy(snapshot))
+    rebound = rebind(saved, snapshot, ports.resources(), assumed)
+    health = assess(snapshot, saved.plan.policy, saved.plan.target_bytes)
+    name = f"plan {saved.plan_id} of version {saved.plan.version}"
+    stands = f"{len(rebound.plan):,} of {len(saved.plan):,} groups of {name} still stand."
+    decision = Compact(why=stands) if len(rebound.plan) else Skip(reason="drifted", why=stands)
+    ports.sink(Assessed(health=health, decision=decision))
+    return Prepared(snapshot=snapshot, health=health, decision=decision, plan=rebound.plan, assumed=assumed, drifted=rebound.drifted)
 
 
 def health_of(table: Table, snapshot: Snapshot, policy: Policy) -> Health:
@@ -130,35 +152,51 @@ def gate(ports: Ports, snapshot: Snapshot) -> None:
         raise TableRefused(f"{first.why}{more}", reason=first.reason)
 
 
-def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_run: bool = False) -> Run:
-    """One run, start to end. Never raises a CompactorError: every end is a Run, with its status, reason and exit code."""
+def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_run: bool = False, saved: SavedPlan | None = None) -> Run:
+    """One run, start to end. Never raises a CompactorError: every end is a Run, with its status, reason and exit code.
+
+    saved: apply this plan instead of making one; its own policy holds, and it is applied once, as its run id says.
+    """
     clock = ports.ambient.clock
     started = clock.monotonic_s()
-    tally = Tally(run_id=run_id or ports.ambient.ids.new(), table=ports.table.ref.uri)
+    run_id = saved.run_id if saved else run_id
+    tally = Tally(run_id=run_id or ports.ambient.ids.new(), table=ports.table.ref.uri, plan_id=saved.plan_id if saved else None)
     ports = replace(ports, sink=_noting(tally, ports.sink))
     ports.sink(RunStarted(run_id=tally.run_id, table=tally.table))
     error: CompactorError | None = None
     try:
         if run_id is not None and (earlier := _earlier(ports, tally)) is not None:
             return earlier
-        prepared = prepare(ports, policy)
-        tally.version = prepared.snapshot.version
+        prepared = prepare(ports, policy) if saved is None else reapplied(ports, saved)
+        _note(ports, tally, prepared)
         if isinstance(prepared.decision, Compact):
-            tally.planned = len(prepared.plan)
             ports.sink(Planned(plan=prepared.plan))
             if not dry_run:
                 _Act(ports, prepared, tally).run()
     except CompactorError as failure:
         error = failure
     run = report(tally, seconds=clock.monotonic_s() - started, error=error, dry_run=dry_run)
-    if run.status is RunStatus.COMMITTED:
+    if tally.acted and run.status in (RunStatus.COMMITTED, RunStatus.CONFLICT, RunStatus.FAILED):
         _record(ports, run)
     ports.sink(RunEnded(run=run))
     return run
 
 
+def _note(ports: Ports, tally: Tally, prepared: Prepared) -> None:
+    """What is known before the first effect. A group that drifted is dropped before it begins."""
+    tally.version = prepared.snapshot.version
+    tally.economy = prepared.assumed.economy
+    tally.dropped.extend(prepared.drifted)
+    for drop in prepared.drifted:
+        ports.sink(GroupLost(dropped=drop))
+    tally.planned = len(prepared.drifted)
+    if isinstance(prepared.decision, Compact):
+        tally.planned += len(prepared.plan)
+        tally.why, tally.predicted = prepared.decision.why, prepared.plan.prediction
+
+
 def _record(ports: Ports, run: Run) -> None:
-    """Keep the result. The log has it already, so a state that cannot be written is a warning."""
+    """Keep the result. The log has what was committed, so a state that cannot be written is a warning."""
     try:
         ports.records.record(run)
     except CompactorError as error:
@@ -187,7 +225,8 @@ class _Act:
         self._tally = tally
         self._waiting: list[FinishedGroup] = []
         self._waiting_since_s = 0.0
-        self._fates = OutputFates(len(prepared.plan), ports.ambient.ids.new)
+        self._assumed = prepared.assumed
+        self._fates = OutputFates(1 + max(prepared.plan.groups["group_id"].to_pylist()), ports.ambient.ids.new)
 
     def run(self) -> None:
         """Intent, rewrite, commit, record. Raises CompactorError; what was committed by then stands and is in the tally."""
@@ -199,6 +238,7 @@ class _Act:
         try:
             executor.capacity()  # says now if the place cannot do it, before anything is written
             records.intend(self._tally.run_id, self._plan, self._fates.stem)
+            self._tally.acted = True
             self._rewrite(executor.run(job, self._tasks(inputs_of)))
         finally:
             executor.close()
@@ -207,10 +247,9 @@ class _Act:
                 with suppress(StorageError):  # an intent too many does no harm
                     records.forget_intent(self._tally.run_id)
 
-    def _prefix(self, group_id: int) -> str:
+    def _prefix(self, group: RewriteGroup) -> str:
         """The folder of a group's outputs: that of its first input."""
-        first = self._plan.inputs["path"][self._plan.groups["first_input"][group_id].as_py()].as_py()
-        folder = self._ports.table.object_key(first).rpartition("/")[0]
+        folder = self._ports.table.object_key(group.inputs[0].path).rpartition("/")[0]
         return f"{folder}/" if folder else ""
 
     def _rewrite(self, outcomes: Generator[TaskOutcome]) -> None:
@@ -223,7 +262,7 @@ class _Act:
 
     def _tasks(self, inputs_of: Callable[[RewriteGroup], tuple[InputFile, ...]]) -> Iterator[RewriteTask]:
         for group in self._plan:
-            inputs, prefix = inputs_of(group), self._prefix(group.group_id)
+            inputs, prefix = inputs_of(group), self._prefix(group)
             self._fates.started(group.group_id, prefix)
             yield RewriteTask(
                 group_id=group.group_id,
@@ -239,8 +278,9 @@ class _Act:
         if isinstance(outcome, GroupDropped):
             self._drop((outcome,))
             return
-        group = self._plan.group(outcome.group_id)
+        group = self._plan.by_id(outcome.group_id)
         self._tally.rewritten(outcome)
+        self._tally.spent = spent(self._tally.spent, group, outcome, self._assumed)
         for left in outcome.left_out:
             self._ports.sink(Warned(code="left-out", message=left.why))
         self._fates.written(outcome)

@@ -14,12 +14,13 @@ refused by the gate                            refused         3
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from compactor.errors import CompactorError, ConflictGaveUp, TableRefused
 from compactor.model.commit import Committed
 from compactor.model.rewrite import GroupDropped, RewriteResult
 from compactor.model.run import Run, RunStatus
+from compactor.model.usage import Economy, Usage
 
 _EXIT_OF_REASON = {
     "proof": 8,
@@ -34,6 +35,7 @@ _EXIT_OF_REASON = {
     "table-changed": 0,
     "contention": 0,
     "unsupported-file": 0,
+    "drifted": 0,
 }
 _SEVERITY = (1, 8, 6, 7, 5)
 """Exit codes of failures, worst first: a bug of ours, a failed proof, damage, execution, storage."""
@@ -41,7 +43,7 @@ _SEVERITY = (1, 8, 6, 7, 5)
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What has happened so far in one run. Only the pipeline changes it."""
+    """What has happened so far in one run. Only the pipeline changes it. acted: its intent was written, so there is something to keep."""
 
     run_id: str
     table: str
@@ -51,6 +53,12 @@ class Tally:
     dropped: list[GroupDropped] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     peak_memory_bytes: int = 0
+    acted: bool = False
+    why: str | None = None
+    plan_id: str | None = None
+    predicted: Usage | None = None
+    spent: Usage = field(default_factory=Usage)
+    economy: Economy = field(default_factory=Economy)
 
     def rewritten(self, result: RewriteResult) -> None:
         """Note a finished group."""
@@ -60,7 +68,7 @@ class Tally:
 def report(tally: Tally, *, seconds: float, error: CompactorError | None = None, dry_run: bool = False) -> Run:
     """The Run for a tally that ended normally, or with `error`."""
     status, reason, exit_code = _verdict(tally, error)
-    if dry_run and error is None and tally.planned:
+    if dry_run and error is None and tally.planned > len(tally.dropped):
         status, reason = RunStatus.PLANNED, "dry run: nothing was written"
     commits = tally.commits
     return Run(
@@ -81,7 +89,16 @@ def report(tally: Tally, *, seconds: float, error: CompactorError | None = None,
         peak_memory_bytes=tally.peak_memory_bytes,
         warnings=tuple(tally.warnings),
         exit_code=exit_code,
+        why=tally.why,
+        plan_id=tally.plan_id,
+        predicted=tally.predicted,
+        actual=_actual(tally, seconds) if tally.acted else None,
     )
+
+
+def _actual(tally: Tally, seconds: float) -> Usage:
+    held_bytes = sum(commit.bytes_removed for commit in tally.commits)
+    return tally.economy.priced(replace(tally.spent, seconds=round(seconds, 3)), held_bytes)
 
 
 def _verdict(tally: Tally, error: CompactorError | None) -> tuple[RunStatus, str | None, int]:

@@ -15,6 +15,7 @@ from compactor.model.events import Event, Sink
 from compactor.model.plan import Resources
 from compactor.model.snapshot import Snapshot, TableRef
 from compactor.model.survey import Survey
+from compactor.model.usage import Economy
 from compactor.pipeline import Ports
 from compactor.settings import Settings
 from compactor.storage import normalise_uri, open_store
@@ -51,6 +52,7 @@ def wire(store: ObjectStore, settings: Settings, *, sink: Sink | None = None, am
         records=_records(store, settings, ambient),
         survey=_survey(table, store),
         sink=sink or _nobody,
+        economy=_economy(store, settings),
     )
 
 
@@ -106,6 +108,18 @@ def _survey(table: Table, store: ObjectStore) -> Callable[[Snapshot, Sequence[in
     return survey
 
 
+def _economy(store: ObjectStore, settings: Settings) -> Callable[[Snapshot], Economy]:
+    def economy(snapshot: Snapshot) -> Economy:
+        from compactor.prices import load_prices
+        from compactor.tables.delta.retention import retention_s
+
+        bucket = getattr(getattr(store, "options", None), "region", None) or settings.region
+        crosses = None not in (bucket, settings.compute_region) and bucket != settings.compute_region
+        return Economy(prices=load_prices(settings.prices), crosses_regions=crosses, retention_s=retention_s(snapshot.properties))
+
+    return economy
+
+
 def _checkpointer(settings: Settings) -> Checkpointer:
     from compactor.tables.delta.checkpoint import DeltaLakeCheckpointer
 
@@ -114,9 +128,18 @@ def _checkpointer(settings: Settings) -> Checkpointer:
 
 def _records(store: ObjectStore, settings: Settings, ambient: Ambient) -> RunRecords:
     if settings.state is None:
-        return RunRecords(store=store, prefix="_compactor/", clock=ambient.clock)
+        return RunRecords(store=store, prefix="_compactor/", clock=ambient.clock, by=_who())
     state = open_store(normalise_uri(settings.state), settings.storage())
-    return RunRecords(store=state, prefix=f"{_folder_of(store.uri)}/", clock=ambient.clock)
+    return RunRecords(store=state, prefix=f"{_folder_of(store.uri)}/", clock=ambient.clock, by=_who())
+
+
+def _who() -> str:
+    """This program and the machine that it runs on."""
+    import platform
+
+    from compactor import __version__
+
+    return f"lakehouse-compactor/{__version__} on {platform.node() or 'unknown'}"
 
 
 def _folder_of(uri: str) -> str:

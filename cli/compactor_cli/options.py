@@ -69,6 +69,8 @@ _FLAGS = (
     _Flag("ray_address", "Execution", "ADDRESS", "A Ray cluster, or local to start one for this run."),
     _Flag("memory", "Execution", "SIZE", "Memory that the run may use here, or each task on a Ray cluster. Default: a safe share."),
     _Flag("parallelism", "Execution", "N", "Groups rewritten at the same time. Default: as many as CPUs and memory allow."),
+    _Flag("compute_region", "Execution", "NAME", "Where the workers run; traffic to a bucket elsewhere is predicted and priced."),
+    _Flag("prices", "Execution", "FILE", "A price list (TOML or JSON) for predictions. Default: list prices of S3 in us-east-1."),
     _Flag("state", "Table", "URI", "Where intents and journals are kept. Default: _compactor/ inside the table."),
     _Flag(
         "arbiter",

@@ -2,27 +2,58 @@
 
     begun      an intent object (intent.py); gone once the run left nothing behind
     committed  the log's own entries, which carry the run id: they are the truth
-    ended      `runs/<run id>.json`, here: created once, never overwritten; the first result of an id stands
+    ended      `runs/<run id>.json`, here, when something of it landed: created once, never overwritten; the first result of an id stands
+    gave up    `runs/<run id>~<n>.json`: a run that wrote its intent, and of which nothing landed; its id may be tried again
 
 Nothing is decided by the journal that the log does not confirm; when it is lost, the log still knows what landed.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, fields
 from typing import Any
 
 from compactor.coordination.documents import check_run_id, create, decode, encode
-from compactor.errors import ObjectMissing
+from compactor.errors import ObjectMissing, TableCorrupt
 from compactor.model.rewrite import GroupDropped
-from compactor.model.run import RUN_FORMAT_VERSION, Run, RunStatus
+from compactor.model.run import RUN_FORMAT_VERSION, Run, RunRecord, RunStatus
+from compactor.model.usage import usage_of
 from compactor.storage.base import ObjectStore
 
+_ATTEMPTS = 100
 
-def write_run(store: ObjectStore, prefix: str, run: Run, ended_ms: int) -> None:
+
+def write_run(store: ObjectStore, prefix: str, record: RunRecord) -> None:
     """Keep the result of a run. An earlier result of that id stands. Raises StorageError, UsageError (run id)."""
-    body = {"run": asdict(run), "ended_ms": ended_ms}
-    create(store, _key(prefix, run.run_id), encode("run", RUN_FORMAT_VERSION, body))
+    run = record.run
+    data = encode("run", RUN_FORMAT_VERSION, {"run": asdict(run), "ended_ms": record.ended_ms, "by": record.by})
+    key = _key(prefix, run.run_id)
+    if run.status is RunStatus.COMMITTED or run.groups_committed:
+        create(store, key, data)
+        return
+    for number in range(1, _ATTEMPTS):
+        if create(store, f"{key.removesuffix('.json')}~{number}.json", data):
+            return
+
+
+def read_runs(store: ObjectStore, prefix: str, limit: int | None = None) -> list[RunRecord]:
+    """At most `limit` results, newest first by the store's dates. Raises StorageError, TableRefused (newer format), TableCorrupt."""
+    kept = [item for item in store.list(f"{prefix}runs/") if item.key.endswith(".json")]
+    kept.sort(key=lambda item: (item.modified_ms, item.key), reverse=True)
+    found = []
+    for item in kept[:limit]:
+        with suppress(ObjectMissing):  # removed since the listing
+            found.append(_record(store.get(item.key), f"{store.uri}/{item.key}"))
+    return found
+
+
+def _record(data: bytes | memoryview, where: str) -> RunRecord:
+    document = decode(data, "run", RUN_FORMAT_VERSION, where)
+    try:
+        return RunRecord(run=_run(document["run"]), ended_ms=int(document.get("ended_ms") or 0), by=document.get("by"))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TableCorrupt(f"{where} is not a run document.") from error
 
 
 def find_run(store: ObjectStore, prefix: str, run_id: str) -> Run | None:
@@ -32,7 +63,7 @@ def find_run(store: ObjectStore, prefix: str, run_id: str) -> Run | None:
         data = store.get(key)
     except ObjectMissing:
         return None
-    return _run(decode(data, "run", RUN_FORMAT_VERSION, f"{store.uri}/{key}")["run"])
+    return _record(data, f"{store.uri}/{key}").run
 
 
 def _key(prefix: str, run_id: str) -> str:
@@ -42,7 +73,14 @@ def _key(prefix: str, run_id: str) -> str:
 def _run(body: dict[str, Any]) -> Run:
     known = {name: body[name] for name in _RUN_FIELDS if name in body}
     dropped = tuple(GroupDropped(**{name: drop.get(name) for name in _DROP_FIELDS}) for drop in body.get("groups_dropped", ()))
-    return Run(**{**known, "status": RunStatus(body["status"]), "groups_dropped": dropped, "warnings": tuple(body.get("warnings", ()))})
+    rebuilt = {
+        "status": RunStatus(body["status"]),
+        "groups_dropped": dropped,
+        "warnings": tuple(body.get("warnings", ())),
+        "predicted": usage_of(body.get("predicted")),
+        "actual": usage_of(body.get("actual")),
+    }
+    return Run(**{**known, **rebuilt})
 
 
 _RUN_FIELDS = tuple(field.name for field in fields(Run))

@@ -11,20 +11,21 @@ from collections.abc import Callable
 from compactor.ambient.ports import Clock
 from compactor.coordination.documents import check_run_id
 from compactor.coordination.intent import Intent, IntentGroup, write_intent
-from compactor.coordination.journal import find_run, write_run
+from compactor.coordination.journal import find_run, read_runs, write_run
 from compactor.model.plan import Plan
-from compactor.model.run import Run
+from compactor.model.run import Run, RunRecord
 from compactor.storage.base import ObjectStore
 
 
 class RunRecords:
     """Records of the runs of one table."""
 
-    def __init__(self, *, store: ObjectStore, prefix: str, clock: Clock) -> None:
-        """`prefix`: empty, or ending in `/`."""
+    def __init__(self, *, store: ObjectStore, prefix: str, clock: Clock, by: str | None = None) -> None:
+        """`prefix`: empty, or ending in `/`. `by`: the program and machine that runs, for people."""
         self._store = store
         self._prefix = prefix
         self._clock = clock
+        self._by = by
         self._intents: dict[str, str] = {}
 
     def find(self, run_id: str) -> Run | None:
@@ -52,4 +53,8 @@ class RunRecords:
 
     def record(self, run: Run) -> None:
         """Keep the result of a run that wrote something. Raises StorageError."""
-        write_run(self._store, self._prefix, run, self._clock.now_ms())
+        write_run(self._store, self._prefix, RunRecord(run=run, ended_ms=self._clock.now_ms(), by=self._by))
+
+    def runs(self, limit: int | None = None) -> list[RunRecord]:
+        """Results of runs that wrote something, newest first. Raises StorageError, TableRefused (newer format), TableCorrupt."""
+        return read_runs(self._store, self._prefix, limit)

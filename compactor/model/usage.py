@@ -5,7 +5,9 @@ Pure arithmetic on figures that others found out. A price list is data that its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 GB = 10**9
 MONTH_S = 30 * 86_400.0
@@ -82,3 +84,18 @@ class Economy:
     prices: Prices | None = None
     crosses_regions: bool = False
     retention_s: float = 0.0
+
+    def priced(self, usage: Usage, held_bytes: int) -> Usage:
+        """`usage` with bytes over a region's border, replaced files held until vacuum, and the cost of all of it."""
+        crossing = usage.input_bytes + usage.output_bytes if self.crosses_regions else 0
+        placed = replace(usage, cross_region_bytes=crossing, held_bytes=held_bytes, held_s=self.retention_s, cost=None)
+        return placed if self.prices is None else replace(placed, cost=self.prices.cost(placed))
+
+
+def usage_of(body: Mapping[str, Any] | None) -> Usage | None:
+    """A Usage from what `asdict` makes of one, None from nothing. Fields that are not known here are passed over. Raises KeyError."""
+    if body is None:
+        return None
+    known = {field.name: body[field.name] for field in fields(Usage) if field.name in body}
+    cost = body.get("cost")
+    return Usage(**{**known, "cost": None if cost is None else Cost(**{field.name: cost[field.name] for field in fields(Cost)})})

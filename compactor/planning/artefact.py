@@ -20,7 +20,7 @@ from compactor.errors import TableRefused, UsageError
 from compactor.model.plan import GROUPS_SCHEMA, INPUTS_SCHEMA, PLAN_FORMAT_VERSION, GroupKind, LeftOut, Plan, SavedPlan
 from compactor.model.policy import Policy
 from compactor.model.snapshot import Snapshot, TableRef
-from compactor.model.usage import Cost, Usage
+from compactor.model.usage import Usage, usage_of
 from compactor.planning.where import parse
 
 _BATCH = 1000
@@ -193,7 +193,7 @@ def _assemble(header: Row, reader: _Reader) -> SavedPlan:
         inputs=inputs,
         reasons=pa.nulls(0, pa.string()),
         left_out=tuple((LeftOut(reason), count) for reason, count in header["left_out"].items()),
-        prediction=usage_of(header["prediction"]),
+        prediction=usage_of(header["prediction"]) or Usage(),
     )
     partitions = pa.table(columns, names=names) if names else pa.table({"": pa.nulls(len(reader.partitions))}).select([])
     return SavedPlan(plan_id=header["plan_id"], table_id=header["table_id"], partitions=partitions, plan=plan)
@@ -202,10 +202,3 @@ def _assemble(header: Row, reader: _Reader) -> SavedPlan:
 def _policy(body: Row) -> Policy:
     known = {field.name: body[field.name] for field in fields(Policy) if field.name in body}
     return Policy(**{**known, "where": parse(body["where"]) if body.get("where") else None})
-
-
-def usage_of(body: Row) -> Usage:
-    """A Usage from `asdict` of one. Fields that are not known here are passed over."""
-    known = {field.name: body[field.name] for field in fields(Usage) if field.name in body}
-    cost = body.get("cost")
-    return Usage(**{**known, "cost": None if cost is None else Cost(**{field.name: cost[field.name] for field in fields(Cost)})})

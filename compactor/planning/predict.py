@@ -1,4 +1,4 @@
-"""What some groups of a plan take in all: files, bytes, requests, seconds, memory, money. Pure; the figures of each group are in the plan.
+"""What some groups of a plan take in all, and what they took: files, bytes, requests, seconds, memory, money. Pure.
 
 By itself, because a stored plan is predicted anew for the machine, the prices and the groups that it is applied with.
 """
@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from compactor.model.usage import Economy, Usage
+from compactor.model.plan import RewriteGroup
+from compactor.model.rewrite import RewriteResult
+from compactor.model.usage import Usage
 from compactor.planning.columns import Int64s
-from compactor.planning.cost import Assumptions, run_seconds, task_seconds
+from compactor.planning.cost import Assumptions, run_seconds, task_seconds, write_requests
 
 
 def predict(groups: pa.Table, parallelism: int, assumed: Assumptions) -> Usage:
@@ -31,14 +34,25 @@ def predict(groups: pa.Table, parallelism: int, assumed: Assumptions) -> Usage:
         write_requests=int(writes.sum()),
         task_s=float(each.sum()),
     )
-    return in_money(usage, assumed.economy)
+    return assumed.economy.priced(usage, held_bytes=usage.input_bytes)
 
 
-def in_money(usage: Usage, economy: Economy) -> Usage:
-    """`usage` with what its surroundings make of it: bytes over a region's border, replaced files held until vacuum, and the cost."""
-    crossing = usage.input_bytes + usage.output_bytes if economy.crosses_regions else 0
-    placed = replace(usage, cross_region_bytes=crossing, held_bytes=usage.input_bytes, held_s=economy.retention_s)
-    return placed if economy.prices is None else replace(placed, cost=economy.prices.cost(placed))
+def spent(so_far: Usage, group: RewriteGroup, result: RewriteResult, assumed: Assumptions) -> Usage:
+    """`so_far` and what one rewritten group took. Reads are counted by the worker; writes are what outputs of their size need."""
+    sizes = np.array([output.size_bytes for output in result.outputs], dtype=np.int64)
+    writes = int(write_requests(sizes, np.ones_like(sizes), assumed.part_bytes).sum())
+    return replace(
+        so_far,
+        input_files=so_far.input_files + len(group.inputs),
+        input_bytes=so_far.input_bytes + result.bytes_read,
+        output_files=so_far.output_files + len(result.outputs),
+        output_bytes=so_far.output_bytes + int(sizes.sum()),
+        requests=so_far.requests + result.requests + writes,
+        read_requests=so_far.read_requests + result.requests,
+        write_requests=so_far.write_requests + writes,
+        task_s=so_far.task_s + result.seconds,
+        peak_memory_bytes=max(so_far.peak_memory_bytes, result.peak_memory_bytes),
+    )
 
 
 def _ints(groups: pa.Table, name: str) -> Int64s:
