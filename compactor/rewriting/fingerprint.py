@@ -7,8 +7,6 @@ against faults, not against somebody who chooses rows to deceive it.
 
 from __future__ import annotations
 
-from collections import deque
-
 import pyarrow as pa
 
 from compactor.model.fingerprint import FINGERPRINT_ALGORITHM, Fingerprint
@@ -18,6 +16,7 @@ from compactor.rewriting.lanes import Lanes
 _ROWS = 65_536
 """Rows taken at once: their lanes stay in the cache while column after column is added."""
 _FEW_ROWS = 8_192
+_FEW_BYTES = 2 * 1024 * 1024
 """Tables smaller than this wait for others: a column of a few rows costs as much as one of many."""
 
 
@@ -28,8 +27,8 @@ class Fingerprinter:
         self._root = Key(FINGERPRINT_ALGORITHM)
         self._sum = 0
         self._rows = 0
-        self._few: deque[pa.Table] = deque()
-        self._few_rows = 0
+        self._few: list[pa.Table] = []
+        self._few_rows = self._few_bytes = 0
 
     def add(self, rows: pa.Table) -> None:
         """Add these rows. Small tables are kept until there are enough of them or the result is asked for."""
@@ -38,7 +37,8 @@ class Fingerprinter:
             return
         self._few.append(rows)
         self._few_rows += rows.num_rows
-        if self._few_rows >= _FEW_ROWS:
+        self._few_bytes += rows.nbytes
+        if self._few_rows >= _FEW_ROWS or self._few_bytes >= _FEW_BYTES:
             self._take_few()
 
     def result(self) -> Fingerprint:
@@ -47,13 +47,13 @@ class Fingerprinter:
         return Fingerprint(sum=self._sum, rows=self._rows)
 
     def _take_few(self) -> None:
-        tables = list(self._few)
-        self._few.clear()
-        self._few_rows = 0
-        if tables:
-            same = all(table.schema.equals(tables[0].schema) for table in tables)
-            for table in [pa.concat_tables(tables).combine_chunks()] if same else tables:
-                self._take(table)
+        tables, self._few = self._few, []
+        large = self._few_bytes >= _FEW_BYTES
+        self._few_rows = self._few_bytes = 0
+        if len(tables) > 1 and not large and all(table.schema.equals(tables[0].schema) for table in tables):
+            tables = [pa.concat_tables(tables).combine_chunks()]
+        for table in tables:
+            self._take(table)
 
     def _take(self, rows: pa.Table) -> None:
         for start in range(0, rows.num_rows, _ROWS):

@@ -138,7 +138,8 @@ def _add_floats(array: pa.Array, key: Key, lanes: Lanes) -> None:
     for start in range(0, len(array), BLOCK):
         stop = min(start + BLOCK, len(array))
         with np.errstate(invalid="ignore"):
-            doubles = numbers[start:stop] + np.float64(0.0)  # -0.0 becomes 0.0
+            doubles = numbers[start:stop].astype(np.float64)
+            doubles += 0.0  # -0.0 becomes 0.0
         missing = np.isnan(doubles)
         if missing.any():
             doubles[missing] = np.nan

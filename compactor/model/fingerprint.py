@@ -1,0 +1,35 @@
+"""Fingerprint: a digest of the multiset of rows of some files, and what was proved with it. Values only; how rows are hashed is not here.
+
+Additive and independent of order: the fingerprint of two sets of rows together is the sum of theirs, so batches, files, groups and commits
+compose. Two fingerprints can be compared only when they were made by the same algorithm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FINGERPRINT_ALGORITHM = "rows-1"
+"""Names the function from rows to fingerprints. Whatever changes a digest of any row changes this name."""
+
+ProofLevel = Literal["counts", "full"]
+"""counts: rows read and not deleted equal the rows written. full: also their fingerprints, the outputs' as read again from the store."""
+
+_MODULUS = 1 << 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """`sum`: the rows' hashes added up modulo 2^128; `rows`: how many there are."""
+
+    sum: int = 0
+    rows: int = 0
+
+    def __add__(self, other: Fingerprint) -> Fingerprint:
+        """Of both sets of rows together."""
+        return Fingerprint(sum=(self.sum + other.sum) % _MODULUS, rows=self.rows + other.rows)
+
+    @property
+    def digest(self) -> str:
+        """The sum as 32 hexadecimal digits, as logs and journals keep it."""
+        return f"{self.sum:032x}"
