@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-long lint format demo bench simulate clean
+.PHONY: help setup test test-long lint format demo bench bench-log bench-memory simulate clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -36,6 +36,12 @@ demo: $(STAMP)  ## the main job on a store on loopback, under three minutes
 
 bench: $(STAMP)  ## ratios against deltalake on generated data
 	$(BIN)/python -m tests.benchmarks
+
+bench-log: $(STAMP)  ## a log of a million live files, against deltalake
+	$(BIN)/python -m tests.benchmarks.log_scale
+
+bench-memory: $(STAMP)  ## predicted against actual peaks of rewriting varied groups
+	$(BIN)/python -m tests.benchmarks.memory
 
 simulate: $(STAMP)  ## SEEDS=100 worlds of writers and compactors under a seed each, played twice and audited
 	cd tests && ../$(BIN)/python -m simulation --seeds $(or $(SEEDS),100)

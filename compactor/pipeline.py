@@ -221,7 +221,7 @@ class _Act:
         self._ports = ports
         self._clock = ports.ambient.clock
         self._plan = prepared.plan
-        self._snapshot = prepared.snapshot
+        self._snapshot = self._latest = prepared.snapshot
         self._tally = tally
         self._waiting: list[FinishedGroup] = []
         self._waiting_since_s = 0.0
@@ -323,8 +323,9 @@ class _Act:
         try:
             for warning in table.rivals(version - 1):
                 sink(Warned(code=warning.code, message=warning.message))
-            if table.checkpoint_due(table.refresh(self._snapshot), version):
-                self._ports.checkpointer.checkpoint(table.ref, version)
+            self._latest = table.refresh(self._latest)
+            if table.checkpoint_due(self._latest, version):
+                self._ports.checkpointer.checkpoint(table.ref, version, self._latest.files.num_rows)
                 sink(Checkpointed(version=version))
         except CompactorError as error:
             sink(Checkpointed(version=version, error=str(error)))

@@ -60,7 +60,7 @@ def _table(store: ObjectStore, settings: Settings, ambient: Ambient) -> Table:
     from compactor.tables.delta.options import DeltaOptions
     from compactor.tables.delta.table import DeltaTable
 
-    options = DeltaOptions(arbiter=settings.arbiter, rivals=settings.rivals)
+    options = DeltaOptions(arbiter=settings.arbiter, rivals=settings.rivals, memory_bytes=_driver_memory(settings))
     return DeltaTable(TableRef(uri=store.uri), store, ambient, options)
 
 
@@ -80,6 +80,13 @@ def _resources(settings: Settings) -> Resources:
 
     capacity = fit(settings.memory_bytes, 1 if settings.executor == "serial" else settings.parallelism)
     return Resources(parallelism=capacity.parallelism, memory_bytes=capacity.memory_per_task_bytes)
+
+
+def _driver_memory(settings: Settings) -> int:
+    """What loading and planning may use: the run's own bound where it runs here, else a safe share of this machine."""
+    from compactor.execution.machine import share_of_memory
+
+    return share_of_memory() if _on_ray(settings) or settings.memory_bytes is None else settings.memory_bytes
 
 
 def _executor(settings: Settings, ambient: Ambient, store: ObjectStore) -> Callable[[], Executor]:
@@ -123,7 +130,12 @@ def _economy(store: ObjectStore, settings: Settings) -> Callable[[Snapshot], Eco
 def _checkpointer(settings: Settings) -> Checkpointer:
     from compactor.tables.delta.checkpoint import DeltaLakeCheckpointer
 
-    return DeltaLakeCheckpointer(settings.storage())
+    def available() -> int:
+        from compactor.execution.machine import available_memory
+
+        return available_memory()
+
+    return DeltaLakeCheckpointer(settings.storage(), available=available)
 
 
 def _records(store: ObjectStore, settings: Settings, ambient: Ambient) -> RunRecords:

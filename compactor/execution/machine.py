@@ -37,6 +37,20 @@ def memory_limit(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc
     return min([machine, *limits])
 
 
+def available_memory(proc: Path = Path("/proc")) -> int:
+    """Bytes that another process could have now: what the machine calls available, within what the limit leaves beside this process."""
+    limit = memory_limit()
+    beside = limit - (_kibibytes(proc / "self/status", "VmRSS") or 0)
+    free = _kibibytes(proc / "meminfo", "MemAvailable")
+    return max(0, beside if free is None else min(beside, free))
+
+
+def _kibibytes(file: Path, name: str) -> int | None:
+    """The value of a `Name:   123 kB` line, in bytes."""
+    found = (line.split() for line in _text(file).splitlines() if line.startswith(f"{name}:"))
+    return next((int(words[1]) * 1024 for words in found if len(words) > 1 and words[1].isdigit()), None)
+
+
 def processors(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
     """Processors that this process may keep busy: its affinity, or the CPU quota of its container if that is less."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -118,9 +118,10 @@ class Table(Protocol):
 
 
 class Checkpointer(Protocol):
-    """Writes a checkpoint of a table at a version. Raises CompactorError; the caller turns that into an event, never a failed run."""
+    """Writes a checkpoint of a table at a version, which has so many live files. Raises CompactorError, also when memory is short; the
+    caller turns that into an event, never a failed run."""
 
-    def checkpoint(self, ref: TableRef, version: int) -> None: ...
+    def checkpoint(self, ref: TableRef, version: int, files: int = 0) -> None: ...
 
 
 __all__ = ["Checkpointer", "Gate", "HistoryEntry", "Refusal", "Table", "TableWarning"]

@@ -225,7 +225,7 @@ def test_a_checkpoint_that_fails_is_a_warning(tmp_path: Path) -> None:
     ports = open_ports(uri, SETTINGS)
 
     class Broken:
-        def checkpoint(self, ref: object, version: int) -> None:
+        def checkpoint(self, ref: object, version: int, files: int = 0) -> None:
             raise compactor.StorageError("the disk is full")
 
     run = run_table(replace(ports, checkpointer=Broken()), SETTINGS.policy())

@@ -181,5 +181,5 @@ class World:
 class _NoCheckpointer:
     """Simulated tables have no checkpoints: the reader of the auditor starts at version 0."""
 
-    def checkpoint(self, ref: TableRef, version: int) -> None:
+    def checkpoint(self, ref: TableRef, version: int, files: int = 0) -> None:
         raise StorageUnavailable("Checkpoints are not simulated.")

@@ -19,6 +19,7 @@ from compactor.errors import TableCorrupt
 from compactor.model.snapshot import TableRef
 from compactor.storage.base import ObjectMeta, ObjectStore
 from compactor.tables.delta.columns import FoundAdd, Piece, no_files, piece_of_adds, piece_of_batch
+from compactor.tables.delta.driver_memory import check_files
 from compactor.tables.delta.log import LOG, CheckpointFiles, parse_lines
 from compactor.tables.delta.parquet_source import ParquetSource
 from compactor.tables.delta.paths import object_key
@@ -26,21 +27,26 @@ from compactor.tables.delta.protocol import features_in_force, parse_metadata, p
 from compactor.tables.delta.replay import Base, fold_domains, partition_columns
 from compactor.tables.delta.state import Action
 
+_OPEN_BYTES = 64 * 1024 * 1024
+"""Of many parts so much stays in memory between the look at their small actions and the reading of their files; the rest is read again."""
 _SMALL = ("protocol", "metaData", "domainMetadata", "sidecar")
 _VECTOR = ("storageType", "pathOrInlineDv", "offset", "cardinality")
 
 
 @dataclass(slots=True)
 class _Found:
-    """What the parts of a checkpoint hold besides Parquet adds."""
+    """What the parts of a checkpoint hold besides Parquet adds. `adds`: how many those are, at most."""
 
     actions: dict[str, list[Action]] = field(default_factory=lambda: {kind: [] for kind in _SMALL})
     json_adds: list[FoundAdd] = field(default_factory=list)
-    parquet: list[tuple[str, ParquetSource]] = field(default_factory=list)
+    parquet: list[tuple[ObjectMeta, ParquetSource | None]] = field(default_factory=list)
+    adds: int = 0
+    open_bytes: int = 0
 
 
-def read_checkpoint(store: ObjectStore, ref: TableRef, files: CheckpointFiles) -> Base:
-    """The version that a checkpoint describes. Raises TableCorrupt, naming a file, when part of it is damaged; StorageError."""
+def read_checkpoint(store: ObjectStore, ref: TableRef, files: CheckpointFiles, memory_bytes: int | None = None) -> Base:
+    """The version that a checkpoint describes. Raises TableCorrupt, naming a file, when part of it is damaged; StorageError; TableRefused
+    when its files do not fit into `memory_bytes`, before they are read."""
     found = _Found()
     landed_ms = max(part.modified_ms for part in files.parts)
     for part in files.parts:
@@ -48,10 +54,14 @@ def read_checkpoint(store: ObjectStore, ref: TableRef, files: CheckpointFiles) -
     first = f"{store.uri}/{files.parts[0].key}"
     for sidecar in tuple(found.actions["sidecar"]):
         _open(store, _sidecar_object(sidecar, store, first), landed_ms, found)
+    check_files(ref.uri, found.adds + len(found.json_adds), memory_bytes)
     protocol = parse_protocol(_only(found, "protocol", first), ref.uri)
     metadata = parse_metadata(_only(found, "metaData", first), ref.uri)
     names = tuple(column.physical_name for column in partition_columns(metadata, features_in_force(protocol), ref.uri))
-    pieces = [piece for key, source in found.parquet for piece in _pieces(source, key, f"{store.uri}/{key}", landed_ms, names)]
+    pieces: list[Piece] = []
+    for part, opened in found.parquet:
+        source = opened or ParquetSource(store, part.key, part.size_bytes)
+        pieces.extend(_pieces(source, part.key, f"{store.uri}/{part.key}", landed_ms, names))
     if found.json_adds:
         pieces.append(piece_of_adds(found.json_adds, names))
     domains: dict[str, str] = {}
@@ -84,7 +94,9 @@ def _open(store: ObjectStore, part: ObjectMeta, landed_ms: int, found: _Found) -
                 found.json_adds.append(FoundAdd(action=action["add"], source=part.key, line=line, landed_ms=landed_ms))
         return
     source = ParquetSource(store, part.key, part.size_bytes)
-    found.parquet.append((part.key, source))
+    found.adds += source.count("add.path")
+    found.open_bytes += part.size_bytes
+    found.parquet.append((part, source if found.open_bytes <= _OPEN_BYTES else None))
     present = [kind for kind in _SMALL if kind in source.schema.names]
     for _, batch in source.batches(present) if present else ():
         for kind in present:

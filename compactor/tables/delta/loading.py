@@ -11,40 +11,45 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import orjson
+import pyarrow as pa
 
 from compactor.errors import CompactorError, NotATable, ObjectMissing, TableCorrupt, UsageError
 from compactor.model.snapshot import Snapshot, TableRef
 from compactor.storage.base import ObjectStore
 from compactor.tables.delta.checkpoints import read_checkpoint
+from compactor.tables.delta.driver_memory import check_entry
 from compactor.tables.delta.log import LAST_CHECKPOINT, LogListing, entry_key, list_log, read_entries, read_entry
 from compactor.tables.delta.protocol import features_in_force
 from compactor.tables.delta.replay import Base, apply, build
 from compactor.tables.delta.state import DeltaState
 
+_WORTH_RELEASING = 16 * 1024 * 1024
 
-def load_latest(store: ObjectStore, ref: TableRef) -> Snapshot:
-    """The latest version. Raises NotATable, UsageError (nothing at the URI), TableCorrupt, StorageError."""
+
+def load_latest(store: ObjectStore, ref: TableRef, memory_bytes: int | None = None) -> Snapshot:
+    """The latest version. Raises NotATable, UsageError (nothing at the URI), TableCorrupt, StorageError; TableRefused when it is known
+    beforehand that the table does not fit into `memory_bytes`."""
     hint = _hinted_version(store)
     if hint is not None and hint > 0:
         listing = list_log(store, after_version=hint - 1)
         if any(c.version >= hint for c in listing.checkpoints) and listing.newest is not None:
             try:
-                return _load(store, ref, listing, listing.newest)
+                return _load(store, ref, listing, listing.newest, memory_bytes)
             except TableCorrupt:
                 pass  # perhaps only the newest checkpoint: the whole listing shows older ones and names what is missing
     listing = list_log(store)
     if listing.newest is None:
         raise absence(store, ref, listing)
     try:
-        return _load(store, ref, listing, listing.newest)
+        return _load(store, ref, listing, listing.newest, memory_bytes)
     except TableCorrupt:
         again = list_log(store)  # a listing is no snapshot of a folder: entries may have come or gone while it was made
         if again.newest is None or (again.commits.keys() == listing.commits.keys() and again.checkpoints == listing.checkpoints):
             raise
-        return _load(store, ref, again, again.newest)
+        return _load(store, ref, again, again.newest, memory_bytes)
 
 
-def load_version(store: ObjectStore, ref: TableRef, version: int) -> Snapshot:
+def load_version(store: ObjectStore, ref: TableRef, version: int, memory_bytes: int | None = None) -> Snapshot:
     """That version. Raises UsageError when the log does not have it (any more), and what load_latest raises."""
     listing = list_log(store)
     if listing.newest is None:
@@ -54,7 +59,7 @@ def load_version(store: ObjectStore, ref: TableRef, version: int) -> Snapshot:
     starts = [-1, *(c.version for c in listing.checkpoints if c.version <= version)]
     if all(listing.missing(start, version) is not None for start in starts):
         raise UsageError(f"Version {version} of the table {ref.uri} can no longer be read: its log has been cleaned up.")
-    return _load(store, ref, listing, version)
+    return _load(store, ref, listing, version, memory_bytes)
 
 
 def refresh(store: ObjectStore, snapshot: Snapshot) -> Snapshot:
@@ -95,7 +100,7 @@ def absence(store: ObjectStore, ref: TableRef, listing: LogListing) -> Compactor
     )
 
 
-def _load(store: ObjectStore, ref: TableRef, listing: LogListing, upto: int) -> Snapshot:
+def _load(store: ObjectStore, ref: TableRef, listing: LogListing, upto: int, memory_bytes: int | None) -> Snapshot:
     """`upto` from the best checkpoint that can be read, else from the first commit."""
     error: CompactorError | None = None
     for files in reversed([c for c in listing.checkpoints if c.version <= upto]):
@@ -103,15 +108,17 @@ def _load(store: ObjectStore, ref: TableRef, listing: LogListing, upto: int) -> 
             error = error or TableCorrupt(f"The log entry {ref.uri}/{entry_key(gap)} is missing although later versions exist.")
             continue
         try:
-            base = read_checkpoint(store, ref, files)
+            base = read_checkpoint(store, ref, files, memory_bytes)
         except (TableCorrupt, ObjectMissing) as failure:
             error = error or failure
             continue
-        with _no_cycle_search():
+        _check_entries(store, listing, files.version, upto, memory_bytes)
+        with _lean():
             return build(ref, _stamped(store, base, listing, upto), read_entries(store, files.version, upto, listing))
     gap = listing.missing(-1, upto)
     if gap is None:
-        with _no_cycle_search():
+        _check_entries(store, listing, -1, upto, memory_bytes)
+        with _lean():
             return build(ref, Base(), read_entries(store, -1, upto, listing))
     if isinstance(error, ObjectMissing):
         error = TableCorrupt(f"A checkpoint of {ref.uri} is incomplete: {error}")
@@ -120,9 +127,17 @@ def _load(store: ObjectStore, ref: TableRef, listing: LogListing, upto: int) -> 
     )
 
 
+def _check_entries(store: ObjectStore, listing: LogListing, after: int, upto: int, memory_bytes: int | None) -> None:
+    """Refuse an entry that is too large to be read. Raises TableRefused."""
+    for version in range(after + 1, upto + 1):
+        check_entry(f"{store.uri}/{entry_key(version)}", listing.commits[version].size_bytes, memory_bytes)
+
+
 @contextmanager
-def _no_cycle_search() -> Iterator[None]:
-    """Tens of thousands of parsed actions make the cycle collector search them again and again, for nearly half of the time; there are
+def _lean() -> Iterator[None]:
+    """Without the search for cycles, and with what Arrow's allocator kept of a large table given back at the end.
+
+    Tens of thousands of parsed actions make the cycle collector search them again and again, for nearly half of the time; there are
     no cycles among them. Harmless beside other threads: at worst the collector is back a little early."""
     enabled = gc.isenabled()
     gc.disable()
@@ -131,6 +146,8 @@ def _no_cycle_search() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+        if pa.total_allocated_bytes() > _WORTH_RELEASING:
+            pa.default_memory_pool().release_unused()
 
 
 def _stamped(store: ObjectStore, base: Base, listing: LogListing, upto: int) -> Base:

@@ -14,8 +14,10 @@ class DeltaOptions:
 
     rivals: what to do about writers in the log that are known to damage tables beside a compactor.
     max_commit_attempts: how often a commit that others overtake is tried again.
+    memory_bytes: what the process may use to load and plan; a table that is known to need more is refused. None: no bound.
     """
 
     arbiter: str | None = None
     rivals: Rivals = "warn"
     max_commit_attempts: int = 30
+    memory_bytes: int | None = None

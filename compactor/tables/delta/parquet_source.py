@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 
 from compactor.errors import TableCorrupt
 from compactor.storage.base import ObjectStore
+from compactor.tables.delta.driver_memory import BATCH_ROWS
 
 WHOLE_BYTES = 32 * 1024 * 1024
 """Files up to this size are fetched whole."""
-BATCH_ROWS = 131_072
 _TAIL_BYTES = 256 * 1024
 
 
@@ -40,6 +40,10 @@ class ParquetSource:
         index = self.schema.get_field_index(column)
         kind = self.schema.field(index).type if index >= 0 else None
         return tuple(child.name for child in kind) if kind is not None and pa.types.is_struct(kind) else ()
+
+    def count(self, leaf: str) -> int:
+        """Rows that have a value in this leaf (dotted), by the footer; all rows where the footer does not say."""
+        return sum(_values(self._file.metadata.row_group(i), leaf) for i in range(self._file.num_row_groups))
 
     def batches(self, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
         """The columns (nested ones dotted), as batches with the number of their first row in the file."""
@@ -79,6 +83,16 @@ class ParquetSource:
             yield from self._file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=list(columns), use_threads=self._threads)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise TableCorrupt(f"The checkpoint file {self._name} is damaged: {_first_line(error)}.") from error
+
+
+def _values(group: pq.RowGroupMetaData, leaf: str) -> int:
+    for i in range(group.num_columns):
+        chunk = group.column(i)
+        if chunk.path_in_schema == leaf:
+            statistics = chunk.statistics
+            nulls = statistics.null_count if statistics is not None and statistics.has_null_count else 0
+            return int(group.num_rows - nulls)
+    return 0
 
 
 def _first_line(error: BaseException) -> str:

@@ -46,8 +46,8 @@ class DeltaTable:
 
     def load(self, version: int | None = None) -> Snapshot:
         if version is None:
-            return loading.load_latest(self._store, self._ref)
-        return loading.load_version(self._store, self._ref, version)
+            return loading.load_latest(self._store, self._ref, self._options.memory_bytes)
+        return loading.load_version(self._store, self._ref, version, self._options.memory_bytes)
 
     def refresh(self, snapshot: Snapshot) -> Snapshot:
         return loading.refresh(self._store, snapshot)

@@ -13,6 +13,7 @@ from compactor.model.snapshot import Snapshot, TableRef
 from compactor.model.storage import StorageOptions
 from compactor.storage import open_store
 from compactor.storage.memory import MemoryStore
+from compactor.tables.delta import checkpoint
 from compactor.tables.delta.checkpoint import DeltaLakeCheckpointer, due
 
 
@@ -83,3 +84,23 @@ def test_what_deltalake_cannot_open_is_one_sentence(tmp_path: Path, broken: str)
     with pytest.raises(CompactorError, match=r"No checkpoint of .* at version 0") as raised:
         DeltaLakeCheckpointer(StorageOptions()).checkpoint(TableRef(uri=uri), 0)
     assert "\n" not in str(raised.value)
+
+
+def test_a_checkpoint_is_skipped_when_memory_is_short(tmp_path: Path) -> None:
+    """With less free memory than so many files need, nothing is started, and the sentence has both numbers."""
+    checkpointer = DeltaLakeCheckpointer(StorageOptions(), available=lambda: 1024**3)
+    with pytest.raises(CompactorError, match=r"about 2\.5 GiB of memory, and 1\.0 GiB are free"):
+        checkpointer.checkpoint(TableRef(uri=str(tmp_path)), 3, 1_000_000)
+
+
+def test_a_checkpoint_that_hangs_is_stopped(tmp_path: Path) -> None:
+    """The time limit ends the process, and the caller gets a sentence."""
+    with pytest.raises(CompactorError, match=r"longer than 0\.01 s and was stopped"):
+        DeltaLakeCheckpointer(StorageOptions(), time_limit_s=0.01).checkpoint(TableRef(uri=str(tmp_path)), 3)
+
+
+def test_a_checkpoint_process_that_dies_is_no_more_than_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An out-of-memory kill of the process, say, is told with its exit code."""
+    monkeypatch.setattr(checkpoint, "_BOOT", "import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(CompactorError, match="exit code -9"):
+        DeltaLakeCheckpointer(StorageOptions()).checkpoint(TableRef(uri=str(tmp_path)), 3)
