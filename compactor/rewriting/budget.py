@@ -15,7 +15,8 @@ class Budget:
     """Bounds in bytes, of one task.
 
     fetch: whole files in flight or waiting; whole_file: larger files are streamed by ranges; batch: decoded rows handled at once;
-    row_group: decoded rows that become one row group; stream: read buffers of all columns of a streamed file together.
+    row_group: decoded rows that become one row group (two are held: one is
+    gathered while one is encoded); stream: read buffers of all columns of a streamed file together.
     """
 
     fetch: int
@@ -32,7 +33,7 @@ def divide(memory_bytes: int) -> Budget:
         fetch=fetch,
         whole_file=_between(memory_bytes // 16, 1 * MIB, 16 * MIB),
         batch=_between(memory_bytes // 64, MIB // 4, 16 * MIB),
-        row_group=_between(memory_bytes // 6, 1 * MIB, 96 * MIB),
+        row_group=_between(memory_bytes // 8, 1 * MIB, 48 * MIB),
         stream=_between(memory_bytes // 8, 1 * MIB, 64 * MIB),
     )
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 from compactor.errors import ObjectMissing
 from compactor.model.rewrite import InputFile
 from compactor.rewriting.budget import Budget
+from compactor.rewriting.pools import pool_for
 from compactor.rewriting.ranged import RangedFile
 from compactor.storage.base import ObjectStore
 
@@ -49,7 +50,7 @@ class Fetcher:
         return self._bytes + sum(file.bytes_read for file in self._ranged)
 
     def __iter__(self) -> Iterator[Fetched]:
-        pool = ThreadPoolExecutor(FETCHES_IN_FLIGHT, thread_name_prefix="fetch")
+        pool = pool_for(self._store, FETCHES_IN_FLIGHT, "fetch")
         try:
             while self._waiting or self._ahead:
                 self._look_ahead(pool)
@@ -57,7 +58,7 @@ class Fetcher:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _look_ahead(self, pool: ThreadPoolExecutor) -> None:
+    def _look_ahead(self, pool: Executor) -> None:
         """Start what fits: always one file, more while they fit the budget."""
         while self._waiting and len(self._ahead) < 2 * FETCHES_IN_FLIGHT:
             index, file = self._waiting[0]

@@ -15,12 +15,14 @@ from compactor.model.rewrite import Concat, InputFile, InputLeftOut, RewriteJob,
 from compactor.rewriting.budget import Budget, divide
 from compactor.rewriting.choose import Engine, choose
 from compactor.rewriting.division import Division
+from compactor.rewriting.encoder import OutputPlan
 from compactor.rewriting.fetch import Fetcher
 from compactor.rewriting.fragment import Fragment
 from compactor.rewriting.memory import MemoryMeter
 from compactor.rewriting.opened import Opened, Opener
+from compactor.rewriting.pools import pool_for
 from compactor.rewriting.problems import FileProblem, at_file, named
-from compactor.rewriting.sink import OutputPlan, Sink
+from compactor.rewriting.sink import Sink
 from compactor.rewriting.transcode import transcode
 from compactor.storage.base import ObjectStore
 
@@ -35,7 +37,8 @@ def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock
     division = Division(sum(map(_weight, task.inputs)), task.output_files)
     opener = Opener(job.read, store, budget)
     plan = OutputPlan(name=lambda i: output_key(job, task, i), schema=lambda: opener.schema, spec=job.write, division=division)
-    sink = Sink(store, plan, budget)
+    encoding = pool_for(store, 1, "encode")
+    sink = Sink(store, plan, budget, encoding)
     fetcher = Fetcher(task.inputs, store, budget)
     meter = MemoryMeter()
     left_out: list[InputLeftOut] = []
@@ -50,6 +53,8 @@ def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock
         with contextlib.suppress(StorageError):
             sink.abort()
         raise
+    finally:
+        encoding.shutdown(wait=True)
     return RewriteResult(
         group_id=task.group_id,
         attempt=task.attempt,

@@ -1,51 +1,39 @@
-"""The sink: takes fragments of any engine in order, divides them over the outputs, gathers row groups and writes the files.
+"""The sink: takes fragments of any engine in order, divides them over the outputs, gathers row groups and has them written.
 
-    gathering --enough for a row group--> written --share of bytes reached--> next output
+    gathering --enough for a row group--> encoding --share of bytes reached--> next output
         \\-- abort: open and finished outputs of this attempt are taken back
 
-The only place that knows how kinds of fragments become row groups. Outputs are made when their first row comes, so none is empty.
+The only place that knows how kinds of fragments become row groups. One row group is encoded while the next one is gathered, so two of them
+are in memory. Outputs are made when their first row comes, so none is empty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import Executor, Future, wait
 
 import pyarrow as pa
 
-from compactor.model.rewrite import OutputFile, WriteSpec
+from compactor.model.rewrite import OutputFile
 from compactor.rewriting.budget import Budget
-from compactor.rewriting.dictionaries import worth_writing
-from compactor.rewriting.division import Division
+from compactor.rewriting.encoder import Encoder, OutputPlan
 from compactor.rewriting.fragment import DecodedRows, Fragment
-from compactor.rewriting.output import Output
 from compactor.storage.base import ObjectStore
 
 _WRITER_ROWS = 1_048_576
 """More rows than this the Parquet writer divides by itself."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputPlan:
-    """What the outputs are to be: `name` gives the key of output i; `schema` that of all rows, known once the first of them is there."""
-
-    name: Callable[[int], str]
-    schema: Callable[[], pa.Schema]
-    spec: WriteSpec
-    division: Division
-
-
 class Sink:
-    """Writes the outputs of one attempt at one group."""
+    """Writes the outputs of one attempt at one group. `encoding` runs one call at a time."""
 
-    def __init__(self, store: ObjectStore, plan: OutputPlan, budget: Budget) -> None:
-        self._store, self._plan, self._budget = store, plan, budget
+    def __init__(self, store: ObjectStore, plan: OutputPlan, budget: Budget, encoding: Executor) -> None:
+        self._plan, self._budget, self._encoding = plan, budget, encoding
+        self._encoder = Encoder(store, plan)
         self._row_group_rows = min(plan.spec.row_group_rows, _WRITER_ROWS)
-        self._finished: list[OutputFile] = []
-        self._output: Output | None = None
         self._gathered: list[pa.Table] = []
         self._gathered_rows = self._gathered_bytes = 0
-        self._dictionaries: list[str] | None = None
+        self._pending: Future[float | None] | None = None
         self._encoded_share = 1.0
 
     @property
@@ -58,7 +46,7 @@ class Sink:
         self._plan.division.next_file(size_bytes, rows)
 
     def write(self, fragment: Fragment) -> None:
-        """Take the next rows. Raises StorageError, FileProblem, and what pyarrow raises."""
+        """Take the next rows. Raises StorageError, FileProblem, and what pyarrow raises, also for rows taken earlier."""
         match fragment:
             case DecodedRows(rows=rows):
                 self._divide(rows)
@@ -66,15 +54,15 @@ class Sink:
     def finish(self) -> tuple[OutputFile, ...]:
         """Write what is left and publish the last output; all outputs in order."""
         self._end_output()
-        return tuple(self._finished)
+        self._settle()
+        return tuple(self._encoder.finished)
 
     def abort(self) -> None:
         """Take back everything this sink has written. Never raises for the open output; raises StorageError when deleting fails."""
-        output, self._output = self._output, None
+        if self._pending is not None:
+            wait([self._pending])
         self._gathered = []
-        if output is not None:
-            output.abort()
-        self._store.delete([output.key for output in self._finished])
+        self._encoder.abort()
 
     def _divide(self, rows: pa.Table) -> None:
         while rows.num_rows:
@@ -85,7 +73,7 @@ class Sink:
                 self._end_output()
 
     def _gather(self, rows: pa.Table) -> None:
-        """Add rows to the row group in the making, writing it whenever it is full."""
+        """Add rows to the row group in the making, passing it on whenever it is full."""
         while rows.num_rows:
             room = self._row_group_rows - self._gathered_rows
             part = rows if rows.num_rows <= room else rows.slice(0, room)
@@ -104,22 +92,22 @@ class Sink:
         )
 
     def _write_row_group(self) -> None:
-        gathered = pa.concat_tables(self._gathered).unify_dictionaries()
-        rows = pa.Table.from_arrays(gathered.columns, schema=self._plan.schema())
-        decoded_bytes = self._gathered_bytes
+        gathered, decoded_bytes = self._gathered, self._gathered_bytes
         self._gathered, self._gathered_rows, self._gathered_bytes = [], 0, 0
-        if self._dictionaries is None:
-            self._dictionaries = worth_writing(rows)
-        if self._output is None:
-            key = self._plan.name(len(self._finished))
-            self._output = Output(key, self._store.open_writer(key), rows.schema, self._plan.spec)
-        before = self._output.bytes_written
-        self._output.write_row_group(rows, self._dictionaries)
-        self._encoded_share = min(1.0, (self._output.bytes_written - before) / max(1, decoded_bytes))
+        self._then(lambda: min(1.0, self._encoder.write(gathered) / max(1, decoded_bytes)))
 
     def _end_output(self) -> None:
         if self._gathered:
             self._write_row_group()
-        if self._output is not None:
-            self._finished.append(self._output.finish())
-            self._output = None
+        self._then(self._encoder.end_output)
+
+    def _then(self, work: Callable[[], float | None]) -> None:
+        """Have `work` done after what was asked for before, which is waited for: at most one thing is under way."""
+        self._settle()
+        self._pending = self._encoding.submit(work)
+
+    def _settle(self) -> None:
+        """Wait for what is under way. What it tells of encoded sizes counts from here on, so that no row group depends on timing."""
+        pending, self._pending = self._pending, None
+        if pending is not None and (share := pending.result()) is not None:
+            self._encoded_share = share
