@@ -190,9 +190,10 @@ def _note(ports: Ports, tally: Tally, prepared: Prepared) -> None:
     for drop in prepared.drifted:
         ports.sink(GroupLost(dropped=drop))
     tally.planned = len(prepared.drifted)
+    tally.why = prepared.decision.why
     if isinstance(prepared.decision, Compact):
         tally.planned += len(prepared.plan)
-        tally.why, tally.predicted = prepared.decision.why, prepared.plan.prediction
+        tally.predicted = prepared.plan.prediction
 
 
 def _record(ports: Ports, run: Run) -> None:

@@ -118,7 +118,7 @@ def _verdict(tally: Tally, error: CompactorError | None) -> tuple[RunStatus, str
         return RunStatus.CONFLICT, conflicts[0].detail, ConflictGaveUp.exit_code
     if tally.dropped:
         return RunStatus.NOTHING_TO_DO, tally.dropped[0].detail, 0
-    return RunStatus.NOTHING_TO_DO, None, 0
+    return RunStatus.NOTHING_TO_DO, tally.why, 0
 
 
 def _worst_failure(dropped: Sequence[GroupDropped]) -> GroupDropped | None:

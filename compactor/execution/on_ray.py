@@ -14,8 +14,11 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -127,7 +130,8 @@ class RayExecutor:
         if self._ours:
             import ray
 
-            ray.shutdown()
+            with _signals_kept():
+                ray.shutdown()
             self._ours = False
         self._connected = False
         self._remove_folder()
@@ -223,7 +227,8 @@ class RayExecutor:
             self._check_address()
         else:
             try:
-                self._join() if self._address != LOCAL else self._start()
+                with _signals_kept():
+                    self._join() if self._address != LOCAL else self._start()
             except (ConnectionError, RuntimeError, ValueError, OSError) as error:
                 self._remove_folder()
                 raise ExecutionFailed(f"No Ray cluster at {self._address}: {_first_line(error)}") from error
@@ -265,6 +270,21 @@ class RayExecutor:
         )
 
 
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Ray takes SIGTERM when it starts and leaves the system's default when it ends; the handlers are this process's own to keep."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if handler is not None:
+                signal.signal(number, handler)
+
+
 def perform_batch(shared: tuple[Toolkit, RewriteJob], tasks: Sequence[RewriteTask]) -> list[TaskOutcome]:
     """What runs on a worker of the cluster: the tasks of a batch one after the other, each with its own outcome."""
     from compactor.ambient.system import SystemClock
@@ -281,7 +301,7 @@ def perform_batch(shared: tuple[Toolkit, RewriteJob], tasks: Sequence[RewriteTas
 def _cancel(references: list[Any]) -> None:
     """Kill what runs and wait until it has ended, as far as the cluster answers.
 
-    A cancel that meets a task on its way to a worker is lost now and then, so it is repeated; the latest go first, as they would start next.
+    A cancel that meets a task on its way to a worker can get lost, so it is repeated; the latest go first, as they would start next.
     """
     if not references:
         return
