@@ -5,9 +5,13 @@ The verbs, in the order of a run; each takes the URI of a table and optional Set
     load      the table's newest (or an older) version            -> Snapshot
     assess    what that version looks like to a reader            -> Health
     plan      what a run would rewrite, and why not the rest      -> Plan
+    explain   why a file or a partition is or is not in it        -> FileExplanation or PartitionExplanation
     run       do it, and commit                                   -> Run
     history   what the log says happened to the table             -> list[HistoryEntry]
+    runs      what the journal says of our own runs               -> list[RunRecord]
     scan      every table below a prefix, with health and decision -> iterator of ScanEntry
+
+A plan can be kept in a file (write_plan, read_plan), compared with another (diff_plans) and applied later, elsewhere, once (run, `plan=`).
 
 `run` raises nothing for a table that was refused, a conflict or a failure: they are the Run's status, reason and exit code. The others
 raise the errors of `compactor.errors`. Importing this package is cheap; what a verb needs is imported when it is first called.
@@ -42,9 +46,11 @@ if TYPE_CHECKING:
 
     from compactor.model.events import Sink
     from compactor.model.health import Health
-    from compactor.model.plan import Plan
-    from compactor.model.run import Run
+    from compactor.model.plan import Plan, SavedPlan
+    from compactor.model.run import Run, RunRecord
     from compactor.model.snapshot import Snapshot
+    from compactor.planning.diff import PlanDiff
+    from compactor.planning.explain import FileExplanation, PartitionExplanation
     from compactor.service.discovery import ScanEntry
     from compactor.settings import Settings, load_settings
     from compactor.tables.base import HistoryEntry
@@ -73,16 +79,69 @@ def plan(uri: str, *, settings: Settings | None = None) -> Plan:
     return verbs.plan_table(uri, settings)
 
 
-def run(uri: str, *, settings: Settings | None = None, run_id: str | None = None, dry_run: bool = False, sink: Sink | None = None) -> Run:
+def write_plan(uri: str, path: str, *, settings: Settings | None = None) -> SavedPlan:
+    """Plan, and keep the plan in a file of JSON lines that any machine can apply, once. Raises as `plan` does, and UsageError."""
+    from compactor import verbs
+
+    return verbs.write_plan(uri, path, settings)
+
+
+def read_plan(path: str) -> SavedPlan:
+    """A plan that was kept in a file. Raises UsageError when it is none or damaged, TableRefused when its format is newer."""
+    from compactor import verbs
+
+    return verbs.read_plan(path)
+
+
+def diff_plans(old: SavedPlan | str, new: SavedPlan | str) -> PlanDiff:
+    """What the newer of two kept plans (or their files) does otherwise. Raises as `read_plan` does."""
+    from compactor import verbs
+
+    return verbs.diff_plans(old, new)
+
+
+def explain(
+    uri: str, *, settings: Settings | None = None, file: str | None = None, partition: str | None = None
+) -> FileExplanation | PartitionExplanation:
+    """Why a file (path as in the log, or name), a partition (`date=2026-01-01/region=eu`) or the table is or is not in the next plan.
+
+    Raises as `plan` does, and UsageError when there is no such file or partition.
+    """
+    from compactor import verbs
+
+    return verbs.explain(uri, settings, file, partition)
+
+
+def run(
+    uri: str,
+    *,
+    settings: Settings | None = None,
+    run_id: str | None = None,
+    dry_run: bool = False,
+    plan: SavedPlan | str | None = None,
+    sink: Sink | None = None,
+) -> Run:
     """Compact the table. Every end is a Run; nothing is raised for a refusal, a conflict or a failure.
 
     run_id: a name of your own for this run; when a run of that name has landed before, its result is returned and nothing is done.
     dry_run: plan only; nothing is written.
+    plan: apply this plan, or the one in this file, and its policy, instead of planning; when it has landed before, that run's result is
+      returned. Groups whose files have changed since are dropped (`drifted`).
     sink: called with each Event of the run (see compactor/model/events.py), in the caller's thread.
     """
     from compactor import verbs
 
-    return verbs.run(uri, settings, run_id=run_id, dry_run=dry_run, sink=sink)
+    return verbs.run(uri, settings, run_id=run_id, dry_run=dry_run, sink=sink, saved=plan)
+
+
+def runs(uri: str, *, settings: Settings | None = None, limit: int | None = None) -> list[RunRecord]:
+    """Our own runs that wrote something, newest first: how they ended, what they saved, predicted and actual figures.
+
+    Raises StorageError, TableCorrupt, TableRefused when a newer version kept one.
+    """
+    from compactor import verbs
+
+    return verbs.runs(uri, settings, limit)
 
 
 def history(uri: str, *, settings: Settings | None = None, limit: int | None = None) -> list[HistoryEntry]:
@@ -112,11 +171,16 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "assess",
+    "diff_plans",
+    "explain",
     "history",
     "load",
     "plan",
+    "read_plan",
     "run",
+    "runs",
     "scan",
+    "write_plan",
     "Settings",
     "load_settings",
     "CompactorError",

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from compactor import plan_files
 from compactor.ambient.system import system_ambient
 from compactor.errors import CompactorError, TableRefused, UsageError
 from compactor.model.events import Sink
 from compactor.model.health import Health, Skip
-from compactor.model.plan import Plan
-from compactor.model.run import Run
+from compactor.model.plan import Plan, SavedPlan
+from compactor.model.run import Run, RunRecord
 from compactor.model.snapshot import Snapshot, TableRef
 from compactor.pipeline import decided, gate, health_of, prepare, run_table
+from compactor.planning.artefact import save
+from compactor.planning.diff import PlanDiff, diff
+from compactor.planning.explain import FileExplanation, PartitionExplanation, explain_file, explain_partitions, of_partition
 from compactor.run_report import Tally, report
 from compactor.service.discovery import FailedTable, Neighbour, ScanEntry, ScannedTable, discover
 from compactor.settings import Settings
@@ -40,16 +44,62 @@ def plan_table(uri: str, settings: Settings | None) -> Plan:
     return prepare(open_ports(uri, settings), settings.policy()).plan
 
 
-def run(uri: str, settings: Settings | None, *, run_id: str | None, dry_run: bool, sink: Sink | None) -> Run:
+def run(
+    uri: str, settings: Settings | None, *, run_id: str | None, dry_run: bool, sink: Sink | None, saved: SavedPlan | str | None = None
+) -> Run:
     """See compactor.run."""
     settings = settings or Settings()
     ambient = system_ambient()
     try:
+        saved = plan_files.read(saved) if isinstance(saved, str) else saved
+        if saved is not None and run_id is not None:
+            raise UsageError("A stored plan names its own run, so that it is applied once; leave the run id out.")
         ports = open_ports(uri, settings, sink, ambient)
         policy = settings.policy()
     except CompactorError as error:
         return report(Tally(run_id=run_id or ambient.ids.new(), table=uri), seconds=0.0, error=error)
-    return run_table(ports, policy, run_id=run_id, dry_run=dry_run)
+    return run_table(ports, policy, run_id=run_id, dry_run=dry_run, saved=saved)
+
+
+def write_plan(uri: str, path: str, settings: Settings | None) -> SavedPlan:
+    """See compactor.write_plan."""
+    settings = settings or Settings()
+    prepared = prepare(open_ports(uri, settings), settings.policy())
+    saved = save(prepared.plan, prepared.snapshot)
+    plan_files.write(saved, path)
+    return saved
+
+
+def read_plan(path: str) -> SavedPlan:
+    """See compactor.read_plan."""
+    return plan_files.read(path)
+
+
+def diff_plans(old: SavedPlan | str, new: SavedPlan | str) -> PlanDiff:
+    """See compactor.diff_plans."""
+    both = [plan_files.read(plan) if isinstance(plan, str) else plan for plan in (old, new)]
+    return diff(*both)
+
+
+def runs(uri: str, settings: Settings | None, limit: int | None) -> list[RunRecord]:
+    """See compactor.runs."""
+    ports = open_ports(uri, settings or Settings())
+    found = ports.records.runs(limit)
+    if not found:
+        ports.table.history(1)  # says so when there is no table at all
+    return found
+
+
+def explain(uri: str, settings: Settings | None, file: str | None, partition: str | None) -> FileExplanation | PartitionExplanation:
+    """See compactor.explain."""
+    settings = settings or Settings()
+    if file is not None and partition is not None:
+        raise UsageError("Explain either a file or a partition.")
+    selected = None if partition is None else of_partition(partition)
+    prepared = prepare(open_ports(uri, settings), settings.policy())
+    if file is not None:
+        return explain_file(prepared.snapshot, prepared.plan, file)
+    return explain_partitions(prepared.snapshot, prepared.plan, selected)
 
 
 def history(uri: str, settings: Settings | None, limit: int | None) -> list[HistoryEntry]:

@@ -1,4 +1,4 @@
-"""Every reason for leaving a file out, in words: a noun phrase for counts and a sentence for one file. Data only."""
+"""Every reason for leaving a file out, in words: a noun phrase for counts, a sentence for one file, and what would change it. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from compactor.model.plan import LeftOut
+from compactor.model.policy import Policy
+from compactor.units import format_bytes, format_seconds
 
 REASON_NOUNS: Mapping[LeftOut, str] = MappingProxyType(
     {
@@ -36,3 +38,47 @@ REASON_SENTENCES: Mapping[LeftOut, str] = MappingProxyType(
         LeftOut.INDIVISIBLE: "It is oversized but holds a single row, which cannot be divided.",
     }
 )
+
+
+def what_would_change(reason: LeftOut, policy: Policy, target_bytes: int, waiting: tuple[int, int] | None) -> str:
+    """What would bring a file that is left out for `reason` into a plan, with the numbers in force.
+
+    waiting: files, and their bytes, of its partition that are too few; None when several partitions are meant.
+    """
+    small, large = format_bytes(policy.small_ratio * target_bytes), format_bytes(policy.oversized_ratio * target_bytes)
+    bound = policy.max_write_amplification
+    match reason:
+        case LeftOut.RIGHT_SIZE:
+            deleted = f"more than {policy.max_deleted_ratio:.0%} of its rows deleted"
+            return f"It would be planned below {small}, above {large}, with {deleted}, or with --force-rewrite."
+        case LeftOut.TOO_FEW:
+            return _more_files(policy, target_bytes, waiting)
+        case LeftOut.TOO_YOUNG:
+            return f"Wait until it has been there for {format_seconds(policy.min_age_s)}, or choose a shorter --min-age."
+        case LeftOut.OTHER_PARTITION:
+            return f"Plan without --where, or with one that selects its partition (now: {policy.where.text if policy.where else '-'})."
+        case LeftOut.FINISHED:
+            return "A target more than twice that for which it was finished, or less than half of it, or --force-rewrite."
+        case LeftOut.WRITE_AMPLIFICATION:
+            filled = f"new files in its partition until they reach {format_bytes(0.75 * target_bytes)} together"
+            return f"While it has been rewritten less than {bound} times: {filled}; else --max-write-amplification above {bound}."
+        case LeftOut.GROUP_CAP:
+            return f"Run again, or allow more than {policy.max_groups} groups with --max-groups."
+        case LeftOut.BYTE_CAP:
+            return f"Run again, or allow more than {format_bytes(policy.max_bytes or 0)} with --max-bytes."
+        case LeftOut.UNREADABLE:
+            return "Nothing here: the file itself, or the table's format, stands against it."
+        case LeftOut.INDIVISIBLE:
+            return "Nothing: a single row cannot be divided."
+
+
+def _more_files(policy: Policy, target_bytes: int, waiting: tuple[int, int] | None) -> str:
+    enough = policy.small_ratio * target_bytes
+    if waiting is None:
+        least = f"At least {policy.min_input_files} small files in its partition"
+        return f"{least}, or {format_bytes(enough)} together, or a smaller --min-input-files."
+    files, size = waiting
+    more = max(1, policy.min_input_files - files)
+    lower = f", or --min-input-files {files}" if files >= 2 else ""
+    have = f"{files:,} small file{'' if files == 1 else 's'} of {format_bytes(size)} wait{'s' if files == 1 else ''}"
+    return f"{have} there: {more:,} more, or {format_bytes(max(0, enough - size))} more{lower}."
