@@ -54,6 +54,8 @@ from compactor.tables.base import Checkpointer, Table
 
 SurveyFiles = Callable[[Snapshot, Sequence[int]], Survey]
 
+TOLD_FILES = 20
+"""Warnings about single files that must be left alone before the plan's own account of them has to do."""
 COMMIT_GROUPS = 1000
 COMMIT_INTERVAL_S = 900.0
 """Finished groups are committed once there are this many, or the oldest has waited this long, and at the end of the run."""
@@ -104,6 +106,8 @@ def decided(ports: Ports, snapshot: Snapshot, policy: Policy) -> Prepared:
     health = assess(snapshot, policy, target)
     wanted = to_survey(snapshot, policy, target, every=ports.table.needs_footers(snapshot))
     survey = ports.survey(snapshot, wanted.tolist())
+    for why in list(survey.unreadable.values())[:TOLD_FILES]:
+        ports.sink(Warned(code="left-out", message=why))
     assumed = Assumptions(economy=ports.economy(snapshot))
     planned = plan(snapshot, survey, policy, ports.resources(), target_bytes=target, assumptions=assumed)
     decision = confirm(decide(health, policy), planned)

@@ -40,6 +40,7 @@ class LeftOut(StrEnum):
     BYTE_CAP = "byte-cap"  # the run's cap on bytes
     UNREADABLE = "unreadable"  # the format or survey says that it must not be rewritten
     INDIVISIBLE = "indivisible"  # oversized, but it holds a single row
+    CLUSTERED = "clustered"  # a clustering of the table placed its rows; a plain rewrite would undo that
 
 
 GROUPS_SCHEMA = pa.schema(

@@ -41,6 +41,7 @@ FILES_SCHEMA = pa.schema(
         pa.field("landed_ms", pa.int64(), nullable=False),  # the store's date of the log object that told us of it: not younger
         pa.field("generation", pa.int16(), nullable=False),  # how often we have rewritten these bytes; 0 for foreign files
         pa.field("finished_for_bytes", pa.int64()),  # the target for which we called this file finished; null otherwise
+        pa.field("clustered", pa.bool_(), nullable=False),  # its rows were placed by a clustering of the table
         pa.field("source", pa.int32(), nullable=False),  # the format's own: which log object, which row or line in it
         pa.field("source_row", pa.int64(), nullable=False),
     ]
@@ -57,6 +58,7 @@ class Snapshot:
       is not partitioned.
     files: see FILES_SCHEMA.
     features: names of every reader and writer feature in force (legacy protocol versions already spelled out).
+    keeps_clustering: files marked as clustered are left alone, because a plain rewrite would undo what placed their rows.
     store_now_ms: the store's own clock when the snapshot was loaded, for ages; 0 when nobody asked.
     """
 
@@ -69,4 +71,5 @@ class Snapshot:
     partitions: pa.Table
     files: pa.Table
     store_now_ms: int = 0
+    keeps_clustering: bool = False
     state: object = field(default=None, repr=False, compare=False)

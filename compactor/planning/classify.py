@@ -13,6 +13,7 @@ The bounds of a compaction (design rule 5) start here:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,8 +65,8 @@ def fills(output_bytes: Int64s, target_bytes: int) -> Bools:
     return 4 * output_bytes >= 3 * target_bytes
 
 
-def classify(files: FileColumns, setting: Setting, selected: Bools, unreadable: Bools) -> Classes:
-    """Judge every file. `selected` and `unreadable` have one element a file."""
+def classify(files: FileColumns, setting: Setting, selected: Bools, kept_out: Mapping[LeftOut, Bools]) -> Classes:
+    """Judge every file. `selected` and those that must be `kept_out`, by reason, have one element a file."""
     policy, target = setting.policy, setting.target_bytes
     output = np.floor(files.live_bytes * setting.compression).astype(np.int64)
     heavy = heavy_with_deletes(files.rows, files.deleted_rows, policy.max_deleted_ratio)
@@ -84,7 +85,8 @@ def classify(files: FileColumns, setting: Setting, selected: Bools, unreadable: 
         leave(one_row & ~heavy, LeftOut.INDIVISIBLE)
         leave(~wanted, LeftOut.RIGHT_SIZE)
         leave(_finished(files, target, split) & ~heavy, LeftOut.FINISHED)
-    leave(unreadable, LeftOut.UNREADABLE)
+    for why, which in kept_out.items():
+        leave(which, why)
     leave(_young(files, setting), LeftOut.TOO_YOUNG)
     if not policy.force_rewrite:
         leave((files.generation >= policy.max_write_amplification) & ~heavy, LeftOut.WRITE_AMPLIFICATION)

@@ -21,6 +21,7 @@ REASON_NOUNS: Mapping[LeftOut, str] = MappingProxyType(
         LeftOut.BYTE_CAP: "beyond the cap on bytes",
         LeftOut.UNREADABLE: "that must not be rewritten",
         LeftOut.INDIVISIBLE: "oversized with a single row",
+        LeftOut.CLUSTERED: "that are clustered",
     }
 )
 
@@ -36,6 +37,7 @@ REASON_SENTENCES: Mapping[LeftOut, str] = MappingProxyType(
         LeftOut.BYTE_CAP: "Its group did not fit into the bytes that one run may rewrite.",
         LeftOut.UNREADABLE: "Its footer or the table format says that it must not be rewritten.",
         LeftOut.INDIVISIBLE: "It is oversized but holds a single row, which cannot be divided.",
+        LeftOut.CLUSTERED: "The table's clustering placed its rows, and a plain rewrite would undo that.",
     }
 )
 

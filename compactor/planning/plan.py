@@ -66,7 +66,9 @@ def judge(snapshot: Snapshot, survey: Survey, files: FileColumns, setting: Setti
     if setting.policy.where is not None:
         selected = select(setting.policy.where, snapshot.partition_columns, snapshot.partitions)[files.partition]
     at, _ = positions_in(snapshot.files["path"], list(survey.unreadable))
-    return classify(files, setting, selected, _mask(snapshot.files.num_rows, at)[files.row])
+    clustered = snapshot.files["clustered"].to_numpy() if snapshot.keeps_clustering else np.zeros(len(files), dtype=np.bool_)
+    kept_out = {LeftOut.CLUSTERED: clustered[files.row], LeftOut.UNREADABLE: _mask(snapshot.files.num_rows, at)[files.row]}
+    return classify(files, setting, selected, kept_out)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

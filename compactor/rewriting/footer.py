@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from compactor.errors import ObjectMissing
 from compactor.model.rewrite import ReadSpec
 from compactor.model.survey import FileFacts, RowGroupFacts, Survey
 from compactor.rewriting.conform import Conformer, Match, match_fields
@@ -29,8 +30,8 @@ _SURVEYS_IN_FLIGHT = 16
 def survey_files(store: ObjectStore, files: Sequence[tuple[str, str, int]], read: ReadSpec) -> Survey:
     """The footers of `files` (log path, key, size in bytes), many at a time, and which of them `read` cannot be applied to.
 
-    A file whose footer cannot be read is left out: whoever rewrites it says why. Raises StorageError when the store fails for another
-    reason than that one file.
+    A file that is gone or whose footer cannot be read is left out: whoever rewrites it says why. Raises StorageError when the store fails
+    for another reason than that one file.
     """
     with ThreadPoolExecutor(min(_SURVEYS_IN_FLIGHT, max(1, len(files))), thread_name_prefix="survey") as pool:
         looks = list(pool.map(lambda file: _look(store, read, *file), files))
@@ -54,7 +55,7 @@ def _look(store: ObjectStore, read: ReadSpec, path: str, key: str, size_bytes: i
     try:
         metadata, requests = read_footer(store, key, size_bytes)
         schema = metadata.schema.to_arrow_schema()
-    except (FileProblem, pa.ArrowException):
+    except (FileProblem, ObjectMissing, pa.ArrowException):
         return _Look(requests=2)
     facts = file_facts(path, metadata)
     try:

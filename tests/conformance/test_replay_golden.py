@@ -25,7 +25,6 @@ MUST_BE_REFUSED = {
     "delta--deltalog-state-reconstruction-from-checkpoint-missing-protocol",
     "delta--deltalog-state-reconstruction-without-metadata",
     "delta--deltalog-state-reconstruction-without-protocol",
-    "delta-rs--spark-variant-stable-feature-checkpoint",
     "delta-rs--table_f",
     "kernel-rs--deltalog-commit-info",
 }

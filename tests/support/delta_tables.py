@@ -496,6 +496,7 @@ _ADD = {
             "cardinality": pa.int64(),
         }
     ),
+    "clusteringProvider": pa.string(),
     "baseRowId": pa.int64(),
     "defaultRowCommitVersion": pa.int64(),
 }

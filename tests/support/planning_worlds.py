@@ -28,6 +28,7 @@ class WorldFile:
     deleted_rows: int = 0
     generation: int = 0
     finished_for_bytes: int | None = None
+    clustered: bool = False
     modified_ms: int = 0
     landed_ms: int = 0
     rewrites: int = 0
@@ -49,6 +50,7 @@ def snapshot_of(files: Sequence[WorldFile], *, now_ms: int = 0, partition_type: 
         "landed_ms": [f.landed_ms for f in files],
         "generation": [f.generation for f in files],
         "finished_for_bytes": [f.finished_for_bytes for f in files],
+        "clustered": [f.clustered for f in files],
         "source": [0] * len(files),
         "source_row": list(range(len(files))),
     }

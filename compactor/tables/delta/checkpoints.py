@@ -139,7 +139,15 @@ def _children(source: ParquetSource, field_name: str) -> tuple[str, ...]:
 
 def _columns(source: ParquetSource, names: Sequence[str], *, parsed: bool, text: bool) -> list[str]:
     have = source.struct_fields("add")
-    wanted = ["path", "size", "modificationTime", "tags", *(["partitionValues"] if names else []), *(["stats"] if text else [])]
+    wanted = [
+        "path",
+        "size",
+        "modificationTime",
+        "tags",
+        "clusteringProvider",
+        *(["partitionValues"] if names else []),
+        *(["stats"] if text else []),
+    ]
     columns = [f"add.{name}" for name in wanted if name in have]
     if "deletionVector" in have:
         columns += [f"add.deletionVector.{name}" for name in _VECTOR if name in _children(source, "deletionVector")]

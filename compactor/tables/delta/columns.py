@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from compactor.errors import TableCorrupt
 from compactor.model.snapshot import FILES_SCHEMA
+from compactor.tables.delta.clustering import CUBE_TAG
 from compactor.tables.delta.state import Action
 
 GENERATION_TAG = "compactor.generation"
@@ -175,6 +176,9 @@ def _piece_of_adds(found: Sequence[FoundAdd], partition_names: Sequence[str]) ->
         "landed_ms": pa.array([one.landed_ms for one in found], pa.int64()),
         "generation": generation,
         "finished_for_bytes": finished,
+        "clustered": pa.array(
+            [bool(add.get("clusteringProvider")) or CUBE_TAG in tag for add, tag in zip(adds, tags, strict=True)], pa.bool_()
+        ),
         "source": pa.array([index[one.source] for one in found], pa.int32()),
         "source_row": pa.array([one.line for one in found], pa.int64()),
     }
@@ -203,6 +207,8 @@ def piece_of_batch(adds: pa.StructArray, rows: Rows, source: str, landed_ms: int
     tags = child.get("tags")
     ours = tags is not None and tags.null_count < count
     generation, finished = tag_columns(*((map_values(tags, name) if ours else nothing) for name in (GENERATION_TAG, FINISHED_TAG)))
+    provider = child.get("clusteringProvider")
+    cubes = map_values(tags, CUBE_TAG) if ours else nothing
     identity, deleted = _vector_columns(child.get("deletionVector"), count)
     columns = {
         "path": child["path"].cast(pa.string()),
@@ -215,6 +221,7 @@ def piece_of_batch(adds: pa.StructArray, rows: Rows, source: str, landed_ms: int
         "landed_ms": pa.array(np.full(count, landed_ms, np.int64)),
         "generation": generation,
         "finished_for_bytes": finished,
+        "clustered": cubes.is_valid() if provider is None else pc.or_(cubes.is_valid(), provider.is_valid()),
         "source": pa.array(np.zeros(count, np.int32)),
         "source_row": pa.array(rows),
     }

@@ -9,13 +9,13 @@ A verdict of "kept" is necessary, never sufficient: the committer checks every (
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from compactor.model.commit import FinishedGroup
 from compactor.model.plan import FileKey
 from compactor.model.snapshot import Snapshot
+from compactor.tables.delta.clustering import clustering_columns
 from compactor.tables.delta.columns import deletes_id
 from compactor.tables.delta.paths import canonical
 from compactor.tables.delta.schema_change import schema_change
@@ -23,7 +23,6 @@ from compactor.tables.delta.state import Action, DeltaState, LogEntry, Metadata
 
 INPUT_VANISHED = "input-vanished"
 TABLE_CHANGED = "table-changed"
-CLUSTERING_DOMAIN = "delta.clustering"
 
 _HARMLESS_WHEN_ADDED = frozenset(
     {
@@ -146,19 +145,17 @@ def _verdict(group: FinishedGroup, touched: Mapping[str, str], before: Terms, af
         what = touched.get(canonical(key.path))
         if what is not None:
             return Verdict(group_id=group_id, reason=INPUT_VANISHED, detail=f"{key.path}: {what}", file=key.path)
-    if before.domains.get(CLUSTERING_DOMAIN) != after.domains.get(CLUSTERING_DOMAIN):
-        missing = _uncovered(group, after.domains.get(CLUSTERING_DOMAIN))
+    if clustering_columns(before.features, before.domains) != clustering_columns(after.features, after.domains):
+        missing = _uncovered(group, after.features, after.domains)
         if missing is not None:
             detail = f"the table is now clustered by {missing}, for which its outputs have no statistics"
             return Verdict(group_id=group_id, reason=TABLE_CHANGED, detail=detail)
     return Verdict(group_id=group_id)
 
 
-def _uncovered(group: FinishedGroup, domain: str | None) -> str | None:
+def _uncovered(group: FinishedGroup, features: frozenset[str], domains: Mapping[str, str]) -> str | None:
     """The first clustering column (physical name) without statistics in some output of the group."""
-    columns = json.loads(domain).get("clusteringColumns", []) if domain else []
-    for column in columns:
-        path = tuple(column) if isinstance(column, list) else (str(column),)
+    for path in clustering_columns(features, domains):
         for output in group.result.outputs:
             if all(statistics.path != path for statistics in output.statistics):
                 return ".".join(path)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from compactor.errors import TableCorrupt
 from compactor.model.snapshot import FILES_SCHEMA, PartitionColumn, Snapshot, TableRef
+from compactor.tables.delta.clustering import keeps_clustering
 from compactor.tables.delta.columns import FoundAdd, Piece, deletes_id, factorise, no_files, piece_of_adds
 from compactor.tables.delta.log import entry_key
 from compactor.tables.delta.paths import canonical
@@ -215,6 +216,7 @@ def _finish(ref: TableRef, base: Base) -> Snapshot:
         partition_columns=partition_columns(base.metadata, features, ref.uri),
         partitions=partitions,
         files=files,
+        keeps_clustering=keeps_clustering(features, base.domains),
         state=DeltaState(
             protocol=base.protocol,
             metadata=base.metadata,

@@ -16,6 +16,7 @@ from compactor.tables.base import Gate, HistoryEntry, TableWarning
 from compactor.tables.delta import gate as gating
 from compactor.tables.delta import history as told
 from compactor.tables.delta import loading
+from compactor.tables.delta.clustering import clustering_columns
 from compactor.tables.delta.engines import is_ours, retained_engines
 from compactor.tables.delta.inputs import planned_inputs
 from compactor.tables.delta.log import list_log
@@ -71,7 +72,8 @@ class DeltaTable:
         return read_spec(_state(snapshot).metadata, snapshot.features)
 
     def write_spec(self, snapshot: Snapshot) -> WriteSpec:
-        return write_spec(_state(snapshot).metadata, snapshot.features)
+        state = _state(snapshot)
+        return write_spec(state.metadata, snapshot.features, clustering_columns(snapshot.features, state.domains))
 
     def object_key(self, path: str) -> str:
         return object_key(path, self._ref.uri)

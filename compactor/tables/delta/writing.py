@@ -6,7 +6,7 @@ Protocol sections "Table Properties" (delta.parquet.*), "Per-file Statistics". P
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from compactor.errors import TableRefused
@@ -41,8 +41,8 @@ Leaf = tuple[tuple[str, ...], tuple[str, ...], Type]
 """A leaf: its path of logical names, its path of physical names, its type."""
 
 
-def write_spec(metadata: Metadata, features: frozenset[str]) -> WriteSpec:
-    """How outputs are to be written. Raises TableRefused for a property value that property_refusals would name."""
+def write_spec(metadata: Metadata, features: frozenset[str], clustering: Sequence[tuple[str, ...]] = ()) -> WriteSpec:
+    """How outputs are to be written. `clustering`: physical paths of columns that must have statistics whatever the properties say. Raises TableRefused for a property value that property_refusals would name."""
     refusals = property_refusals(metadata)
     if refusals:
         raise TableRefused(refusals[0].why, reason=refusals[0].reason)
@@ -50,7 +50,7 @@ def write_spec(metadata: Metadata, features: frozenset[str]) -> WriteSpec:
     return WriteSpec(
         compression=_CODECS[metadata.configuration.get(CODEC, "zstd").strip().lower()],
         page_version=_page_version(metadata) or "1.0",
-        statistics=statistics_columns(metadata, features),
+        statistics=statistics_columns(metadata, features, clustering),
         string_prefix=max(0, prefix),
     )
 
@@ -81,8 +81,10 @@ def _number(text: str | None, default: int) -> int:
     return int(text) if text is not None and re.fullmatch(r"\s*-?\d{1,9}\s*", text) else default
 
 
-def statistics_columns(metadata: Metadata, features: frozenset[str]) -> tuple[StatisticsColumn, ...]:
-    """The leaves that get statistics: the named ones, else the first ones in the order of the schema."""
+def statistics_columns(
+    metadata: Metadata, features: frozenset[str], clustering: Sequence[tuple[str, ...]] = ()
+) -> tuple[StatisticsColumn, ...]:
+    """The leaves that get statistics: the named ones, else the first ones in the order of the schema; and those of `clustering`."""
     mode = mapping_mode(metadata, features)
     leaves = [leaf for field in data_fields(metadata) for leaf in _leaves(field, (), (), mode)]
     named = metadata.configuration.get(STATS_COLUMNS, "").strip()
@@ -92,6 +94,8 @@ def statistics_columns(metadata: Metadata, features: frozenset[str]) -> tuple[St
     else:
         limit = _number(metadata.configuration.get(INDEXED_COLUMNS), DEFAULT_INDEXED_COLUMNS)
         chosen = leaves if limit < 0 else leaves[:limit]
+    have = {path for _, path, _ in chosen}
+    chosen += [leaf for leaf in leaves if leaf[1] not in have and leaf[1] in clustering]
     return tuple(StatisticsColumn(path=path, bounds=_bounded(kind)) for _, path, kind in chosen)
 
 

@@ -12,9 +12,9 @@ from compactor.tables.delta.state import Metadata, Protocol
 
 SCHEMA = json.dumps({"type": "struct", "fields": [{"name": "a", "type": "long", "nullable": True, "metadata": {}}]})
 REFUSED_TODAY = [
-    "adaptiveMetadata", "adaptiveMetadata-preview", "catalogManaged", "catalogOwned", "catalogOwned-preview", "clustering",
+    "adaptiveMetadata", "adaptiveMetadata-preview", "catalogManaged", "catalogOwned", "catalogOwned-preview",
     "coordinatedCommits", "coordinatedCommits-preview", "geospatial", "icebergCompatV1", "icebergCompatV2", "icebergCompatV3",
-    "icebergWriterCompatV1", "icebergWriterCompatV3", "inCommitTimestamp-preview", "liquid", "materializePartitionColumns",
+    "icebergWriterCompatV1", "icebergWriterCompatV3", "inCommitTimestamp-preview", "materializePartitionColumns",
     "redirectReaderWriter-preview", "redirectWriterOnly-preview",
 ]  # fmt: skip
 
