@@ -12,6 +12,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from compactor.model.fingerprint import Fingerprint, ProofLevel
 from compactor.model.plan import FileKey
 from compactor.model.storage import StorageOptions
 
@@ -111,12 +112,13 @@ class WriteSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewriteJob:
-    """What all tasks of a run share."""
+    """What all tasks of a run share. `proof`: how outputs are held against inputs before a group may be committed."""
 
     root_uri: str
     storage: StorageOptions
     read: ReadSpec
     write: WriteSpec
+    proof: ProofLevel = "full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,12 +158,13 @@ class ColumnStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputFile:
-    """One file written: its key below the root (not encoded), exact size, rows, statistics."""
+    """One file written: its key below the root (not encoded), exact size, rows, statistics; its rows' fingerprint when it was proven."""
 
     key: str
     size_bytes: int
     rows: int
     statistics: tuple[ColumnStatistics, ...] = ()
+    fingerprint: Fingerprint | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +197,8 @@ class RewriteResult:
     """A group rewritten. `input_rows`: rows read and not deleted, counted from the files themselves; must equal the outputs' sum.
 
     left_out: inputs that stay as they are; everything else here, the row map too, is about the other inputs.
+    proof: how far the group was proven; at `full`, `fingerprint` is that of its rows, the same for inputs and outputs, and proof_bytes_read
+      and proof_requests are what reading the outputs again took (bytes_read and requests are about the inputs).
     """
 
     group_id: int
@@ -207,6 +212,10 @@ class RewriteResult:
     seconds: float = 0.0
     peak_memory_bytes: int = 0
     left_out: tuple[InputLeftOut, ...] = ()
+    proof: ProofLevel = "counts"
+    fingerprint: Fingerprint | None = None
+    proof_bytes_read: int = 0
+    proof_requests: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ class Fingerprinter:
         self._few_rows = self._few_bytes = 0
 
     def add(self, rows: pa.Table) -> None:
-        """Add these rows. Small tables are kept until there are enough of them or the result is asked for."""
+        """Add these rows. Small tables are kept for a moment, until there are enough of them or the result is asked for."""
         if rows.num_rows >= _FEW_ROWS:
             self._take(rows)
             return

@@ -1,4 +1,4 @@
-"""Rewrites one group: inputs in order through engines into the sink, with rows counted on the way. Bytes in, bytes out.
+"""Rewrites one group: inputs in order through engines into the sink, rows counted and fingerprinted on the way, outputs read again.
 
 Knows no log and no executor. Raises what went wrong, after taking back what it wrote; what a group's failure means to a run is the
 worker's business.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 from compactor.ambient.ports import Clock
 from compactor.errors import StorageError
@@ -17,11 +18,13 @@ from compactor.rewriting.choose import Engine, choose
 from compactor.rewriting.division import Division
 from compactor.rewriting.encoder import OutputPlan
 from compactor.rewriting.fetch import Fetcher
+from compactor.rewriting.fingerprint import Fingerprinter
 from compactor.rewriting.fragment import Fragment
 from compactor.rewriting.memory import MemoryMeter
 from compactor.rewriting.opened import Opened, Opener
 from compactor.rewriting.pools import pool_for
 from compactor.rewriting.problems import FileProblem, at_file, named
+from compactor.rewriting.proof import ReadAgain, check_equal, read_outputs, reading_budget
 from compactor.rewriting.sink import Sink
 from compactor.rewriting.transcode import transcode
 from compactor.storage.base import ObjectStore
@@ -33,6 +36,7 @@ def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock
     Raises FileProblem, StorageError, MemoryError; nothing of the attempt is left then if the store allows.
     """
     started_s = clock.monotonic_s()
+    reading = budget or reading_budget(task.memory_bytes)
     budget = budget or divide(task.memory_bytes)
     division = Division(sum(map(_weight, task.inputs)), task.output_files)
     opener = Opener(job.read, store, budget)
@@ -41,21 +45,25 @@ def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock
     sink = Sink(store, plan, budget, encoding)
     fetcher = Fetcher(task.inputs, store, budget)
     meter = MemoryMeter()
+    fingerprinter = Fingerprinter() if job.proof == "full" else None
     left_out: list[InputLeftOut] = []
     try:
-        offsets = tuple(_pour(fetcher, sink, opener, meter, left_out))
+        offsets = tuple(_pour(fetcher, sink, opener, meter, left_out, fingerprinter))
         _check_worth(task, left_out)
         outputs = sink.finish()
         *starts, rows = offsets
         if sum(output.rows for output in outputs) != rows:
             raise FileProblem("proof", f"Group {task.group_id} read {rows} rows and wrote {sum(output.rows for output in outputs)}.")
+        if fingerprinter is not None:
+            again = read_outputs(outputs, job.read, store, reading, meter)
+            check_equal(task.group_id, fingerprinter.result(), again.sum)
     except BaseException:
         with contextlib.suppress(StorageError):
             sink.abort()
         raise
     finally:
         encoding.shutdown(wait=True)
-    return RewriteResult(
+    result = RewriteResult(
         group_id=task.group_id,
         attempt=task.attempt,
         engine=Engine.TRANSCODE,
@@ -67,6 +75,20 @@ def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock
         seconds=clock.monotonic_s() - started_s,
         peak_memory_bytes=meter.peak_bytes,
         left_out=tuple(left_out),
+    )
+    return result if fingerprinter is None else _with_proof(result, again)
+
+
+def _with_proof(result: RewriteResult, again: ReadAgain) -> RewriteResult:
+    """The result of a group whose outputs were read again and found equal."""
+    pairs = zip(result.outputs, again.fingerprints, strict=True)
+    return replace(
+        result,
+        outputs=tuple(replace(output, fingerprint=found) for output, found in pairs),
+        proof="full",
+        fingerprint=again.sum,
+        proof_bytes_read=again.bytes_read,
+        proof_requests=again.requests,
     )
 
 
@@ -87,9 +109,17 @@ def _check_worth(task: RewriteTask, left_out: list[InputLeftOut]) -> None:
         raise FileProblem("unsupported-file", left_out[0].why, path=left_out[0].file.path)
 
 
-def _pour(fetcher: Fetcher, sink: Sink, opener: Opener, meter: MemoryMeter, left_out: list[InputLeftOut]) -> Iterator[int]:
+def _pour(
+    fetcher: Fetcher,
+    sink: Sink,
+    opener: Opener,
+    meter: MemoryMeter,
+    left_out: list[InputLeftOut],
+    fingerprinter: Fingerprinter | None,
+) -> Iterator[int]:
     """Every input into the sink; yields the offset at which each one's rows begin, and at last the number of all.
 
+    Rows are fingerprinted when they are decoded, before the sink has them, so that whatever happens to them later shows in the outputs.
     An input that must not be rewritten, as its footer shows before a row of it is read, joins `left_out` instead.
     """
     offset = 0
@@ -107,6 +137,8 @@ def _pour(fetcher: Fetcher, sink: Sink, opener: Opener, meter: MemoryMeter, left
         rows = 0
         for fragment in named(fetched.input, _fragments(opened, fetcher.budget)):
             rows += fragment.rows.num_rows
+            if fingerprinter is not None:
+                fingerprinter.add(fragment.rows)
             sink.write(fragment)
             meter.sample()
         if rows != opened.surviving:
