@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from compactor.model.health import Compact, Decision, Health
-from compactor.model.plan import Plan
-from compactor.model.run import Run
-from compactor.model.snapshot import Snapshot
+from compactor.model.plan import PLAN_FORMAT_VERSION, Plan, SavedPlan
+from compactor.model.run import RUN_FORMAT_VERSION, Run, RunRecord
+from compactor.model.usage import Usage
+from compactor.planning.diff import GroupSummary, PlanDiff
+from compactor.planning.explain import FileExplanation, PartitionExplanation
 from compactor.service.discovery import FailedTable, Neighbour, ScanEntry
 from compactor.tables.base import HistoryEntry
-from compactor_cli.partitions import partition_map
+from compactor_cli.partitions import Places, partition_map
+
+HISTORY_FORMAT_VERSION = 1
+EXPLAIN_FORMAT_VERSION = 1
+DIFF_FORMAT_VERSION = 1
 
 
 def run_object(run: Run, *, dry_run: bool = False) -> dict[str, object]:
     """One run, how ever it ended."""
     dropped = [{"group": lost.group_id, "reason": lost.reason, "detail": lost.detail, "file": lost.file} for lost in run.groups_dropped]
     return {
+        "format_version": RUN_FORMAT_VERSION,
         "table": run.table,
         "run_id": run.run_id,
         "dry_run": dry_run,
@@ -31,31 +40,37 @@ def run_object(run: Run, *, dry_run: bool = False) -> dict[str, object]:
         "peak_memory_bytes": run.peak_memory_bytes,
         "warnings": list(run.warnings),
         "exit_code": run.exit_code,
+        "why": run.why,
+        "plan_id": run.plan_id,
+        "predicted": usage_object(run.predicted),
+        "actual": usage_object(run.actual),
     }
 
 
-def plan_object(plan: Plan, snapshot: Snapshot) -> dict[str, object]:
+def usage_object(usage: Usage | None) -> dict[str, object] | None:
+    """What a run takes, or took."""
+    if usage is None:
+        return None
+    cost = usage.cost
+    named = None if cost is None else {**asdict(cost), "total": cost.total}
+    return {**asdict(usage), "seconds": round(usage.seconds, 3), "task_s": round(usage.task_s, 3), "cost": named}
+
+
+def plan_object(plan: Plan, snapshot: Places) -> dict[str, object]:
     """A plan: its groups without their files, the files left out by reason, and what it is predicted to take."""
-    predicted = plan.prediction
     return {
+        "format_version": PLAN_FORMAT_VERSION,
+        "plan_id": snapshot.plan_id if isinstance(snapshot, SavedPlan) else None,
         "table": plan.table.uri,
         "version": plan.version,
         "target_bytes": plan.target_bytes,
         "groups": [_group(row, snapshot) for row in plan.groups.to_pylist()],
         "left_out": {reason.value: count for reason, count in plan.left_out},
-        "prediction": {
-            "input_files": predicted.input_files,
-            "input_bytes": predicted.input_bytes,
-            "output_files": predicted.output_files,
-            "output_bytes": predicted.output_bytes,
-            "requests": predicted.requests,
-            "seconds": round(predicted.seconds, 3),
-            "peak_memory_bytes": predicted.peak_memory_bytes,
-        },
+        "prediction": usage_object(plan.prediction),
     }
 
 
-def _group(row: dict[str, object], snapshot: Snapshot) -> dict[str, object]:
+def _group(row: dict[str, object], snapshot: Places) -> dict[str, object]:
     kept = ("group_id", "kind", "input_files", "input_bytes", "input_rows", "output_files", "output_bytes", "memory_bytes", "generation")
     partition = row["partition_id"]
     assert isinstance(partition, int)
@@ -105,6 +120,7 @@ def health_object(health: Health) -> dict[str, object]:
 def history_object(entry: HistoryEntry) -> dict[str, object]:
     """One version of a table."""
     return {
+        "format_version": HISTORY_FORMAT_VERSION,
         "version": entry.version,
         "timestamp_ms": entry.timestamp_ms,
         "operation": entry.operation,
@@ -115,3 +131,48 @@ def history_object(entry: HistoryEntry) -> dict[str, object]:
         "bytes_removed": entry.bytes_removed,
         "bytes_added": entry.bytes_added,
     }
+
+
+def record_object(record: RunRecord) -> dict[str, object]:
+    """One run of the journal."""
+    return {**run_object(record.run), "ended_ms": record.ended_ms, "by": record.by}
+
+
+def diff_object(diff: PlanDiff) -> dict[str, object]:
+    """What changed between two plans."""
+    ends = {
+        name: {"plan_id": end.plan_id, "table": end.plan.table.uri, "version": end.plan.version, "groups": len(end.plan)}
+        for name, end in (("old", diff.old), ("new", diff.new))
+    }
+    return {
+        "format_version": DIFF_FORMAT_VERSION,
+        **ends,
+        "same_table": diff.same_table,
+        "unchanged": diff.unchanged,
+        "added": [_summary(group) for group in diff.added],
+        "removed": [_summary(group) for group in diff.removed],
+        "changed": [
+            {"old": _summary(change.old), "new": _summary(change.new), "joined": change.joined, "left": change.left}
+            for change in diff.changed
+        ],
+        "files": [{"path": move.path, "old_group": move.old_group, "new_group": move.new_group} for move in diff.files],
+        "settings": {name: {"old": old, "new": new} for name, old, new in diff.settings},
+        "left_out": {reason: {"old": old, "new": new} for reason, old, new in diff.left_out},
+    }
+
+
+def explanation_object(found: FileExplanation | PartitionExplanation) -> dict[str, object]:
+    """A file or some partitions, told apart by `kind`."""
+    head: dict[str, object] = {"format_version": EXPLAIN_FORMAT_VERSION}
+    body = {name: getattr(found, name) for name in found.__dataclass_fields__}
+    body["thresholds"] = asdict(found.thresholds)
+    if isinstance(found, FileExplanation):
+        group = None if found.group is None else _summary(found.group)
+        reason = None if found.reason is None else found.reason.value
+        return {**head, "kind": "file", **body, "partition": dict(found.partition), "group": group, "reason": reason}
+    left_out = [{**asdict(left), "reason": left.reason.value} for left in found.left_out]
+    return {**head, "kind": "partitions", **body, "groups": [_summary(group) for group in found.groups], "left_out": left_out}
+
+
+def _summary(group: GroupSummary) -> dict[str, object]:
+    return {**asdict(group), "partition": dict(group.partition)}

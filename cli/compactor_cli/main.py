@@ -12,9 +12,11 @@ import typer
 
 from compactor.errors import UsageError
 from compactor_cli.commands.demo import demo
+from compactor_cli.commands.explain import explain
 from compactor_cli.commands.history import history
 from compactor_cli.commands.plan import plan
 from compactor_cli.commands.run import Witness, failed_object, run
+from compactor_cli.commands.runs import runs
 from compactor_cli.commands.scan import scan
 from compactor_cli.commands.serve import serve
 from compactor_cli.guard import Failure, one_sentence
@@ -47,7 +49,7 @@ def _root(
     """Options of the command itself."""
 
 
-_COMMANDS = (scan, plan, run, history, serve, demo)
+_COMMANDS = (scan, plan, explain, run, runs, history, serve, demo)
 for _command in _COMMANDS:
     app.command(_command.__name__)(_command)
 

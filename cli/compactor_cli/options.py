@@ -94,6 +94,10 @@ _FLAGS = (
 )
 
 
+POLICY = frozenset(flag.key for flag in _FLAGS if flag.panel == "Policy")
+"""Keys of the options that decide what is planned."""
+
+
 def takes_flags(panels: Sequence[Panel] = EVERYTHING) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Replace the parameter `flags: Flags` of a command by the shared options of these panels, and by --config and --json."""
     chosen = [flag for flag in _FLAGS if flag.panel in panels]

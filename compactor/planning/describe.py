@@ -72,6 +72,8 @@ def what_would_change(reason: LeftOut, policy: Policy, target_bytes: int, waitin
             return "Nothing here: the file itself, or the table's format, stands against it."
         case LeftOut.INDIVISIBLE:
             return "Nothing: a single row cannot be divided."
+        case LeftOut.CLUSTERED:
+            return "Nothing here: the engine that clusters the table rewrites its clustered files."
 
 
 def _more_files(policy: Policy, target_bytes: int, waiting: tuple[int, int] | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compactor_cli.commands.scan import Uri
-from compactor_cli.options import Flags, takes_flags
+from compactor_cli.options import POLICY, Flags, takes_flags
 from compactor_cli.output import print_json, print_line, say
 from compactor_cli.session import conduct
 from compactor_cli.signals import Signals
@@ -27,12 +27,16 @@ RunId = Annotated[
     str | None, typer.Option("--run-id", metavar="ID", help="Name the run; a second run of that name returns the first one's result.")
 ]
 
+StoredPlan = Annotated[
+    str | None, typer.Option("--plan", metavar="FILE", help="Apply a plan that `plan -o` kept, once; what has changed since is left out.")
+]
+
 
 @takes_flags()
-def run(uri: Uri, flags: Flags, dry_run: DryRun = False, run_id: RunId = None) -> int:
+def run(uri: Uri, flags: Flags, dry_run: DryRun = False, run_id: RunId = None, plan: StoredPlan = None) -> int:
     """Compact a table: rewrite what is worth it, check that every row is still there, commit."""
 
-    witness = Witness(table=uri, run_id=run_id or "", dry_run=dry_run)
+    witness = Witness(table=uri, run_id=run_id or "", dry_run=dry_run, stored_plan=plan)
     return conduct(
         lambda signals: _run(flags, witness, signals), as_json=flags.as_json, describe=lambda failure: failed_object(failure, witness)
     )
@@ -45,6 +49,7 @@ class Witness:
     table: str
     run_id: str
     dry_run: bool
+    stored_plan: str | None = None
     before: Health | None = None
     plan: Plan | None = None
     commits: list[Committed] = field(default_factory=list)
@@ -72,6 +77,8 @@ def _run(flags: Flags, witness: Witness, signals: Signals) -> int:
     from compactor_cli.progress import progress
     from compactor_cli.render.run import failure_line
 
+    if witness.stored_plan is not None:
+        _refuse_policy(flags, witness)
     settings = flags.settings()
     asked_id = witness.run_id or None
 
@@ -82,7 +89,9 @@ def _run(flags: Flags, witness: Witness, signals: Signals) -> int:
             witness.on(event)
             draw(event)
 
-        result = compactor.run(witness.table, settings=settings, run_id=asked_id, dry_run=witness.dry_run, sink=sink)
+        result = compactor.run(
+            witness.table, settings=settings, run_id=asked_id, dry_run=witness.dry_run, plan=witness.stored_plan, sink=sink
+        )
     signals.hold()
     if flags.as_json:
         print_json(run_object(result, dry_run=witness.dry_run))
@@ -92,6 +101,15 @@ def _run(flags: Flags, witness: Witness, signals: Signals) -> int:
         for line in _lines(result, witness, settings):
             print_line(line)
     return result.exit_code
+
+
+def _refuse_policy(flags: Flags, witness: Witness) -> None:
+    """A stored plan brings its policy and names its run. Raises UsageError for options that would say otherwise."""
+    from compactor.errors import UsageError
+
+    given = sorted(f"--{key.replace('_', '-')}" for key in POLICY & flags.values.keys()) + (["--run-id"] if witness.run_id else [])
+    if given:
+        raise UsageError(f"{given[0]} cannot be used with --plan: the plan was made with its own policy and names its own run; plan again.")
 
 
 def _lines(result: Run, witness: Witness, settings: Settings) -> list[str]:

@@ -16,7 +16,7 @@ def history_lines(entries: Sequence[HistoryEntry]) -> list[str]:
     for entry in entries:
         files = _change(entry.files_removed, entry.files_added, lambda count: f"{count:,.0f}")
         size = _change(entry.bytes_removed, entry.bytes_added, format_bytes)
-        rows.append((str(entry.version), _time(entry.timestamp_ms), entry.operation, files, size, entry.engine or "-", entry.run_id or "-"))
+        rows.append((str(entry.version), utc(entry.timestamp_ms), entry.operation, files, size, entry.engine or "-", entry.run_id or "-"))
     return aligned(rows, right=frozenset({0}))
 
 
@@ -27,7 +27,8 @@ def _change(removed: int | None, added: int | None, spell: object) -> str:
     return f"-{spell(removed or 0)} +{spell(added or 0)}"
 
 
-def _time(timestamp_ms: int | None) -> str:
+def utc(timestamp_ms: int | None) -> str:
+    """A time for people, `-` when it is not known."""
     if timestamp_ms is None:
         return "-"
     return datetime.datetime.fromtimestamp(timestamp_ms / 1000, tz=datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from compactor.model.plan import LeftOut, Plan
-from compactor.model.snapshot import Snapshot
 from compactor.units import format_bytes, format_seconds
 from compactor_cli.output import aligned
-from compactor_cli.partitions import partition_name
+from compactor_cli.partitions import Places, partition_name
+from compactor_cli.render.usage import surroundings
 
 SHOWN_PARTITIONS = 20
 
@@ -25,7 +25,7 @@ WHY_LEFT_OUT: dict[LeftOut, str] = {
 }
 
 
-def plan_lines(plan: Plan, snapshot: Snapshot) -> list[str]:
+def plan_lines(plan: Plan, snapshot: Places) -> list[str]:
     """The whole plan in at most a screen or so."""
     head = f"{plan.table.uri}, version {plan.version}, target {format_bytes(plan.target_bytes)}"
     if not len(plan):
@@ -42,11 +42,12 @@ def _prediction(plan: Plan) -> list[str]:
         ("requests", f"about {predicted.requests:,}"),
         ("time", f"about {format_seconds(predicted.seconds)}"),
         ("memory", f"at most {format_bytes(predicted.peak_memory_bytes)}"),
+        *surroundings(predicted),
     ]
     return aligned(rows, indent="  ")
 
 
-def _partitions(plan: Plan, snapshot: Snapshot) -> list[str]:
+def _partitions(plan: Plan, snapshot: Places) -> list[str]:
     sums = [("group_id", "count"), ("input_files", "sum"), ("input_bytes", "sum"), ("output_files", "sum"), ("kind", "distinct")]
     table = plan.groups.group_by("partition_id", use_threads=False).aggregate(sums)
     rows = sorted(table.to_pylist(), key=lambda row: (row["output_files_sum"] - row["input_files_sum"], row["partition_id"]))

@@ -7,6 +7,7 @@ from compactor.model.run import Run, RunStatus
 from compactor.units import format_bytes, format_seconds
 from compactor_cli.guard import one_sentence
 from compactor_cli.output import aligned
+from compactor_cli.render.usage import compared
 
 _ENDED = {
     RunStatus.COMMITTED: "committed",
@@ -40,7 +41,7 @@ def run_lines(run: Run, before: Health | None) -> list[str]:
         ("run id", run.run_id),
     ]
     dropped = [f"  group {lost.group_id} was dropped ({lost.reason}): {lost.detail}" for lost in run.groups_dropped]
-    return [outcome_line(run), *aligned(rows, indent="  "), *dropped]
+    return [outcome_line(run), *aligned(rows, indent="  "), *compared(run), *dropped]
 
 
 def failure_line(run: Run) -> str:

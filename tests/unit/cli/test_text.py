@@ -159,12 +159,12 @@ FIELDS = {
         "kind table exit_code why",
         "kind uri reason why",
     ],
-    ("plan", "x"): ["table version target_bytes groups left_out prediction"],
+    ("plan", "x"): ["format_version plan_id table version target_bytes groups left_out prediction"],
     ("run", "x"): [
-        "table run_id dry_run status reason version files_removed files_added bytes_removed bytes_added rows groups seconds "
-        "peak_memory_bytes warnings exit_code"
+        "format_version table run_id dry_run status reason version files_removed files_added bytes_removed bytes_added rows groups seconds "
+        "peak_memory_bytes warnings exit_code why plan_id predicted actual"
     ],
-    ("history", "x"): ["version timestamp_ms operation engine run_id files_removed files_added bytes_removed bytes_added"] * 2,
+    ("history", "x"): ["format_version version timestamp_ms operation engine run_id files_removed files_added bytes_removed bytes_added"] * 2,
 }
 
 
