@@ -31,6 +31,7 @@ from compactor.model.events import (
     SnapshotLoaded,
     Warned,
 )
+from compactor.model.fingerprint import ProofLevel
 from compactor.model.health import Compact, Decision, Health, Skip
 from compactor.model.plan import Plan, Resources, RewriteGroup, SavedPlan
 from compactor.model.policy import Policy
@@ -76,6 +77,7 @@ class Ports:
     survey: SurveyFiles
     sink: Sink
     economy: Callable[[Snapshot], Economy]
+    proof: ProofLevel = "full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,13 +239,14 @@ class _Act:
         """Intent, rewrite, commit, record. Raises CompactorError; what was committed by then stands and is in the tally."""
         table, records = self._ports.table, self._ports.records
         read, write = table.read_spec(self._snapshot), table.write_spec(self._snapshot)
-        job = RewriteJob(root_uri=table.ref.uri, storage=self._ports.storage, read=read, write=write)
+        proof = self._ports.proof
+        job = RewriteJob(root_uri=table.ref.uri, storage=self._ports.storage, read=read, write=write, proof=proof)
         inputs_of = table.inputs(self._snapshot, self._plan)
         executor = self._ports.executor()
         try:
             executor.capacity()  # says now if the place cannot do it, before anything is written
             records.intend(self._tally.run_id, self._plan, self._fates.stem)
-            self._tally.acted = True
+            self._tally.acted, self._tally.proof = True, proof
             self._rewrite(executor.run(job, self._tasks(inputs_of)))
         finally:
             executor.close()

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from compactor.errors import CompactorError, ConflictGaveUp, TableRefused
 from compactor.model.commit import Committed
+from compactor.model.fingerprint import FINGERPRINT_ALGORITHM, Fingerprint, GroupFingerprint, ProofLevel
 from compactor.model.rewrite import GroupDropped, RewriteResult
 from compactor.model.run import Run, RunStatus
 from compactor.model.usage import Economy, Usage
@@ -59,10 +60,14 @@ class Tally:
     predicted: Usage | None = None
     spent: Usage = field(default_factory=Usage)
     economy: Economy = field(default_factory=Economy)
+    proof: ProofLevel | None = None
+    fingerprints: dict[int, Fingerprint] = field(default_factory=dict)
 
     def rewritten(self, result: RewriteResult) -> None:
         """Note a finished group."""
         self.peak_memory_bytes = max(self.peak_memory_bytes, result.peak_memory_bytes)
+        if result.fingerprint is not None:
+            self.fingerprints[result.group_id] = result.fingerprint
 
 
 def report(tally: Tally, *, seconds: float, error: CompactorError | None = None, dry_run: bool = False) -> Run:
@@ -71,6 +76,7 @@ def report(tally: Tally, *, seconds: float, error: CompactorError | None = None,
     if dry_run and error is None and tally.planned > len(tally.dropped):
         status, reason = RunStatus.PLANNED, "dry run: nothing was written"
     commits = tally.commits
+    proven = _proven(tally)
     return Run(
         run_id=tally.run_id,
         table=tally.table,
@@ -93,7 +99,17 @@ def report(tally: Tally, *, seconds: float, error: CompactorError | None = None,
         plan_id=tally.plan_id,
         predicted=tally.predicted,
         actual=_actual(tally, seconds) if tally.acted else None,
+        proof=tally.proof,
+        fingerprint_algorithm=FINGERPRINT_ALGORITHM if proven else None,
+        fingerprints=proven,
     )
+
+
+def _proven(tally: Tally) -> tuple[GroupFingerprint, ...]:
+    """The fingerprints of the groups that were committed."""
+    committed = sorted({group for commit in tally.commits for group in commit.groups} & tally.fingerprints.keys())
+    found = ((group, tally.fingerprints[group]) for group in committed)
+    return tuple(GroupFingerprint(group_id=group, digest=value.digest, rows=value.rows) for group, value in found)
 
 
 def _actual(tally: Tally, seconds: float) -> Usage:

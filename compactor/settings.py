@@ -100,9 +100,10 @@ class Settings(BaseSettings):
 
     Policy (see model/policy.py): target_size, small_ratio, oversized_ratio, min_input_files, max_deleted_ratio, min_age, where, max_groups,
     max_bytes, max_write_amplification, force_rewrite.
-    Execution: executor (`auto` takes Ray when `ray_address` is set), ray_address (`local` starts a cluster for the run), memory (all that a
-    run may use on this machine, or what a task may ask for on a cluster), parallelism; compute_region (where workers run: reads of a bucket
-    elsewhere are priced) and prices (a price list, TOML or JSON, instead of prices.toml in this package).
+    Execution: proof (how outputs are held against inputs before a group may be committed), executor (`auto` takes Ray when `ray_address`
+    is set), ray_address (`local` starts a cluster for the run), memory (all that a run may use on this machine, or what a task may ask for
+    on a cluster), parallelism; compute_region (where workers run: reads of a bucket elsewhere are priced) and prices (a price list, TOML or
+    JSON, instead of prices.toml in this package).
     Tables: state (a URI for intents and journals; unset: `_compactor/` inside each table), arbiter (who decides the next version on S3
     when Spark writes too), rivals (what to do about writers known to damage compacted tables: `warn` or `refuse`).
     Storage (see model/storage.py): endpoint_url … anonymous.
@@ -124,6 +125,7 @@ class Settings(BaseSettings):
     max_write_amplification: Count = 2
     force_rewrite: bool = False
 
+    proof: Literal["counts", "full"] = "full"
     executor: Literal["auto", "local", "ray", "serial"] = "auto"
     ray_address: str | None = None
     memory: Size | None = None

@@ -53,6 +53,7 @@ def wire(store: ObjectStore, settings: Settings, *, sink: Sink | None = None, am
         survey=_survey(table, store),
         sink=sink or _nobody,
         economy=_economy(store, settings),
+        proof=settings.proof,
     )
 
 

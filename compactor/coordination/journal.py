@@ -16,6 +16,7 @@ from typing import Any
 
 from compactor.coordination.documents import check_run_id, create, decode, encode
 from compactor.errors import ObjectMissing, TableCorrupt
+from compactor.model.fingerprint import GroupFingerprint
 from compactor.model.rewrite import GroupDropped
 from compactor.model.run import RUN_FORMAT_VERSION, Run, RunRecord, RunStatus
 from compactor.model.usage import usage_of
@@ -77,6 +78,9 @@ def _run(body: dict[str, Any]) -> Run:
         "status": RunStatus(body["status"]),
         "groups_dropped": dropped,
         "warnings": tuple(body.get("warnings", ())),
+        "fingerprints": tuple(
+            GroupFingerprint(**{name: found[name] for name in _FINGERPRINT_FIELDS}) for found in body.get("fingerprints", ())
+        ),
         "predicted": usage_of(body.get("predicted")),
         "actual": usage_of(body.get("actual")),
     }
@@ -85,3 +89,4 @@ def _run(body: dict[str, Any]) -> Run:
 
 _RUN_FIELDS = tuple(field.name for field in fields(Run))
 _DROP_FIELDS = tuple(field.name for field in fields(GroupDropped))
+_FINGERPRINT_FIELDS = tuple(field.name for field in fields(GroupFingerprint))

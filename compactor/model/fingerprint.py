@@ -19,6 +19,15 @@ _MODULUS = 1 << 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupFingerprint:
+    """The fingerprint of one committed group, as a journal keeps it: `digest` as Fingerprint.digest writes it."""
+
+    group_id: int
+    digest: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
     """`sum`: the rows' hashes added up modulo 2^128; `rows`: how many there are."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from compactor.model.fingerprint import GroupFingerprint, ProofLevel
 from compactor.model.rewrite import GroupDropped
 from compactor.model.usage import Usage
 
@@ -29,6 +30,8 @@ class Run:
     `exit_code` is what the CLI returns for it (see errors.py); files, bytes and rows count what was committed.
     why: what was wrong with the table. plan_id: of the stored plan that was applied, if one was. predicted, actual: what the plan said that
     the run takes, and what it took (groups that were rewritten and then lost to other writers included); None when nothing was planned.
+    proof: how groups had to be proven before they were committed; None when nothing was rewritten. fingerprints: of the committed groups,
+    where they were proven in full, made by fingerprint_algorithm.
     """
 
     run_id: str
@@ -52,6 +55,9 @@ class Run:
     plan_id: str | None = None
     predicted: Usage | None = None
     actual: Usage | None = None
+    proof: ProofLevel | None = None
+    fingerprint_algorithm: str | None = None
+    fingerprints: tuple[GroupFingerprint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from compactor.storage.local import LocalStore
 from compactor.wiring import open_ports, wire
 
 SETTINGS = Settings(executor="serial", target_size="1MiB")
+PROVEN = ("proof", "fingerprint_algorithm", "fingerprints")
 
 
 def small_files(folder: Path, files: int = 12) -> str:
@@ -215,7 +216,7 @@ def test_a_run_id_lands_once(tmp_path: Path, kept: bool) -> None:
         Path(uri, "_compactor", "runs", "nightly-1.json").unlink()
     held = objects(uri)
     second = compactor.run(uri, settings=SETTINGS, run_id="nightly-1")
-    told = ("seconds", "peak_memory_bytes", "warnings", "why", "predicted", "actual")  # what only the journal knows
+    told = ("seconds", "peak_memory_bytes", "warnings", "why", "predicted", "actual", *PROVEN)  # what only the journal knows
     assert replace(second, **{name: getattr(first, name) for name in told}) == first
     assert objects(uri) == held
 

@@ -15,6 +15,7 @@ from compactor.errors import TableCorrupt
 from compactor.model.commit import FinishedGroup
 from compactor.model.rewrite import OutputFile
 from compactor.tables.delta.paths import encode_path
+from compactor.tables.delta.proof_tags import commit_tags, file_tags
 from compactor.tables.delta.state import Action
 from compactor.tables.delta.statistics import DEFAULT_STRING_PREFIX, LeafTypes, stats_json
 
@@ -113,7 +114,7 @@ def _check_mark(mark: int | None, inputs: Iterable[Action]) -> None:
 
 
 def _add(terms: EntryTerms, finished: FinishedGroup, output: OutputFile, partition_values: Mapping[str, str | None]) -> Action:
-    tags = {GENERATION_TAG: str(finished.generation)}
+    tags = {GENERATION_TAG: str(finished.generation), **file_tags(output)}
     if finished.finished_for_bytes is not None:
         tags[FINISHED_TAG] = str(finished.finished_for_bytes)
     return {
@@ -144,6 +145,7 @@ def _commit_info(terms: EntryTerms, groups: Sequence[EntryGroup], engine_info: s
             RUN_TAG: terms.run_id,
             FORMAT_TAG: TAG_FORMAT_VERSION,
             GROUPS_TAG: pack_ids(group.finished.result.group_id for group in groups),
+            **commit_tags([group.finished.result for group in groups]),
             **({ROWS_PRESERVED_TAG: "true"} if terms.keeps_row_ids else {}),
         },
     }
