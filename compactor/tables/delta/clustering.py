@@ -18,7 +18,7 @@ CUBE_TAG = "ZCUBE_ID"
 
 
 def clustering_columns(features: frozenset[str], domains: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
-    """The clustering columns as paths of physical names; none when the table is not clustered. Raises TableCorrupt for a malformed domain."""
+    """The clustering columns as paths of physical names; none when there are none. Raises TableCorrupt for a malformed domain."""
     texts = {domain: domains[domain] for feature, domain in DOMAINS.items() if feature in features and domains.get(domain)}
     return tuple(dict.fromkeys(path for domain, text in texts.items() for path in _columns(domain, text)))
 

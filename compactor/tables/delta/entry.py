@@ -14,6 +14,7 @@ import orjson
 from compactor.errors import TableCorrupt
 from compactor.model.commit import FinishedGroup
 from compactor.model.rewrite import OutputFile
+from compactor.tables.delta.iceberg import TAG as ICEBERG_TAG
 from compactor.tables.delta.paths import encode_path
 from compactor.tables.delta.proof_tags import commit_tags, file_tags
 from compactor.tables.delta.state import Action
@@ -38,6 +39,7 @@ class EntryTerms:
     in_commit_timestamp_ms: None unless the table has in-commit timestamps enabled.
     row_id_high_water_mark: last row id in use (-1: none) where row tracking is supported and not suspended; None otherwise.
     keeps_row_ids: outputs hold the ids and versions that their rows had, and the entry says so.
+    iceberg_compat: the version of Iceberg compatibility that outputs keep, which their tags say; None where none is enabled.
     tight_bounds: deletion vectors are supported, so statistics say that they are tight.
     """
 
@@ -52,6 +54,7 @@ class EntryTerms:
     in_commit_timestamp_ms: int | None = None
     row_id_high_water_mark: int | None = None
     keeps_row_ids: bool = False
+    iceberg_compat: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,8 @@ def _add(terms: EntryTerms, finished: FinishedGroup, output: OutputFile, partiti
     tags = {GENERATION_TAG: str(finished.generation), **file_tags(output)}
     if finished.finished_for_bytes is not None:
         tags[FINISHED_TAG] = str(finished.finished_for_bytes)
+    if terms.iceberg_compat is not None:
+        tags[ICEBERG_TAG] = str(terms.iceberg_compat)
     return {
         "path": encode_path(output.key),
         "partitionValues": partition_values,

@@ -12,6 +12,7 @@ from compactor.model.commit import CommitRequest
 from compactor.model.snapshot import Snapshot
 from compactor.storage.base import ObjectStore
 from compactor.tables.delta.entry import ROW_TRACKING_DOMAIN, EntryTerms
+from compactor.tables.delta.iceberg import compat_version
 from compactor.tables.delta.log import read_entry
 from compactor.tables.delta.row_tracking import gives_row_ids, keeps_row_ids
 from compactor.tables.delta.state import DeltaState
@@ -33,6 +34,7 @@ def terms_for(store: ObjectStore, target: Snapshot, *, now_ms: int, read_version
         tight_bounds="deletionVectors" in target.features,
         in_commit_timestamp_ms=_in_commit_timestamp(store, target, state, now_ms),
         row_id_high_water_mark=_high_water_mark(target, state),
+        iceberg_compat=compat_version(state.metadata, target.features),
         keeps_row_ids=keeps_row_ids(state.metadata, target.features),
     )
 

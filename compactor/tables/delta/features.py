@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compactor.tables.base import Refusal
+from compactor.tables.delta.iceberg import iceberg_refusals
 from compactor.tables.delta.protocol import features_in_force, mapping_mode
 from compactor.tables.delta.row_tracking import row_tracking_refusals
 from compactor.tables.delta.schema import schema_refusals
@@ -61,12 +62,12 @@ FEATURES = {
         _yes("rowTracking", "new files get fresh row ids, and rows keep theirs where the table wants it"),
         _yes("clustering", "only files that no clustering has placed are rewritten, with statistics of the clustering columns"),
         _yes("liquid", "only files that no clustering has placed are rewritten, with statistics of the clustering columns"),
-        _no("icebergCompatV1", _ICEBERG),
-        _no("icebergCompatV2", _ICEBERG),
+        _yes("icebergCompatV1", "files hold their partition columns and field ids at every level, and say which version they keep"),
+        _yes("icebergCompatV2", "files hold their partition columns and field ids at every level, and say which version they keep"),
         _no("icebergCompatV3", _ICEBERG),
         _no("icebergWriterCompatV1", _ICEBERG),
         _no("icebergWriterCompatV3", _ICEBERG),
-        _no("materializePartitionColumns", "partition columns would have to be written into the files"),
+        _yes("materializePartitionColumns", "partition columns are written into the files"),
         _yes("variantType", _VARIANT),
         _yes("variantType-preview", _VARIANT),
         _yes("variantShredding", _VARIANT),
@@ -97,7 +98,7 @@ def gate_features(protocol: Protocol, metadata: Metadata) -> list[Refusal]:
     refusals = _version_refusals(protocol)
     features = features_in_force(protocol)
     refusals += [refusal for name in sorted(features) if (refusal := _feature_refusal(name)) is not None]
-    refusals += row_tracking_refusals(metadata, features)
+    refusals += row_tracking_refusals(metadata, features) + iceberg_refusals(metadata, features)
     mode = mapping_mode(metadata, features)
     if mode not in ("none", "name", "id"):
         why = f'The column mapping mode "{mode}" (delta.columnMapping.mode) is not known.'

@@ -12,6 +12,7 @@ from compactor.tables.base import Gate, Refusal, TableWarning
 from compactor.tables.delta.engines import duplicates_rows, is_spark, retained_engines
 from compactor.tables.delta.features import gate_features
 from compactor.tables.delta.log import LOG, list_log
+from compactor.tables.delta.materialised import materialised_refusals
 from compactor.tables.delta.options import DeltaOptions
 from compactor.tables.delta.paths import object_key, suspicious_rows
 from compactor.tables.delta.state import DeltaState
@@ -19,6 +20,7 @@ from compactor.tables.delta.writing import property_refusals
 
 RIVALS = "rivals"
 """Code of the warning about writers that are known to damage compacted tables."""
+_UNIFORM = "delta.universalFormat.enabledFormats"
 _MANIFEST = "delta.compatibility.symlinkFormatManifest.enabled"
 
 
@@ -26,12 +28,16 @@ def gate(store: ObjectStore, options: DeltaOptions, snapshot: Snapshot) -> Gate:
     """Every refusal and warning for this snapshot. Raises StorageError when the log cannot be read."""
     state = snapshot.state
     assert isinstance(state, DeltaState)
-    refusals = [*gate_features(state.protocol, state.metadata), *property_refusals(state.metadata), *_path_refusals(snapshot)]
+    refusals = [*gate_features(state.protocol, state.metadata), *property_refusals(state.metadata)]
+    refusals += [*materialised_refusals(snapshot, state.metadata), *_path_refusals(snapshot)]
     warnings: list[TableWarning] = []
     if snapshot.properties.get(_MANIFEST, "false").lower() == "true":
         warnings.append(
             TableWarning(code="stale-manifest", message=f"{snapshot.table.uri} has symlink manifests; a compaction does not update them.")
         )
+    if formats := snapshot.properties.get(_UNIFORM, "").strip():
+        message = f"The {formats} metadata of {snapshot.table.uri} lags behind a compaction until an engine that writes it commits again."
+        warnings.append(TableWarning(code="stale-uniform", message=message))
     if not refusals:
         _judge_writers(store, options, snapshot, state, refusals, warnings)
     return Gate(refusals=tuple(refusals), warnings=tuple(warnings))

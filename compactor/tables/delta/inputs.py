@@ -15,6 +15,7 @@ from compactor.model.rewrite import Deletes, InputFile
 from compactor.model.snapshot import Snapshot
 from compactor.storage.base import ObjectStore
 from compactor.tables.delta.actions import raw_adds
+from compactor.tables.delta.materialised import constants, materialised
 from compactor.tables.delta.paths import object_key
 from compactor.tables.delta.row_tracking import keeps_row_ids, numbering
 from compactor.tables.delta.state import DeltaState
@@ -34,18 +35,29 @@ def planned_inputs(store: ObjectStore, snapshot: Snapshot, plan: Plan) -> Callab
     adds = dict(zip(looked_up, raw_adds(store, snapshot, looked_up) if looked_up else [], strict=True))
     deletes = {row: deletes_of(add["deletionVector"], uri) for row, add in adds.items() if add.get("deletionVector")}
     numbers = {row: numbering(add) for row, add in adds.items()} if tracked else {}
+    inside = materialised(snapshot, state.metadata)
     _check_presence(store, deletes.values())
     known = snapshot.files.select(["size_bytes", "rows"])
 
     def inputs_of(group: RewriteGroup) -> tuple[InputFile, ...]:
         rows = list(group.files)
         columns = known.take(rows).to_pydict()
+        values = constants(snapshot, inside, group.partition_id)
         found = []
         for row, key, size, count in zip(rows, group.inputs, columns["size_bytes"], columns["rows"], strict=True):
             base, version = numbers.get(row, (None, None))
             where = object_key(key.path, uri)
             found.append(
-                InputFile(file=key, key=where, size_bytes=size, rows=count, deletes=deletes.get(row), base_row_id=base, row_version=version)
+                InputFile(
+                    file=key,
+                    key=where,
+                    size_bytes=size,
+                    rows=count,
+                    deletes=deletes.get(row),
+                    base_row_id=base,
+                    row_version=version,
+                    constants=values,
+                )
             )
         return tuple(found)
 

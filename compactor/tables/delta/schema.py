@@ -6,7 +6,7 @@ Protocol sections "Schema Serialization Format", "Column Mapping", "Type Widenin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,15 +66,20 @@ def _mentions(kind: Type, primitive: str) -> bool:
     return any(_mentions(part, primitive) for part in parts)
 
 
-def read_spec(metadata: Metadata, features: frozenset[str]) -> ReadSpec:
-    """How to read the table's files. Raises TableRefused for a schema that schema_refusals would name."""
+def read_spec(metadata: Metadata, features: frozenset[str], inside: Sequence[str] = ()) -> ReadSpec:
+    """How to read the table's files. `inside`: physical names of the partition columns that outputs hold as constants.
+
+    Raises TableRefused for a schema that schema_refusals would name.
+    """
     refusals = schema_refusals(metadata, features)
     if refusals:
         raise TableRefused(refusals[0].why, reason=refusals[0].reason)
     mode = mapping_mode(metadata, features)
     fields = [_arrow_field(field, mode) for field in data_fields(metadata)]
     match: Literal["name", "id"] = "id" if mode == "id" else "name"
-    return ReadSpec(schema=pa.schema(fields), match=match, row_ids=row_ids(metadata, features))
+    every = {physical_name(field, mode): field for field in metadata.schema["fields"]}
+    constants = pa.schema([_arrow_field(every[name], mode) for name in inside])
+    return ReadSpec(schema=pa.schema(fields), match=match, constants=constants, row_ids=row_ids(metadata, features))
 
 
 def _arrow_field(field: Field, mode: str) -> pa.Field:

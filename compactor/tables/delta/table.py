@@ -20,6 +20,7 @@ from compactor.tables.delta.clustering import clustering_columns
 from compactor.tables.delta.engines import is_ours, retained_engines
 from compactor.tables.delta.inputs import planned_inputs
 from compactor.tables.delta.log import list_log
+from compactor.tables.delta.materialised import materialised
 from compactor.tables.delta.options import DeltaOptions
 from compactor.tables.delta.paths import object_key
 from compactor.tables.delta.schema import holds_variants, read_spec
@@ -69,7 +70,8 @@ class DeltaTable:
         return holds_variants(_state(snapshot).metadata)
 
     def read_spec(self, snapshot: Snapshot) -> ReadSpec:
-        return read_spec(_state(snapshot).metadata, snapshot.features)
+        metadata = _state(snapshot).metadata
+        return read_spec(metadata, snapshot.features, materialised(snapshot, metadata))
 
     def write_spec(self, snapshot: Snapshot) -> WriteSpec:
         state = _state(snapshot)

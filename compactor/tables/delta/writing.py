@@ -42,7 +42,10 @@ Leaf = tuple[tuple[str, ...], tuple[str, ...], Type]
 
 
 def write_spec(metadata: Metadata, features: frozenset[str], clustering: Sequence[tuple[str, ...]] = ()) -> WriteSpec:
-    """How outputs are to be written. `clustering`: physical paths of columns that must have statistics whatever the properties say. Raises TableRefused for a property value that property_refusals would name."""
+    """How outputs are to be written. `clustering`: physical paths of columns that must have statistics whatever the properties say.
+
+    Raises TableRefused for a property value that property_refusals would name.
+    """
     refusals = property_refusals(metadata)
     if refusals:
         raise TableRefused(refusals[0].why, reason=refusals[0].reason)

@@ -38,7 +38,7 @@ def clustered(root: Path, feature: str = "clustering", domain: str | None = None
 @pytest.mark.parametrize("checkpoint", [False, True])
 @pytest.mark.parametrize("forced", [False, True])
 def test_placed_files_stay(tmp_path: Path, feature: str, checkpoint: bool, forced: bool) -> None:
-    """Files with a clustering provider or a cube's tag stay, even when forced or heavy with deletes; the others become one without either."""
+    """Files with a clustering provider or a cube's tag stay, even forced or heavy with deletes; the others become one without either."""
     table = clustered(tmp_path / "t", feature)
     mask_rows(table, table.live()[0], [0, 1, 2, 3])
     placed = {add["path"] for add in table.live() if "clusteringProvider" in add or "tags" in add}

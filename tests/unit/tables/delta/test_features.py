@@ -13,8 +13,8 @@ from compactor.tables.delta.state import Metadata, Protocol
 SCHEMA = json.dumps({"type": "struct", "fields": [{"name": "a", "type": "long", "nullable": True, "metadata": {}}]})
 REFUSED_TODAY = [
     "adaptiveMetadata", "adaptiveMetadata-preview", "catalogManaged", "catalogOwned", "catalogOwned-preview",
-    "coordinatedCommits", "coordinatedCommits-preview", "geospatial", "icebergCompatV1", "icebergCompatV2", "icebergCompatV3",
-    "icebergWriterCompatV1", "icebergWriterCompatV3", "inCommitTimestamp-preview", "materializePartitionColumns",
+    "coordinatedCommits", "coordinatedCommits-preview", "geospatial", "icebergCompatV3",
+    "icebergWriterCompatV1", "icebergWriterCompatV3", "inCommitTimestamp-preview",
     "redirectReaderWriter-preview", "redirectWriterOnly-preview",
 ]  # fmt: skip
 
