@@ -244,10 +244,10 @@ class _Act:
         inputs_of = table.inputs(self._snapshot, self._plan)
         executor = self._ports.executor()
         try:
-            executor.capacity()  # says now if the place cannot do it, before anything is written
+            share = executor.capacity().memory_per_task_bytes  # says now if the place cannot do it, before anything is written
             records.intend(self._tally.run_id, self._plan, self._fates.stem)
             self._tally.acted, self._tally.proof = True, proof
-            self._rewrite(executor.run(job, self._tasks(inputs_of)))
+            self._rewrite(executor.run(job, self._tasks(inputs_of, share)))
         finally:
             executor.close()
             self._fates.sweep(self._ports.store)
@@ -268,7 +268,7 @@ class _Act:
         finally:
             self._commit()  # after a failure or a signal too: what is finished is worth keeping
 
-    def _tasks(self, inputs_of: Callable[[RewriteGroup], tuple[InputFile, ...]]) -> Iterator[RewriteTask]:
+    def _tasks(self, inputs_of: Callable[[RewriteGroup], tuple[InputFile, ...]], share_bytes: int) -> Iterator[RewriteTask]:
         for group in self._plan:
             inputs, prefix = inputs_of(group), self._prefix(group)
             self._fates.started(group.group_id, prefix)
@@ -279,7 +279,8 @@ class _Act:
                 output_prefix=prefix,
                 stem=self._fates.stem(group.group_id),
                 output_files=group.output_files,
-                memory_bytes=group.memory_bytes,
+                memory_bytes=min(group.memory_bytes, share_bytes),
+                budget_bytes=share_bytes,
             )
 
     def _take(self, outcome: TaskOutcome) -> None:

@@ -129,7 +129,9 @@ class RewriteTask:
       `{output_prefix}{stem}-a{attempt}-{i:05d}.{codec}.parquet`. The stem is unique to the group of the run and is in the intent, so
       that everything an attempt may have written can be found by listing `{output_prefix}{stem}-`.
     output_files: how many outputs to make, split evenly by input bytes (one row at least each).
-    memory_bytes: what the worker may use at its peak, buffers included.
+    memory_bytes: the predicted peak, buffers included; what is asked of a place for it.
+    budget_bytes: what the run allows any task, which buffers and row groups are sized by; 0: memory_bytes.
+    frugality: how often those sizes are halved, after an attempt that needed more than there was.
     """
 
     group_id: int
@@ -139,6 +141,13 @@ class RewriteTask:
     stem: str
     output_files: int
     memory_bytes: int
+    budget_bytes: int = 0
+    frugality: int = 0
+
+    @property
+    def buffer_bytes(self) -> int:
+        """What buffers and row groups are sized by."""
+        return (self.budget_bytes or self.memory_bytes) >> self.frugality
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,11 +27,15 @@ DICTIONARY_OF_STRINGS = pa.dictionary(pa.int32(), pa.string())
 
 
 def worth_reading(schema: pa.Schema, metadata: pq.FileMetaData) -> frozenset[str]:
-    """Parquet paths of the string leaves of `schema` that the file described by `metadata` keeps as small dictionaries."""
+    """Parquet paths of the string columns of `schema` that the file described by `metadata` keeps as small dictionaries.
+
+    None inside of structs, lists or maps: Arrow reads those only in one piece, and a dictionary that changes between row groups or pages
+    makes several.
+    """
     if metadata.num_row_groups == 0:
         return frozenset()
     group = metadata.row_group(0)
-    strings = {leaf.parquet_path for leaf in leaves(schema) if pa.types.is_string(leaf.type)}
+    strings = {leaf.parquet_path for leaf in leaves(schema) if pa.types.is_string(leaf.type) and len(leaf.path) == 1 and not leaf.repeated}
     found = set()
     for chunk in map(group.column, range(group.num_columns)):
         small = chunk.total_uncompressed_size < _PLAIN_STRING_BYTES * chunk.num_values

@@ -31,13 +31,13 @@ from compactor.storage.base import ObjectStore
 
 
 def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock, budget: Budget | None = None) -> RewriteResult:
-    """One attempt at one group, within `budget` (by default what task.memory_bytes divides into).
+    """One attempt at one group, within `budget` (by default what task.buffer_bytes divides into).
 
     Raises FileProblem, StorageError, MemoryError; nothing of the attempt is left then if the store allows.
     """
     started_s = clock.monotonic_s()
-    reading = budget or reading_budget(task.memory_bytes)
-    budget = budget or divide(task.memory_bytes)
+    reading = budget or reading_budget(task.buffer_bytes)
+    budget = budget or divide(task.buffer_bytes)
     division = Division(sum(map(_weight, task.inputs)), task.output_files)
     opener = Opener(job.read, store, budget)
     plan = OutputPlan(name=lambda i: output_key(job, task, i), schema=lambda: opener.schema, spec=job.write, division=division)
