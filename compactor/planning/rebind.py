@@ -49,9 +49,9 @@ def rebind(saved: SavedPlan, snapshot: Snapshot, resources: Resources, assumed: 
         raise UsageError("The plan names a file twice; plan again.")
     row = _rows_of(snapshot.files, keys)
     live = row >= 0
-    same_size = live & (_column(snapshot.files, "size_bytes")[row] == _column(inputs, "size_bytes"))
+    same_size = live & (_live(snapshot, "size_bytes", row) == _column(inputs, "size_bytes"))
     starts = _column(groups, "first_input")
-    partition = _column(snapshot.files, "partition_id")[row]
+    partition = _live(snapshot, "partition_id", row)
     split = reduce_runs(np.maximum, partition, starts) != reduce_runs(np.minimum, partition, starts)
     stands = (reduce_runs(np.minimum, same_size, starts) > 0) & ~split
     drifted = tuple(_why(saved, snapshot, index, live, same_size) for index in np.flatnonzero(~stands).tolist())
@@ -63,9 +63,9 @@ def _standing(saved: SavedPlan, snapshot: Snapshot, stands: Bools, row: Int64s, 
     counts = _column(groups, "input_files")
     kept = np.repeat(stands, counts)
     starts = _column(groups, "first_input")
-    generation = np.minimum(reduce_runs(np.maximum, _column(snapshot.files, "generation")[row], starts) + 1, np.iinfo(np.int16).max)
+    generation = np.minimum(reduce_runs(np.maximum, _live(snapshot, "generation", row), starts) + 1, np.iinfo(np.int16).max)
     columns = {
-        "partition_id": _column(snapshot.files, "partition_id")[row[starts]][stands],
+        "partition_id": _live(snapshot, "partition_id", row[starts])[stands],
         "first_input": np.cumsum(counts[stands]) - counts[stands],
         "memory_bytes": np.minimum(_column(groups, "memory_bytes"), resources.memory_bytes)[stands],
         "generation": generation[stands],
@@ -96,6 +96,11 @@ def _rows_of(files: pa.Table, keys: pa.ChunkedArray) -> Int64s:
 def _keys(files: pa.Table) -> pa.ChunkedArray:
     """Path and identity of the deletes, as one string."""
     return pc.binary_join_element_wise(files["path"], pc.fill_null(files["deletes_id"], ""), "\n")
+
+
+def _live(snapshot: Snapshot, name: str, row: Int64s) -> Int64s:
+    """A column of the live files at these rows, -1 for row -1."""
+    return np.append(_column(snapshot.files, name), -1)[row]
 
 
 def _column(table: pa.Table, name: str) -> Int64s:

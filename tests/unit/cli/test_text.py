@@ -164,7 +164,10 @@ FIELDS = {
         "format_version table run_id dry_run status reason version files_removed files_added bytes_removed bytes_added rows groups seconds "
         "peak_memory_bytes warnings exit_code why plan_id predicted actual"
     ],
-    ("history", "x"): ["format_version version timestamp_ms operation engine run_id files_removed files_added bytes_removed bytes_added"] * 2,
+    ("history", "x"): [
+        "format_version version timestamp_ms operation engine run_id files_removed files_added bytes_removed bytes_added",
+    ]
+    * 2,
 }
 
 
