@@ -44,6 +44,7 @@ def run_object(run: Run, *, dry_run: bool = False) -> dict[str, object]:
         "plan_id": run.plan_id,
         "predicted": usage_object(run.predicted),
         "actual": usage_object(run.actual),
+        "proof": run.proof,
     }
 
 

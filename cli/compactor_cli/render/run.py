@@ -9,6 +9,7 @@ from compactor_cli.guard import one_sentence
 from compactor_cli.output import aligned
 from compactor_cli.render.usage import compared
 
+_PROOFS = {"counts": "counts: as many rows out as in", "full": "full: the rows of the outputs, read again, are those of the inputs"}
 _ENDED = {
     RunStatus.COMMITTED: "committed",
     RunStatus.PLANNED: "planned, nothing written",
@@ -35,6 +36,7 @@ def run_lines(run: Run, before: Health | None) -> list[str]:
             f"{run.files_removed:,} files ({format_bytes(run.bytes_removed)}) -> {run.files_added:,} ({format_bytes(run.bytes_added)})",
         ),
         ("rows", f"{run.rows:,} in, {run.rows:,} out"),
+        *([("proof", _PROOFS[run.proof])] if run.proof else []),
         ("groups", f"{run.groups_committed:,} of {run.groups_planned:,} committed"),
         ("memory", f"{format_bytes(run.peak_memory_bytes)} at the peak"),
         ("time", format_seconds(run.seconds)),
