@@ -42,13 +42,15 @@ REASON_SENTENCES: Mapping[LeftOut, str] = MappingProxyType(
 )
 
 
-def what_would_change(reason: LeftOut, policy: Policy, target_bytes: int, waiting: tuple[int, int] | None) -> str:
+def what_would_change(
+    reason: LeftOut, policy: Policy, target_bytes: int, waiting: tuple[int, int] | None = None, generation: int | None = None
+) -> str:
     """What would bring a file that is left out for `reason` into a plan, with the numbers in force.
 
-    waiting: files, and their bytes, of its partition that are too few; None when several partitions are meant.
+    waiting: files, and their bytes, of its partition that are too few; None when several partitions are meant. generation: of the file;
+    None when several are meant.
     """
     small, large = format_bytes(policy.small_ratio * target_bytes), format_bytes(policy.oversized_ratio * target_bytes)
-    bound = policy.max_write_amplification
     match reason:
         case LeftOut.RIGHT_SIZE:
             deleted = f"more than {policy.max_deleted_ratio:.0%} of its rows deleted"
@@ -62,8 +64,7 @@ def what_would_change(reason: LeftOut, policy: Policy, target_bytes: int, waitin
         case LeftOut.FINISHED:
             return "A target more than twice that for which it was finished, or less than half of it, or --force-rewrite."
         case LeftOut.WRITE_AMPLIFICATION:
-            filled = f"new files in its partition until they reach {format_bytes(0.75 * target_bytes)} together"
-            return f"While it has been rewritten less than {bound} times: {filled}; else --max-write-amplification above {bound}."
+            return _more_rewrites(policy, target_bytes, generation)
         case LeftOut.GROUP_CAP:
             return f"Run again, or allow more than {policy.max_groups} groups with --max-groups."
         case LeftOut.BYTE_CAP:
@@ -74,6 +75,16 @@ def what_would_change(reason: LeftOut, policy: Policy, target_bytes: int, waitin
             return "Nothing: a single row cannot be divided."
         case LeftOut.CLUSTERED:
             return "Nothing here: the engine that clusters the table rewrites its clustered files."
+
+
+def _more_rewrites(policy: Policy, target_bytes: int, generation: int | None) -> str:
+    bound, filled = policy.max_write_amplification, f"reach {format_bytes(0.75 * target_bytes)} together with new ones"
+    if generation is None:
+        return f"Files rewritten less than {bound} times join once they {filled}; others need a larger --max-write-amplification."
+    more = f"--max-write-amplification {generation + 2}"
+    if generation >= bound:
+        return f"It has been rewritten {generation} times; only {more} or --force-rewrite would do it again."
+    return f"It joins once the small files of its partition {filled}, or with {more}."
 
 
 def _more_files(policy: Policy, target_bytes: int, waiting: tuple[int, int] | None) -> str:

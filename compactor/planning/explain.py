@@ -110,7 +110,7 @@ def explain_file(snapshot: Snapshot, plan: Plan, path: str) -> FileExplanation:
         group=group,
         reason=reason,
         why=_why_planned(group, size_class) if group else REASON_SENTENCES[LeftOut(said)],
-        change=None if reason is None else _change(snapshot, plan, reason, _files_of(snapshot, file["partition_id"])),
+        change=None if reason is None else _change(snapshot, plan, reason, _files_of(snapshot, file["partition_id"]), file["generation"]),
     )
 
 
@@ -172,13 +172,13 @@ def _left_out(snapshot: Snapshot, plan: Plan, here: Bools, size: Int64s) -> list
     return found
 
 
-def _change(snapshot: Snapshot, plan: Plan, reason: LeftOut, here: Bools) -> str:
+def _change(snapshot: Snapshot, plan: Plan, reason: LeftOut, here: Bools, generation: int | None = None) -> str:
     """What would bring files that are left out for `reason` into a plan. `here`: the files of their partitions."""
     partition, size = _ints(snapshot, "partition_id"), _ints(snapshot, "size_bytes")
     few = here & (plan.reasons.to_numpy(zero_copy_only=False) == LeftOut.TOO_FEW.value)
     one_place = np.unique(partition[here]).shape[0] == 1
     waiting = (int(few.sum()), int(size[few].sum())) if one_place else None
-    return what_would_change(reason, plan.policy, plan.target_bytes, waiting)
+    return what_would_change(reason, plan.policy, plan.target_bytes, waiting, generation)
 
 
 def _thresholds(plan: Plan) -> Thresholds:

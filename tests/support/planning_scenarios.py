@@ -19,12 +19,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 
 from compactor.model.health import Health
-from compactor.model.plan import Plan, Resources
+from compactor.model.plan import Plan, Resources, SavedPlan
 from compactor.model.policy import Policy
 from compactor.model.snapshot import Snapshot
 from compactor.model.survey import FileFacts, RowGroupFacts, Survey
+from compactor.planning.artefact import save
 from compactor.planning.assess import assess
 from compactor.planning.decide import confirm, decide
+from compactor.planning.explain import FileExplanation, PartitionExplanation, explain_file, explain_partitions, of_partition
 from compactor.planning.plan import plan
 from compactor.planning.survey import to_survey
 from compactor.planning.target import effective_target
@@ -46,7 +48,7 @@ class _World:
 
 def outcome(story: str) -> str:
     """Plan, reasons, health and decision for a scenario, as text."""
-    world = _read(story)
+    world = read(story)
     snapshot = snapshot_of(world.files, now_ms=NOW_MS)
     target = effective_target(world.policy, None)
     survey = Survey(files=world.facts, unreadable=world.unreadable)
@@ -61,7 +63,25 @@ def outcome(story: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _read(story: str) -> _World:
+def saved_plan(story: str) -> SavedPlan:
+    """The plan of a scenario as it is kept."""
+    world = read(story)
+    snapshot = snapshot_of(world.files, now_ms=NOW_MS)
+    return save(plan(snapshot, Survey(files=world.facts, unreadable=world.unreadable), world.policy, world.resources), snapshot)
+
+
+def explained(story: str, question: str) -> FileExplanation | PartitionExplanation:
+    """The answer to `file NAME`, `partition NAME` or `table`, for a scenario."""
+    world = read(story)
+    snapshot = snapshot_of(world.files, now_ms=NOW_MS)
+    planned = plan(snapshot, Survey(files=world.facts, unreadable=world.unreadable), world.policy, world.resources)
+    kind, _, name = question.partition(" ")
+    if kind == "file":
+        return explain_file(snapshot, planned, name)
+    return explain_partitions(snapshot, planned, of_partition(name) if kind == "partition" else None)
+
+
+def read(story: str) -> _World:
     world, section = _World(), ""
     for line in story.splitlines():
         if line and not line.startswith(" "):

@@ -62,7 +62,8 @@ def _partitions(found: PartitionExplanation) -> list[str]:
     if len(found.groups) > SHOWN_GROUPS:
         lines.append(f"  … and {len(found.groups) - SHOWN_GROUPS:,} more groups")
     for left in found.left_out:
-        lines.append(f"{left.files:,} files ({format_bytes(left.bytes)}) are left alone, {left.reason}: {left.why}")
+        counted = "1 file" if left.files == 1 else f"{left.files:,} files"
+        lines.append(f"{counted} ({format_bytes(left.bytes)}) left alone, {left.reason}: {left.why}")
         lines.append(f"  What would change it: {left.change}")
     return lines
 
