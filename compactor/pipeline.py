@@ -106,7 +106,7 @@ def decided(ports: Ports, snapshot: Snapshot, policy: Policy) -> Prepared:
     """Assess, survey, plan and decide, on a snapshot that passed the gate. Raises UsageError (`--where`), StorageError."""
     target = effective_target(policy, ports.table.target_bytes(snapshot))
     health = assess(snapshot, policy, target)
-    wanted = to_survey(snapshot, policy, target, every=ports.table.needs_footers(snapshot))
+    wanted = to_survey(snapshot, policy, target, every=policy.purge or ports.table.needs_footers(snapshot))
     survey = ports.survey(snapshot, wanted.tolist())
     for why in list(survey.unreadable.values())[:TOLD_FILES]:
         ports.sink(Warned(code="left-out", message=why))
@@ -306,7 +306,9 @@ class _Act:
         if not groups:
             return
         ids = [group.result.group_id for group in groups]
-        request = CommitRequest(run_id=self._tally.run_id, transaction_id=self._ports.ambient.ids.new(), groups=groups)
+        transaction = self._ports.ambient.ids.new()
+        purge = self._plan.policy.purge
+        request = CommitRequest(run_id=self._tally.run_id, transaction_id=transaction, groups=groups, purge=purge)
         self._fates.offered(ids)
         try:
             # Always judged from the version that was read: a schema that changed since must be seen.

@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     """Everything that a user may choose. Frozen; sizes in bytes and durations in seconds once validated, however they were written.
 
     Policy (see model/policy.py): target_size, small_ratio, oversized_ratio, min_input_files, max_deleted_ratio, min_age, where, max_groups,
-    max_bytes, max_write_amplification, force_rewrite.
+    max_bytes, max_write_amplification, force_rewrite, purge.
     Execution: proof (how outputs are held against inputs before a group may be committed), executor (`auto` takes Ray when `ray_address`
     is set), ray_address (`local` starts a cluster for the run), memory (all that a run may use on this machine, or what a task may ask for
     on a cluster), parallelism; compute_region (where workers run: reads of a bucket elsewhere are priced) and prices (a price list, TOML or
@@ -124,6 +124,7 @@ class Settings(BaseSettings):
     max_bytes: Size | None = None
     max_write_amplification: Count = 2
     force_rewrite: bool = False
+    purge: bool = False
 
     proof: Literal["counts", "full"] = "full"
     executor: Literal["auto", "local", "ray", "serial"] = "auto"
@@ -189,6 +190,7 @@ class Settings(BaseSettings):
             max_bytes=None if self.max_bytes is None else parse_bytes(self.max_bytes),
             max_write_amplification=self.max_write_amplification,
             force_rewrite=self.force_rewrite,
+            purge=self.purge,
         )
 
     def storage(self) -> StorageOptions:

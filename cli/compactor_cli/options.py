@@ -60,6 +60,7 @@ _FLAGS = (
     _Flag("max_bytes", "Policy", "SIZE", "Read at most this much in one run."),
     _Flag("max_write_amplification", "Policy", "N", "Rewrite a byte at most this often. Default: 2."),
     _Flag("force_rewrite", "Policy", None, "Rewrite every file once, whatever its size."),
+    _Flag("purge", "Policy", None, "Rewrite just the files that hold deleted rows or dropped columns, all of them, even single ones."),
     _Flag("proof", "Execution", "counts|full", "Before a commit, compare only row counts, or every row, read again. Default: full."),
     _Flag(
         "executor",

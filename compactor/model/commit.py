@@ -20,11 +20,15 @@ class FinishedGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitRequest:
-    """One commit. `transaction_id` is unique to it and is written into the log, so that a lost reply can be resolved."""
+    """One commit. `transaction_id` is unique to it and is written into the log, so that a lost reply can be resolved.
+
+    purge: its purpose is to get rid of deleted rows and dropped columns, which the log then says.
+    """
 
     run_id: str
     transaction_id: str
     groups: tuple[FinishedGroup, ...]
+    purge: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ class Policy:
     max_groups / max_bytes: caps on one run's groups and input bytes; None means no cap.
     max_write_amplification: how often a byte may be rewritten at most (design rule 5).
     force_rewrite: rewrite every file once, whatever its size.
+    purge: rewrite every file that holds deleted rows or columns which the schema no longer has, and no other.
     """
 
     target_bytes: int | None = None
@@ -36,3 +37,4 @@ class Policy:
     max_bytes: int | None = None
     max_write_amplification: int = 2
     force_rewrite: bool = False
+    purge: bool = False

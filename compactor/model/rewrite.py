@@ -75,12 +75,14 @@ class ReadSpec:
     constants: columns that follow those of `schema` in every output, each with one value a file (InputFile.constants); what a file itself
       holds under their names does not count.
     row_ids: None where rows have no ids to keep.
+    tolerated: top-level columns that a file may hold besides, without holding something that was dropped.
     """
 
     schema: pa.Schema
     match: Literal["name", "id"] = "name"
     constants: pa.Schema = _NO_COLUMNS
     row_ids: RowIds | None = None
+    tolerated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

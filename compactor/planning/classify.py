@@ -65,11 +65,11 @@ def fills(output_bytes: Int64s, target_bytes: int) -> Bools:
     return 4 * output_bytes >= 3 * target_bytes
 
 
-def classify(files: FileColumns, setting: Setting, selected: Bools, kept_out: Mapping[LeftOut, Bools]) -> Classes:
-    """Judge every file. `selected` and those that must be `kept_out`, by reason, have one element a file."""
+def classify(files: FileColumns, setting: Setting, selected: Bools, stale: Bools, kept_out: Mapping[LeftOut, Bools]) -> Classes:
+    """Judge every file. `selected`, `stale` (what a purge is for) and those to be `kept_out`, by reason, have one element a file."""
     policy, target = setting.policy, setting.target_bytes
     output = np.floor(files.live_bytes * setting.compression).astype(np.int64)
-    heavy = heavy_with_deletes(files.rows, files.deleted_rows, policy.max_deleted_ratio)
+    heavy = stale if policy.purge else heavy_with_deletes(files.rows, files.deleted_rows, policy.max_deleted_ratio)
     packable = ((files.size_bytes < policy.small_ratio * target) | heavy) & ~fills(output, target)
     oversized = (files.live_bytes > policy.oversized_ratio * target) & (2 * output >= 3 * target)
     one_row = oversized & (files.rows >= 0) & (files.rows - files.deleted_rows <= 1)
@@ -81,6 +81,8 @@ def classify(files: FileColumns, setting: Setting, selected: Bools, kept_out: Ma
         reason[mask & (reason == UNDECIDED)] = code(why)
 
     leave(~selected, LeftOut.OTHER_PARTITION)
+    if policy.purge and not policy.force_rewrite:
+        leave(~stale, LeftOut.NOTHING_TO_PURGE)
     if not policy.force_rewrite:
         leave(one_row & ~heavy, LeftOut.INDIVISIBLE)
         leave(~wanted, LeftOut.RIGHT_SIZE)

@@ -21,6 +21,8 @@ def decide(health: Health, policy: Policy) -> Decision:
         return Skip(reason="empty", why="The table has no live files.")
     if policy.force_rewrite:
         return Compact(why=f"A rewrite of {_of(health.files, health.files)} is forced.")
+    if policy.purge:
+        return Compact(why="A purge of deleted rows and dropped columns is asked for.")
     mergeable = (pc.max(health.partitions["small_files"]).as_py() or 0) > 1
     found = []
     if mergeable:
@@ -42,9 +44,16 @@ def confirm(decision: Decision, plan: Plan) -> Decision:
     if isinstance(decision, Skip) or len(plan):
         return decision
     waiting = [f"{count:,} {REASON_NOUNS[why]}" for why, count in plan.left_out if why is not LeftOut.RIGHT_SIZE]
+    if _all_pure(plan):
+        return Skip(reason="healthy", why="No file holds deleted rows or dropped columns.")
     if not waiting:
         return Skip(reason="healthy", why="Every file has a good size.")
     return Skip(reason="nothing-to-plan", why=f"No group can be made: {', '.join(waiting)}.")
+
+
+def _all_pure(plan: Plan) -> bool:
+    """Whether every file is left out because there is nothing in it to purge."""
+    return bool(plan.left_out) and {why for why, _ in plan.left_out} == {LeftOut.NOTHING_TO_PURGE}
 
 
 def _of(some: int, all_files: int) -> str:

@@ -21,6 +21,7 @@ REASON_NOUNS: Mapping[LeftOut, str] = MappingProxyType(
         LeftOut.BYTE_CAP: "beyond the cap on bytes",
         LeftOut.UNREADABLE: "that must not be rewritten",
         LeftOut.INDIVISIBLE: "oversized with a single row",
+        LeftOut.NOTHING_TO_PURGE: "with nothing to purge",
         LeftOut.CLUSTERED: "that are clustered",
     }
 )
@@ -37,6 +38,7 @@ REASON_SENTENCES: Mapping[LeftOut, str] = MappingProxyType(
         LeftOut.BYTE_CAP: "Its group did not fit into the bytes that one run may rewrite.",
         LeftOut.UNREADABLE: "Its footer or the table format says that it must not be rewritten.",
         LeftOut.INDIVISIBLE: "It is oversized but holds a single row, which cannot be divided.",
+        LeftOut.NOTHING_TO_PURGE: "It holds neither deleted rows nor columns that the schema no longer has.",
         LeftOut.CLUSTERED: "The table's clustering placed its rows, and a plain rewrite would undo that.",
     }
 )
@@ -73,6 +75,8 @@ def what_would_change(
             return "Nothing here: the file itself, or the table's format, stands against it."
         case LeftOut.INDIVISIBLE:
             return "Nothing: a single row cannot be divided."
+        case LeftOut.NOTHING_TO_PURGE:
+            return "Plan without --purge, which rewrites only files with deleted rows or dropped columns."
         case LeftOut.CLUSTERED:
             return "Nothing here: the engine that clusters the table rewrites its clustered files."
 

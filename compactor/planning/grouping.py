@@ -66,7 +66,7 @@ def _singles(case: _Case, alone: Int64s) -> Groups:
 def _packed(case: _Case, members: Int64s) -> tuple[list[Groups], Codes]:
     reason = case.classes.reason.copy()
     runs = case.runs(members)
-    finishing = np.repeat(_filled(case, members, runs) | case.policy.force_rewrite, run_lengths(runs, members.shape[0]))
+    finishing = np.repeat(_filled(case, members, runs) | case.policy.force_rewrite | case.policy.purge, run_lengths(runs, members.shape[0]))
     full, rest = members[finishing], members[~finishing]
     starts, outputs = pack(case.output_bytes(full), case.runs(full), case.target_bytes)
     fresh, purged, few, bound = _unfinished(case, rest)

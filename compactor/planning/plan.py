@@ -67,8 +67,19 @@ def judge(snapshot: Snapshot, survey: Survey, files: FileColumns, setting: Setti
         selected = select(setting.policy.where, snapshot.partition_columns, snapshot.partitions)[files.partition]
     at, _ = positions_in(snapshot.files["path"], list(survey.unreadable))
     clustered = snapshot.files["clustered"].to_numpy() if snapshot.keeps_clustering else np.zeros(len(files), dtype=np.bool_)
+    stale = _stale(snapshot, survey)[files.row]
     kept_out = {LeftOut.CLUSTERED: clustered[files.row], LeftOut.UNREADABLE: _mask(snapshot.files.num_rows, at)[files.row]}
-    return classify(files, setting, selected, kept_out)
+    return classify(files, setting, selected, stale, kept_out)
+
+
+def _stale(snapshot: Snapshot, survey: Survey) -> Bools:
+    """Files that hold deleted rows, or dropped columns as far as that is known: without a footer it may be so."""
+    stale = np.ones(snapshot.files.num_rows, dtype=np.bool_)
+    current = [path for path, facts in survey.files.items() if not facts.extra_columns]
+    stale[positions_in(snapshot.files["path"], current)[0]] = False
+    deleted: Bools = snapshot.files["deleted_rows"].to_numpy() > 0
+    masked: Bools = snapshot.files["deletes_id"].is_valid().to_numpy()
+    return stale | deleted | masked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

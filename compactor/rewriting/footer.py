@@ -67,8 +67,7 @@ def _look(store: ObjectStore, read: ReadSpec, path: str, key: str, size_bytes: i
 
 def has_extra_columns(schema: pa.Schema, read: ReadSpec) -> bool:
     """Whether a file of this schema holds something, at any depth outside variants, that `read` does not ask for."""
-    known = set() if read.row_ids is None else {read.row_ids.id_column, read.row_ids.version_column}
-    columns = [field for field in schema if field.name not in known and read.constants.get_field_index(field.name) < 0]
+    columns = [field for field in schema if field.name not in read.tolerated]
     return _has_extra(columns, list(read.schema), read.match)
 
 

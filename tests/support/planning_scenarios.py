@@ -5,12 +5,13 @@ Any text before the first section says what the scenario claims.
 policy:
   target 100MiB                       (any field of Policy; target, where, and memory and tasks of the run as well)
 files:
-  name size [p=value] [rows=n|?] [deleted=n] [gen=n] [finished=size] [age=duration] [row-group=size] [unreadable]
+  name size [p=value] [rows=n|?] [deleted=n] [gen=n] [finished=size] [age=duration] [row-group=size] [unreadable] [current|stale]
   name*3 10MiB                        (name1, name2, name3)
 plan:
   ...                                 (from here on: written by the test, reviewed as a diff)
 
 Files are in file order as written. A file has a row for each 1000 bytes unless it says otherwise; files without an age are a day old.
+`current` and `stale`: its footer was read and has no dropped columns, or has some.
 """
 
 from __future__ import annotations
@@ -102,8 +103,8 @@ def _policy_line(world: _World, key: str, value: str) -> None:
         world.policy = replace(world.policy, where=parse(value))
     elif key in ("target", "max_bytes"):
         world.policy = replace(world.policy, **{"target_bytes" if key == "target" else key: parse_bytes(value)})
-    elif key == "force_rewrite":
-        world.policy = replace(world.policy, force_rewrite=value == "yes")
+    elif key in ("force_rewrite", "purge"):
+        world.policy = replace(world.policy, **{key: value == "yes"})
     else:
         assert key in {f.name for f in fields(Policy)}, key
         world.policy = replace(world.policy, **{key: float(value) if "." in value else int(value)})
@@ -134,6 +135,8 @@ def _file_line(world: _World, words: list[str]) -> None:
             decoded = parse_bytes(options["row-group"])
             group = RowGroupFacts(rows=1000, compressed_bytes=size, uncompressed_bytes=decoded)
             world.facts[path] = FileFacts(path=path, row_groups=(group,), largest_chunk_bytes=size)
+        if "current" in options or "stale" in options:
+            world.facts[path] = FileFacts(path=path, row_groups=(), largest_chunk_bytes=0, extra_columns="stale" in options)
         if "unreadable" in options:
             world.unreadable[path] = "encrypted"
 

@@ -21,6 +21,7 @@ WHY_LEFT_OUT: dict[LeftOut, str] = {
     LeftOut.BYTE_CAP: "are beyond --max-bytes",
     LeftOut.UNREADABLE: "must not be rewritten",
     LeftOut.INDIVISIBLE: "are oversized, but hold a single row",
+    LeftOut.NOTHING_TO_PURGE: "hold nothing to purge",
     LeftOut.CLUSTERED: "belong to the table's clustering, which a plain rewrite would undo",
 }
 

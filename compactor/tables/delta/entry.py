@@ -20,7 +20,11 @@ from compactor.tables.delta.proof_tags import commit_tags, file_tags
 from compactor.tables.delta.state import Action
 from compactor.tables.delta.statistics import DEFAULT_STRING_PREFIX, LeafTypes, stats_json
 
-OPERATION = "OPTIMIZE"
+_OPTIMIZE: Action = {
+    "operation": "OPTIMIZE",
+    "operationParameters": {"predicate": "[]", "zOrderBy": "[]", "clusterBy": "[]", "auto": False},
+}
+_PURGE: Action = {"operation": "REORG", "operationParameters": {"predicate": "[]", "applyPurge": True}}
 TAG_FORMAT_VERSION = "1"
 RUN_TAG = "compactor.runId"
 GENERATION_TAG = "compactor.generation"
@@ -38,6 +42,7 @@ class EntryTerms:
 
     in_commit_timestamp_ms: None unless the table has in-commit timestamps enabled.
     row_id_high_water_mark: last row id in use (-1: none) where row tracking is supported and not suspended; None otherwise.
+    purge: the commit is there to get rid of deleted rows and dropped columns.
     keeps_row_ids: outputs hold the ids and versions that their rows had, and the entry says so.
     iceberg_compat: the version of Iceberg compatibility that outputs keep, which their tags say; None where none is enabled.
     tight_bounds: deletion vectors are supported, so statistics say that they are tight.
@@ -49,6 +54,7 @@ class EntryTerms:
     run_id: str
     transaction_id: str
     types: LeafTypes
+    purge: bool = False
     string_prefix: int = DEFAULT_STRING_PREFIX
     tight_bounds: bool = False
     in_commit_timestamp_ms: int | None = None
@@ -138,8 +144,7 @@ def _commit_info(terms: EntryTerms, groups: Sequence[EntryGroup], engine_info: s
     return {
         **stamp,
         "timestamp": terms.now_ms,
-        "operation": OPERATION,
-        "operationParameters": {"predicate": "[]", "zOrderBy": "[]", "clusterBy": "[]", "auto": False},
+        **(_PURGE if terms.purge else _OPTIMIZE),
         "readVersion": terms.read_version,
         "isolationLevel": "SnapshotIsolation",
         "isBlindAppend": False,

@@ -1,9 +1,9 @@
 """What a log entry says of the proof of a rewrite: tags of its commitInfo, and one of each file that it adds. Pure.
 
-    compactor.proof                 the level: counts or full
-    compactor.fingerprint           of all rows that the commit rewrote, 32 hexadecimal digits; of a file: the algorithm, a colon, digits
-    compactor.fingerprintRows       how many rows those are
-    compactor.fingerprintAlgorithm  who makes such digits; others cannot be compared with ours
+compactor.proof                 the level: counts or full
+compactor.fingerprint           of all rows that the commit rewrote, 32 hexadecimal digits; of a file: the algorithm, a colon, digits
+compactor.fingerprintRows       how many rows those are
+compactor.fingerprintAlgorithm  who makes such digits; others cannot be compared with ours
 """
 
 from __future__ import annotations

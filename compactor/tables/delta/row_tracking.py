@@ -34,6 +34,11 @@ def row_ids(metadata: Metadata, features: frozenset[str]) -> RowIds | None:
     return RowIds(id_column=metadata.configuration[ID_COLUMN], version_column=metadata.configuration[VERSION_COLUMN])
 
 
+def row_id_columns(metadata: Metadata) -> tuple[str, ...]:
+    """Names of the columns where ids and versions are or once were kept."""
+    return tuple(metadata.configuration[key] for key in (ID_COLUMN, VERSION_COLUMN) if key in metadata.configuration)
+
+
 def row_tracking_refusals(metadata: Metadata, features: frozenset[str]) -> list[Refusal]:
     """Why rows could not keep their ids although they must, by the property to blame."""
     if not keeps_row_ids(metadata, features):

@@ -16,7 +16,7 @@ from compactor.errors import TableRefused
 from compactor.model.rewrite import ReadSpec
 from compactor.tables.base import Refusal
 from compactor.tables.delta.protocol import mapping_mode, physical_name
-from compactor.tables.delta.row_tracking import row_ids
+from compactor.tables.delta.row_tracking import row_id_columns, row_ids
 from compactor.tables.delta.state import Metadata
 
 Type = str | Mapping[str, Any]
@@ -78,8 +78,10 @@ def read_spec(metadata: Metadata, features: frozenset[str], inside: Sequence[str
     fields = [_arrow_field(field, mode) for field in data_fields(metadata)]
     match: Literal["name", "id"] = "id" if mode == "id" else "name"
     every = {physical_name(field, mode): field for field in metadata.schema["fields"]}
+    partitions = {name.lower() for name in metadata.partition_columns}
+    tolerated = (*(name for name, field in every.items() if str(field["name"]).lower() in partitions), *row_id_columns(metadata))
     constants = pa.schema([_arrow_field(every[name], mode) for name in inside])
-    return ReadSpec(schema=pa.schema(fields), match=match, constants=constants, row_ids=row_ids(metadata, features))
+    return ReadSpec(schema=pa.schema(fields), match=match, constants=constants, row_ids=row_ids(metadata, features), tolerated=tolerated)
 
 
 def _arrow_field(field: Field, mode: str) -> pa.Field:
