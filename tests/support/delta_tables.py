@@ -200,7 +200,7 @@ def _physical(child: pa.Field, described: Action, mapped: bool) -> pa.Field:
     elif pa.types.is_struct(kind):
         kind = pa.struct([_physical(kind.field(i), inner, mapped) for i, inner in enumerate(spelled["fields"])])
     elif pa.types.is_map(kind):
-        kind = pa.map_(kind.key_type, _physical(kind.item_field, {"type": spelled["valueType"], "metadata": {}}, False).type)
+        kind = pa.map_(kind.key_type, _physical(kind.item_field, {"type": spelled["valueType"], "metadata": {}}, mapped).type)
     elif pa.types.is_list(kind):
         inner = {"type": spelled["elementType"], "metadata": {}, "name": kind.value_field.name}
         kind = pa.list_(_physical(kind.value_field, inner, mapped and pa.types.is_struct(kind.value_type)).with_name("element"))

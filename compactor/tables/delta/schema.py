@@ -116,7 +116,7 @@ def _arrow_type(kind: Type, mode: str, ids: _Ids) -> pa.DataType:
     if isinstance(kind, str):
         return _primitive(kind)
     if kind["type"] == "struct":
-        return pa.struct([_arrow_field(field, mode) for field in kind["fields"]])
+        return pa.struct([_arrow_field(field, mode) for field in kind["fields"] if field["type"] != "void"])
     if kind["type"] == "array":
         return pa.list_(ids.field("element", kind["elementType"], mode))
     return pa.map_(ids.field("key", kind["keyType"], mode, nullable=False), ids.field("value", kind["valueType"], mode))
@@ -161,7 +161,10 @@ def _type_refusals(kind: Type, name: str, mode: str) -> Iterator[Refusal]:
     elif kind["type"] == "struct":
         if not kind["fields"]:
             yield Refusal(reason="type:empty-struct", why=f'The column "{name}" is a struct without fields, which Parquet cannot hold.')
-        for field in kind["fields"]:
+        stored = [field for field in kind["fields"] if field["type"] != "void"]
+        if kind["fields"] and not stored:
+            yield Refusal(reason="type:void", why=f'The column "{name}" is a struct of nothing but void fields, which Parquet cannot hold.')
+        for field in stored:
             yield from _field_refusals(field, f"{name}.{field['name']}", mode)
     elif kind["type"] == "array":
         yield from _type_refusals(kind["elementType"], f"{name}.element", mode)

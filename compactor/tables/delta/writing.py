@@ -115,7 +115,7 @@ def _leaves(field: Field, logical: tuple[str, ...], physical: tuple[str, ...], m
     logical, physical = (*logical, str(field["name"])), (*physical, physical_name(field, mode))
     kind: str | Mapping[str, Any] = field["type"]
     if not isinstance(kind, str) and kind["type"] == "struct":
-        for child in kind["fields"]:
+        for child in (child for child in kind["fields"] if child["type"] != "void"):
             yield from _leaves(child, logical, physical, mode)
     else:
         yield logical, physical, kind
