@@ -6,6 +6,7 @@
     ├── TableRefused              3   the table is left untouched; the message names the feature or the choice to make
     │   └── NotATable             3   point at a folder that holds a `_delta_log`
     ├── ConflictGaveUp            4   nothing was committed; run again later
+    │   └── Superseded            4   another run took over; what was committed stands, run again later
     ├── StorageError              5   the store did not do what was asked; see the subclass
     │   ├── AccessDenied          5   grant the permission named in the message
     │   ├── ObjectMissing         5   an object that was expected is not there
@@ -68,6 +69,10 @@ class ConflictGaveUp(CompactorError):
     """Other writers removed every planned input, or won every attempt within the bound."""
 
     exit_code = 4
+
+
+class Superseded(ConflictGaveUp):
+    """Another run has taken this one for dead, or took its lease: this run commits nothing more."""
 
 
 class StorageError(CompactorError):

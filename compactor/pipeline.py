@@ -8,12 +8,13 @@ deleted only when it is known that they were not committed, and every group of t
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from compactor.ambient.ports import Ambient
 from compactor.coordination.outputs import OutputFates
 from compactor.coordination.records import RunRecords
+from compactor.coordination.recovery import Recovery
 from compactor.errors import CompactorError, StorageError, TableRefused
 from compactor.execution.base import Executor
 from compactor.model.commit import CommitRequest, Committed, Conflict, FinishedGroup, Unknown
@@ -25,6 +26,7 @@ from compactor.model.events import (
     GroupFinished,
     GroupLost,
     Planned,
+    Recovered,
     RunEnded,
     RunStarted,
     Sink,
@@ -74,6 +76,7 @@ class Ports:
     executor: Callable[[], Executor]
     checkpointer: Checkpointer
     records: RunRecords
+    recovery: Recovery
     survey: SurveyFiles
     sink: Sink
     economy: Callable[[Snapshot], Economy]
@@ -173,12 +176,17 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
     try:
         if run_id is not None and (earlier := _earlier(ports, tally)) is not None:
             return earlier
+        left = not dry_run and ports.recovery.look()
+        if left:
+            _take_over(ports, policy, tally)
         prepared = prepare(ports, policy) if saved is None else reapplied(ports, saved)
         _note(ports, tally, prepared)
         if isinstance(prepared.decision, Compact):
             ports.sink(Planned(plan=prepared.plan))
             if not dry_run:
                 _Act(ports, prepared, tally).run()
+        if left:
+            _settle(ports)
     except CompactorError as failure:
         error = failure
     run = report(tally, seconds=clock.monotonic_s() - started, error=error, dry_run=dry_run)
@@ -188,6 +196,31 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
     return run
 
 
+def _take_over(ports: Ports, policy: Policy, tally: Tally) -> None:
+    """What dead runs of this table had finished is committed first, so that the plan starts from there. Raises TableRefused."""
+    gate(ports, load(ports, policy))
+    commits = ports.recovery.take_over(ports.table, tally.run_id)
+    for commit in commits:
+        tally.commits.append(commit)
+        tally.planned += len(commit.groups)
+        tally.acted = True
+        ports.sink(CommitLanded(outcome=commit))
+    _tell_problems(ports)
+
+
+def _settle(ports: Ports) -> None:
+    """What dead runs left is deleted, as far as it is known that no version will ever name it."""
+    for end in ports.recovery.settle(ports.table):
+        ports.sink(Recovered(left=end))
+    _tell_problems(ports)
+
+
+def _tell_problems(ports: Ports) -> None:
+    problems, ports.recovery.problems = ports.recovery.problems, []
+    for problem in problems:
+        ports.sink(Warned(code="recovery", message=problem))
+
+
 def _note(ports: Ports, tally: Tally, prepared: Prepared) -> None:
     """What is known before the first effect. A group that drifted is dropped before it begins."""
     tally.version = prepared.snapshot.version
@@ -195,7 +228,7 @@ def _note(ports: Ports, tally: Tally, prepared: Prepared) -> None:
     tally.dropped.extend(prepared.drifted)
     for drop in prepared.drifted:
         ports.sink(GroupLost(dropped=drop))
-    tally.planned = len(prepared.drifted)
+    tally.planned += len(prepared.drifted)
     tally.why = prepared.decision.why
     if isinstance(prepared.decision, Compact):
         tally.planned += len(prepared.plan)
@@ -250,10 +283,8 @@ class _Act:
             self._rewrite(executor.run(job, self._tasks(inputs_of, share)))
         finally:
             executor.close()
-            self._fates.sweep(self._ports.store)
-            if self._fates.settled:
-                with suppress(StorageError):  # an intent too many does no harm
-                    records.forget_intent(self._tally.run_id)
+            self._fates.sweep(self._ports.store, lambda: records.may_dispose(self._tally.run_id))
+            records.close_intent(self._tally.run_id, settled=self._fates.settled)
 
     def _prefix(self, group: RewriteGroup) -> str:
         """The folder of a group's outputs: that of its first input."""
@@ -297,6 +328,7 @@ class _Act:
         if not self._waiting:
             self._waiting_since_s = self._clock.monotonic_s()
         self._waiting.append(_finished(group, outcome, self._plan.target_bytes))
+        self._ports.records.keep(self._tally.run_id, self._waiting[-1])
         waited_s = self._clock.monotonic_s() - self._waiting_since_s
         if len(self._waiting) >= COMMIT_GROUPS or waited_s >= COMMIT_INTERVAL_S:
             self._commit()
@@ -312,7 +344,7 @@ class _Act:
         self._fates.offered(ids)
         try:
             # Always judged from the version that was read: a schema that changed since must be seen.
-            outcome = self._ports.table.publish(self._snapshot, request)
+            outcome = self._ports.table.publish(self._snapshot, request, lambda: self._ports.records.check(self._tally.run_id))
         except CompactorError:
             self._fates.discarded(ids)  # by contract: it is known that nothing landed
             raise

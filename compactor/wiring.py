@@ -5,17 +5,21 @@ Adapters are imported when they are needed, so that reading a small table loads 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-from compactor.ambient.ports import Ambient
+from compactor.ambient.owners import SystemOwners
+from compactor.ambient.ports import Ambient, Owners
 from compactor.ambient.system import system_ambient
-from compactor.coordination.records import RunRecords
+from compactor.coordination.records import Care, RunRecords
+from compactor.coordination.recovery import Recovery
 from compactor.execution.base import Executor
 from compactor.model.events import Event, Sink
 from compactor.model.plan import Resources
 from compactor.model.snapshot import Snapshot, TableRef
 from compactor.model.survey import Survey
 from compactor.model.usage import Economy
+from compactor.model.verification import ReadFiles
 from compactor.pipeline import Ports
 from compactor.settings import Settings
 from compactor.storage import normalise_uri, open_store
@@ -37,9 +41,18 @@ def open_ports(uri: str, settings: Settings, sink: Sink | None = None, ambient: 
     return wire(open_store(normalise_uri(uri), settings.storage()), settings, sink=sink, ambient=ambient)
 
 
-def wire(store: ObjectStore, settings: Settings, *, sink: Sink | None = None, ambient: Ambient | None = None) -> Ports:
+def wire(
+    store: ObjectStore,
+    settings: Settings,
+    *,
+    sink: Sink | None = None,
+    ambient: Ambient | None = None,
+    care: Care | None = None,
+    owners: Owners | None = None,
+) -> Ports:
     """Everything a run of the table at the root of `store` needs."""
-    ambient = ambient or system_ambient()
+    ambient, care, owners = ambient or system_ambient(), care or Care(), owners or SystemOwners()
+    state, prefix = _place_of_records(store, settings)
     table = _table(store, settings, ambient)
     return Ports(
         table=table,
@@ -49,12 +62,35 @@ def wire(store: ObjectStore, settings: Settings, *, sink: Sink | None = None, am
         resources=lambda: _resources(settings),
         executor=_executor(settings, ambient, store),
         checkpointer=_checkpointer(settings),
-        records=_records(store, settings, ambient),
+        records=RunRecords(store=state, prefix=prefix, clock=ambient.clock, by=_who(), care=care, owner=owners.me()),
+        recovery=Recovery(store=state, prefix=prefix, outputs=store, ambient=ambient, care=care, owners=owners),
         survey=_survey(table, store),
         sink=sink or _nobody,
         economy=_economy(store, settings),
         proof=settings.proof,
     )
+
+
+@contextmanager
+def open_reading(store: ObjectStore, settings: Settings, ambient: Ambient) -> Iterator[ReadFiles]:
+    """How files of the table at the root of `store` are read to be verified: Ray Data where a cluster is configured, else threads here."""
+    if not _on_ray(settings):
+        from compactor.execution.reading import LocalPass
+
+        resources = _resources(settings)
+        parallelism = resources.parallelism
+        yield LocalPass(store=store, parallelism=parallelism, memory_bytes=resources.memory_bytes * parallelism)
+        return
+    from compactor.execution.on_ray import RayExecutor
+    from compactor.execution.ray_pass import RayPass
+    from compactor.execution.work import Limits
+
+    limits = Limits(memory_bytes=settings.memory_bytes or RAY_TASK_BYTES, parallelism=settings.parallelism)
+    executor = RayExecutor(clock=ambient.clock, address=settings.ray_address, limits=limits)
+    try:
+        yield RayPass(executor, store.uri, settings.storage())
+    finally:
+        executor.close()
 
 
 def _table(store: ObjectStore, settings: Settings, ambient: Ambient) -> Table:
@@ -139,11 +175,11 @@ def _checkpointer(settings: Settings) -> Checkpointer:
     return DeltaLakeCheckpointer(settings.storage(), available=available)
 
 
-def _records(store: ObjectStore, settings: Settings, ambient: Ambient) -> RunRecords:
+def _place_of_records(store: ObjectStore, settings: Settings) -> tuple[ObjectStore, str]:
+    """Where intents and journals of the table at the root of `store` are kept."""
     if settings.state is None:
-        return RunRecords(store=store, prefix="_compactor/", clock=ambient.clock, by=_who())
-    state = open_store(normalise_uri(settings.state), settings.storage())
-    return RunRecords(store=state, prefix=f"{_folder_of(store.uri)}/", clock=ambient.clock, by=_who())
+        return store, "_compactor/"
+    return open_store(normalise_uri(settings.state), settings.storage()), f"{_folder_of(store.uri)}/"
 
 
 def _who() -> str:

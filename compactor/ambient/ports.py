@@ -33,6 +33,16 @@ class Randomness(Protocol):
         """A number between low and high."""
 
 
+class Owners(Protocol):
+    """Processes by name."""
+
+    def me(self) -> str:
+        """A name of this process that no other ever has; empty when there is none."""
+
+    def is_gone(self, owner: str) -> bool:
+        """True only when it is certain that the process of this name is no more: it was one of this machine."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ambient:
     """The surroundings of a run."""

@@ -31,13 +31,19 @@ class IntentGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """One attempt at a run. `version`: the version it was planned on; `created_ms`: by the writer's clock, for people only."""
+    """One attempt at a run. `version`: the version it was planned on; `created_ms`: by the writer's clock, for people only.
+
+    nonce: unique to the attempt, part of the names of all that is said about it later. owner: the process that runs it, as only other
+    processes of its machine can tell (`Owners`); empty when unknown.
+    """
 
     run_id: str
     table: str
     version: int
     created_ms: int
     groups: tuple[IntentGroup, ...]
+    nonce: str = ""
+    owner: str = ""
 
 
 def write_intent(store: ObjectStore, prefix: str, intent: Intent) -> str:
@@ -61,6 +67,8 @@ def read_intent(store: ObjectStore, key: str) -> Intent:
         version=document["version"],
         created_ms=document["created_ms"],
         groups=tuple(_groups(document["groups"])),
+        nonce=document.get("nonce", ""),
+        owner=document.get("owner", ""),
     )
 
 
@@ -75,6 +83,8 @@ def _body(intent: Intent) -> dict[str, object]:
         "table": intent.table,
         "version": intent.version,
         "created_ms": intent.created_ms,
+        "nonce": intent.nonce,
+        "owner": intent.owner,
         "groups": [[group.group_id, group.beside, group.stem] for group in intent.groups],
     }
 

@@ -71,10 +71,17 @@ class OutputFates:
         """Whether nothing can be left of this run: no unknown commit, no worker that may still write, none that never answered."""
         return not self._lost_workers and not {_Fate.IN_COMMIT, _Fate.PLANNED} & set(self._fates.values())
 
-    def sweep(self, store: ObjectStore) -> None:
-        """Delete every output that is known not to be in the log. A store that fails now leaves orphans, never a wrong table."""
+    def sweep(self, store: ObjectStore, permitted: Callable[[], bool] = lambda: True) -> None:
+        """Delete every output that is known not to be in the log, if that is `permitted` (asked only when there are some).
+
+        A store that fails now leaves orphans, never a wrong table.
+        """
         try:
-            store.delete(list(self._orphans(store)))
+            orphans = list(self._orphans(store))
+            if orphans and not permitted():
+                self._lost_workers = True  # another run may be committing them
+                return
+            store.delete(orphans)
         except StorageError:
             self._lost_workers = True  # keeps the intent, from which a later run cleans up
 

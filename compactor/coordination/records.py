@@ -7,26 +7,62 @@ of the table and to VACUUM), or a folder for each table below a configured state
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 
 from compactor.ambient.ports import Clock
 from compactor.coordination.documents import check_run_id
 from compactor.coordination.intent import Intent, IntentGroup, write_intent
 from compactor.coordination.journal import find_run, read_runs, write_run
+from compactor.coordination.markers import BY_OWNER, Marker, base_of, beat, erase, is_fenced, results_folder, say
+from compactor.coordination.pulse import Pulse
+from compactor.coordination.results import forget_results, keep_result
+from compactor.errors import StorageError, Superseded
+from compactor.model.commit import FinishedGroup
 from compactor.model.plan import Plan
 from compactor.model.run import Run, RunRecord
 from compactor.storage.base import ObjectStore
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Care:
+    """How carefully runs are watched over.
+
+    keep_bytes: results of groups that write at least this much are kept until they are committed, so that a crash does not lose the work.
+    beat_s: between two signs of life of a run; None: it gives none. silent_s: a run whose last sign is older than this, by the store's
+    dates, is taken for dead. late_s: how long after its death a worker of a run may still write: the task deadline, and a margin.
+    """
+
+    keep_bytes: int = 64 * 1024 * 1024
+    beat_s: float | None = 60.0
+    silent_s: float = 900.0
+    late_s: float = 3900.0
+
+
+@dataclass(slots=True)
+class _Open:
+    """An intent of ours that stands. kept: results of it may be with us, for others to commit after our death."""
+
+    key: str
+    base: str
+    pulse: Pulse | None
+    kept: bool = False
+
+
 class RunRecords:
     """Records of the runs of one table."""
 
-    def __init__(self, *, store: ObjectStore, prefix: str, clock: Clock, by: str | None = None) -> None:
-        """`prefix`: empty, or ending in `/`. `by`: the program and machine that runs, for people."""
+    def __init__(
+        self, *, store: ObjectStore, prefix: str, clock: Clock, by: str | None = None, care: Care | None = None, owner: str = ""
+    ) -> None:
+        """`prefix`: empty, or ending in `/`. `by`: the program and machine that runs, for people; `owner`: the process, for Owners."""
         self._store = store
         self._prefix = prefix
         self._clock = clock
         self._by = by
-        self._intents: dict[str, str] = {}
+        self._care = care or Care(beat_s=None)
+        self._owner = owner
+        self._intents: dict[str, _Open] = {}
 
     def find(self, run_id: str) -> Run | None:
         """The result of a run of this id that ended before. Raises StorageError, TableRefused (newer format), UsageError (run id)."""
@@ -42,14 +78,69 @@ class RunRecords:
             version=plan.version,
             created_ms=self._clock.now_ms(),
             groups=tuple(IntentGroup(group_id=i, beside=first, stem=stem(i)) for i, first in zip(ids, firsts, strict=True)),
+            nonce=stem(ids[0]),
+            owner=self._owner,
         )
-        self._intents[run_id] = write_intent(self._store, self._prefix, intent)
+        key = write_intent(self._store, self._prefix, intent)
+        base = base_of(key, intent.nonce)
+        pulse = None if self._care.beat_s is None else Pulse(self._care.beat_s, lambda: self._beat(base), "sign-of-life")
+        self._intents[run_id] = _Open(key, base, pulse)
+
+    def _beat(self, base: str) -> None:
+        with suppress(StorageError):  # the next one may come through; without any the run is taken for dead, which it survives
+            beat(self._store, base)
+
+    def keep(self, run_id: str, group: FinishedGroup) -> None:
+        """Keep the result of a large group until it is committed. A store that fails keeps nothing, and the run goes on."""
+        ours = self._intents.get(run_id)
+        if ours is not None and sum(output.size_bytes for output in group.result.outputs) >= self._care.keep_bytes:
+            ours.kept = True
+            with suppress(StorageError):
+                keep_result(self._store, self._folder(ours), group)
+
+    def check(self, run_id: str) -> None:
+        """Whether the run may still commit. Raises Superseded when another has taken it for dead, StorageError."""
+        ours = self._intents.get(run_id)
+        if ours is not None and is_fenced(self._store, ours.base):
+            raise Superseded(f"Another run has taken over from run {run_id}, which gave no sign of life for too long.")
+
+    def may_dispose(self, run_id: str) -> bool:
+        """Whether the run may delete outputs of its own that are not in the log: not when another may just be committing them."""
+        ours = self._intents.get(run_id)
+        try:
+            return ours is None or not ours.kept or say(self._store, ours.base, Marker.FENCE, by=BY_OWNER)
+        except StorageError:
+            return False
+
+    def close_intent(self, run_id: str, *, settled: bool) -> None:
+        """The run ends. Settled: nothing can be left of it, and its intent goes; otherwise the intent says that nobody is at work on it.
+
+        Never raises StorageError: an intent too many does no harm, and a later run sees to it.
+        """
+        ours = self._intents.get(run_id)
+        if ours is None:
+            return
+        if ours.pulse is not None:
+            ours.pulse.stop()
+        with suppress(StorageError):
+            if settled:
+                self.forget_intent(run_id)
+            else:
+                say(self._store, ours.base, Marker.FENCE, by=BY_OWNER)
 
     def forget_intent(self, run_id: str) -> None:
         """Remove the intent that intend() made, once nothing of the run can be left over. Raises StorageError."""
-        key = self._intents.pop(run_id, None)
-        if key is not None:
-            self._store.delete([key])
+        ours = self._intents.pop(run_id, None)
+        if ours is None:
+            return
+        if ours.kept:
+            forget_results(self._store, self._folder(ours))
+        self._store.delete([ours.key])
+        if ours.kept or ours.pulse is not None:
+            erase(self._store, ours.base)
+
+    def _folder(self, ours: _Open) -> str:
+        return results_folder(self._prefix, ours.base)
 
     def record(self, run: Run) -> None:
         """Keep the result of a run that wrote something. Raises StorageError."""

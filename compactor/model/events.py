@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from compactor.model.commit import Committed
 from compactor.model.health import Decision, Health
 from compactor.model.plan import Plan
+from compactor.model.recovery import LeftRun
 from compactor.model.rewrite import GroupDropped, RewriteResult
 from compactor.model.run import Run
 
@@ -92,6 +93,13 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """A run that had not ended cleanly was looked at, and what could be was cleaned up."""
+
+    left: LeftRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded:
     """A run ended."""
 
@@ -109,6 +117,7 @@ Event = (
     | CommitLanded
     | Checkpointed
     | Warned
+    | Recovered
     | RunEnded
 )
 Sink = Callable[[Event], None]

@@ -2,14 +2,15 @@
 
 An exclusive create writes a temporary file, flushes it, and gives it its name with link(2), which fails when the name is taken: a reader
 sees all bytes or no file, and of many creators one wins, also across processes. Writers rename. The directory is flushed after each
-change, so that what was reported as stored survives a power cut. Temporary names start with a dot and end in `.compactor-tmp`; no
-listing shows them, and other engines ignore them too. No key leads out of the root.
+change, so that what was reported as stored survives a power cut. Temporary names start with a dot, go on with (the beginning of) the name
+to be, and end in `.compactor-tmp`; no listing shows them, and other engines ignore them too. No key leads out of the root.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,9 +21,11 @@ from compactor.errors import ObjectMissing, StorageError
 from compactor.storage.base import Created, CreateOutcome, Exists, Listing, ObjectMeta, PutUnknown
 from compactor.storage.keys import check_folder, check_key, check_ranges, too_short
 from compactor.storage.local_errors import disk_error
-from compactor.storage.local_listing import Entry, entries, walk
+from compactor.storage.local_listing import TEMPORARY_SUFFIX, Entry, entries, temporaries, walk
 from compactor.storage.local_writer import LocalWriter, Target, flush_folder
+from compactor.storage.unfinished import Unfinished
 
+_BEGUN_BYTES = 120  # of the name to be, in a temporary name: file systems take 255 bytes in all
 _READ_LIMIT = 0x7FFFF000  # what one read(2) returns at most on Linux
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _UNSURE = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ECONNRESET, errno.EHOSTDOWN}
@@ -119,12 +122,30 @@ class LocalStore:
     def now_ms(self) -> int:
         return self._clock.now_ms()
 
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """See storage/unfinished.py: temporary files of writers and creations, some of which may still be at work."""
+        folder, _, start = prefix.rpartition("/")
+        for name in temporaries(os.path.join(self._root, folder)):
+            begun = name[1 : -len(TEMPORARY_SUFFIX)].rpartition(".")[0]
+            path = os.path.join(self._root, folder, name)
+            if not begun.startswith(start[:_BEGUN_BYTES]):
+                continue
+            with contextlib.suppress(OSError):
+                found = os.stat(path)
+                yield Unfinished(
+                    key=f"{folder}/{begun}" if folder else begun,
+                    started_ms=found.st_mtime_ns // 1_000_000,
+                    size_bytes=found.st_size,
+                    discard=functools.partial(_remove, path),
+                )
+
     def _path(self, key: str) -> str:
         return os.path.join(self._root, check_key(key, self._root))
 
     def _target(self, key: str) -> Target:
         path = Path(self._path(key))
-        return Target(path=path, temporary=path.parent / f".{self._ids.new()}.compactor-tmp", name=f"{self._root}/{key}")
+        begun = os.fsdecode(os.fsencode(path.name)[:_BEGUN_BYTES])
+        return Target(path=path, temporary=path.parent / f".{begun}.{self._ids.new()}{TEMPORARY_SUFFIX}", name=f"{self._root}/{key}")
 
     @contextlib.contextmanager
     def _opened(self, key: str) -> Iterator[int]:
@@ -138,6 +159,14 @@ class LocalStore:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise ObjectMissing(f"{path} does not exist.") from None
         except OSError as error:
+            raise disk_error(error, path) from error
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            os.unlink(path)
+        except PermissionError as error:
             raise disk_error(error, path) from error
 
 

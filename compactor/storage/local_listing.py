@@ -56,6 +56,14 @@ def entries(root: str, folder: str) -> list[Entry]:
     return found
 
 
+def temporaries(path: str) -> list[str]:
+    """Names of temporary files of ours in a folder. Empty when there is no such folder. Raises OSError."""
+    try:
+        return sorted(name for name in os.listdir(path) if name.startswith(".") and name.endswith(TEMPORARY_SUFFIX))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def walk(root: str, prefix: str, start_after: str | None) -> Iterator[ObjectMeta]:
     """Files below `root` whose key starts with `prefix` and comes after `start_after`. Raises OSError."""
     folder = prefix.rpartition("/")[0]
@@ -77,7 +85,7 @@ def _walk(root: str, folder: str, prefix: str, after: bytes | None) -> Iterator[
 
 
 def _wanted(item: os.DirEntry[str]) -> bool:
-    if item.name.endswith(TEMPORARY_SUFFIX) and item.name.startswith("."):
+    if item.name.startswith(".") and item.name.endswith(TEMPORARY_SUFFIX):
         return False
     try:
         return item.is_dir() or item.is_file()

@@ -7,6 +7,7 @@ raised; anything else (5xx, 409 ConditionalRequestConflict, throttling, a lost c
 from __future__ import annotations
 
 import email.utils
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from compactor.storage.obstore_reads import describe, read_ranges, read_whole
 from compactor.storage.s3_connection import S3Connection, connect
 from compactor.storage.s3_errors import SDK_FAILURES, code_of, s3_error, status_of, stored_nothing
 from compactor.storage.s3_writer import S3Writer
+from compactor.storage.unfinished import Unfinished
 from compactor.storage.uris import Location
 
 _DELETE_BATCH = 1000
@@ -116,6 +118,35 @@ class S3ObjectStore:
         if not date:
             raise StorageUnavailable(f"The store of {self._uri} does not tell its time (no Date header).")
         return int(email.utils.parsedate_to_datetime(date).timestamp() * 1000)
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """See storage/unfinished.py: multipart uploads that were neither completed nor aborted. Their size is not known (0)."""
+        arguments = {"Bucket": self._connection.bucket, "Prefix": self._root + prefix, **self._connection.payer()}
+        while True:
+            try:
+                page = self._connection.client.list_multipart_uploads(**arguments)
+            except SDK_FAILURES as error:
+                raise s3_error(error, f"{self._uri}/{prefix}".rstrip("/")) from None
+            for item in page.get("Uploads", ()):
+                if item["Key"].startswith(self._root + prefix):
+                    yield Unfinished(
+                        key=item["Key"][len(self._root) :],
+                        started_ms=int(item["Initiated"].timestamp() * 1000),
+                        size_bytes=0,
+                        discard=functools.partial(self._abort, item["Key"], item["UploadId"]),
+                    )
+            if not page.get("IsTruncated"):
+                return
+            arguments |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+    def _abort(self, name: str, upload_id: str) -> None:
+        try:
+            self._connection.client.abort_multipart_upload(
+                Bucket=self._connection.bucket, Key=name, UploadId=upload_id, **self._connection.payer()
+            )
+        except SDK_FAILURES as error:
+            if code_of(error) != "NoSuchUpload":
+                raise s3_error(error, f"{self._connection.uri}/{name}") from None
 
     def _name(self, key: str) -> str:
         return self._root + check_key(key, self._uri)

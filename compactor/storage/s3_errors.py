@@ -121,6 +121,11 @@ def _answered(error: boto.ClientError, name: str) -> StorageError:
 
 def _permission(operation: str) -> str:
     """The IAM permission behind an operation."""
-    listing = {"ListObjectsV2": "s3:ListBucket", "HeadBucket": "s3:ListBucket", "DeleteObjects": "s3:DeleteObject"}
+    listing = {
+        "ListObjectsV2": "s3:ListBucket",
+        "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+        "HeadBucket": "s3:ListBucket",
+        "DeleteObjects": "s3:DeleteObject",
+    }
     writing = {"AbortMultipartUpload": "s3:AbortMultipartUpload", "GetObject": "s3:GetObject", "HeadObject": "s3:GetObject"}
     return listing.get(operation) or writing.get(operation, "s3:PutObject")

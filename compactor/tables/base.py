@@ -5,14 +5,16 @@ A Table is bound to one TableRef and one ObjectStore opened at the table's root.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from compactor.model.commit import CommitOutcome, CommitRequest, Committed
 from compactor.model.plan import Plan, RewriteGroup
+from compactor.model.recovery import References
 from compactor.model.rewrite import InputFile, ReadSpec, WriteSpec
 from compactor.model.snapshot import Snapshot, TableRef
+from compactor.model.verification import RecordedRewrite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,14 @@ class HistoryEntry:
     files_added: int | None
     bytes_removed: int | None
     bytes_added: int | None
+
+
+Permit = Callable[[], None]
+"""Says, by raising or not, whether a run may still commit."""
+
+
+def always() -> None:
+    """The permit of a caller who needs none."""
 
 
 class Table(Protocol):
@@ -95,9 +105,11 @@ class Table(Protocol):
         """
         ...
 
-    def publish(self, snapshot: Snapshot, request: CommitRequest) -> CommitOutcome:
+    def publish(self, snapshot: Snapshot, request: CommitRequest, permit: Permit = always) -> CommitOutcome:
         """Commit what can be committed of `request`, planned against `snapshot`, judging again against every version that others took.
 
+        permit: called before every attempt, after the log was listed for it and before its outputs are looked for; what it raises
+        (Superseded) passes through, and nothing has landed then. Recovery rests on that order: see coordination/recovery.py.
         Raises StorageError only when it is known that nothing landed.
         """
         ...
@@ -112,6 +124,18 @@ class Table(Protocol):
         """What the retained log holds of this run: its commits added up, or None."""
         ...
 
+    def references(self, after_version: int, stems: Collection[str]) -> References:
+        """What the log says, in versions after `after_version`, of files whose names begin with one of `stems`; lists the log first."""
+        ...
+
+    def rewrites(self, first: int | None = None, last: int | None = None) -> Iterator[RecordedRewrite]:
+        """Our own commits among the retained versions first to last, oldest first. Raises UsageError when the log lacks one of these."""
+        ...
+
+    def rewrite_at(self, version: int) -> RecordedRewrite:
+        """The rewrite that this version is, whoever made it. Raises UsageError when it is none."""
+        ...
+
     def history(self, limit: int | None = None) -> Sequence[HistoryEntry]:
         """Newest first."""
         ...
@@ -124,4 +148,4 @@ class Checkpointer(Protocol):
     def checkpoint(self, ref: TableRef, version: int, files: int = 0) -> None: ...
 
 
-__all__ = ["Checkpointer", "Gate", "HistoryEntry", "Refusal", "Table", "TableWarning"]
+__all__ = ["Checkpointer", "Gate", "HistoryEntry", "Permit", "Refusal", "Table", "TableWarning", "always"]

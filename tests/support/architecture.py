@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PURE_BASE = ("compactor.model", "compactor.errors", "compactor.units")
+STORE_PORTS = ("compactor.storage.base", "compactor.storage.unfinished")
 PORTS = ("compactor.storage.base", "compactor.tables.base", "compactor.execution.base", "compactor.ambient.ports")
 
 ALLOWED: Mapping[str, tuple[str, ...]] = {
@@ -24,16 +25,17 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "compactor.planning": (*PURE_BASE, "compactor.planning"),
     "compactor.rewriting": (*PURE_BASE, "compactor.ambient.ports", "compactor.storage.base", "compactor.rewriting"),
     "compactor.execution": (*PURE_BASE, "compactor.ambient", "compactor.storage", "compactor.execution"),
+    "compactor.execution.reading": (*PURE_BASE, "compactor.ambient.ports", "compactor.storage.base", "compactor.rewriting"),
     "compactor.execution.worker": (*PURE_BASE, "compactor.ambient.ports", "compactor.storage.base", "compactor.rewriting"),
     "compactor.tables": (*PURE_BASE, "compactor.ambient", "compactor.storage", "compactor.tables"),
-    "compactor.coordination": (*PURE_BASE, "compactor.ambient.ports", "compactor.storage.base", "compactor.coordination"),
+    "compactor.coordination": (*PURE_BASE, *STORE_PORTS, "compactor.ambient.ports", "compactor.coordination"),
     "compactor.pipeline": (*PURE_BASE, *PORTS, "compactor.planning", "compactor.coordination", "compactor.run_report"),
 }
 """What a module may import of ours, by the longest matching name; modules that are not here (the façade, wiring, service, …) may import all
 but the command line."""
 
 HOMES: Mapping[str, tuple[str, ...]] = {
-    "ray": ("compactor.execution.on_ray",),
+    "ray": ("compactor.execution.on_ray", "compactor.execution.ray_pass"),
     "obstore": ("compactor.storage",),
     "deltalake": ("compactor.tables.delta", "compactor_cli.demo"),
     "boto3": ("compactor.storage.aws", "compactor_cli.demo"),
@@ -61,7 +63,6 @@ IMPURE = (
     *("os", "time", "random", "secrets", "socket", "ssl", "http", "urllib", "threading", "multiprocessing", "subprocess", "asyncio"),
     *("concurrent", "tempfile", "shutil", "signal", "ray", "obstore", "boto3", "botocore", "deltalake", "compactor.ambient.system"),
 )
-)
 
 ENVIRONMENT_HOMES = (
     "compactor.settings",
@@ -76,6 +77,7 @@ WORKER_ENTRIES = (
     "compactor.execution.worker",
     "compactor.execution.processes",
     "compactor.execution.on_ray",
+    "compactor.execution.ray_pass",
     "compactor.storage.local",
     "compactor.storage.s3",
     "compactor.storage.cloud",

@@ -24,6 +24,7 @@ from compactor.model.commit import CommitOutcome, CommitRequest, Committed, Conf
 from compactor.model.rewrite import GroupDropped
 from compactor.model.snapshot import Snapshot
 from compactor.storage.base import Created, ObjectStore, PutUnknown
+from compactor.tables.base import Permit, always
 from compactor.tables.delta.arbiter import Arbiter, arbiter_for
 from compactor.tables.delta.conflicts import TABLE_CHANGED, Terms
 from compactor.tables.delta.entry import EntryGroup, build_entry
@@ -44,13 +45,25 @@ _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 2.0
 
 
-def publish(store: ObjectStore, ambient: Ambient, options: DeltaOptions, snapshot: Snapshot, request: CommitRequest) -> CommitOutcome:
-    """Commit what can be committed of `request`, whose groups were read from `snapshot`.
+def publish(
+    store: ObjectStore,
+    ambient: Ambient,
+    options: DeltaOptions,
+    snapshot: Snapshot,
+    request: CommitRequest,
+    permit: Permit = always,
+) -> CommitOutcome:
+    """Commit what can be committed of `request`, whose groups were read from `snapshot`; `permit` is asked before every attempt.
 
-    Raises StorageError, TableCorrupt, TableRefused or SettingsError only when it is known that nothing landed.
+    Raises StorageError, TableCorrupt, TableRefused, SettingsError or what `permit` raises, only when it is known that nothing landed.
     """
     committer = _Committer(
-        store=store, ambient=ambient, arbiter=arbiter_for(options.arbiter), attempts_left=options.max_commit_attempts, request=request
+        store=store,
+        ambient=ambient,
+        arbiter=arbiter_for(options.arbiter),
+        attempts_left=options.max_commit_attempts,
+        request=request,
+        permit=permit,
     )
     return committer.run(snapshot)
 
@@ -78,6 +91,7 @@ class _Committer:
     arbiter: Arbiter
     request: CommitRequest
     attempts_left: int
+    permit: Permit
     attempts: int = 0
 
     def run(self, base: Snapshot) -> CommitOutcome:
@@ -89,6 +103,7 @@ class _Committer:
             ours = [winner for winner in winners if self._is_ours(winner)]
             if ours:
                 return committed_of(ours)
+            self.permit()  # after the listing, before outputs are looked for: who takes a run for dead relies on it
             if winners:
                 target = apply(target, winners)
                 work = judged(work, winners, Terms.of(base), target)

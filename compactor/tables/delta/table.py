@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from compactor.model.plan import Plan, RewriteGroup
 from compactor.model.rewrite import InputFile, ReadSpec, WriteSpec
 from compactor.model.snapshot import Snapshot, TableRef
 from compactor.storage.base import ObjectStore
-from compactor.tables.base import Gate, HistoryEntry, TableWarning
+from compactor.tables.base import Gate, HistoryEntry, Permit, TableWarning, always
 from compactor.tables.delta import gate as gating
 from compactor.tables.delta import history as told
 from compactor.tables.delta import loading
@@ -29,6 +29,8 @@ from compactor.tables.delta.writing import write_spec
 
 if TYPE_CHECKING:
     from compactor.model.commit import CommitOutcome, CommitRequest, Committed
+    from compactor.model.recovery import References
+    from compactor.model.verification import RecordedRewrite
 
 RIVALS_WITHIN = 100
 """How many versions a run looks back for damage by others, when one of them is known to do some."""
@@ -83,10 +85,10 @@ class DeltaTable:
     def inputs(self, snapshot: Snapshot, plan: Plan) -> Callable[[RewriteGroup], tuple[InputFile, ...]]:
         return planned_inputs(self._store, snapshot, plan)
 
-    def publish(self, snapshot: Snapshot, request: CommitRequest) -> CommitOutcome:
+    def publish(self, snapshot: Snapshot, request: CommitRequest, permit: Permit = always) -> CommitOutcome:
         from compactor.tables.delta import commit
 
-        return commit.publish(self._store, self._ambient, self._options, snapshot, request)
+        return commit.publish(self._store, self._ambient, self._options, snapshot, request, permit)
 
     def checkpoint_due(self, snapshot: Snapshot, version: int) -> bool:
         from compactor.tables.delta import checkpoint
@@ -105,6 +107,21 @@ class DeltaTable:
         from compactor.tables.delta import commit
 
         return commit.find_run(self._store, run_id)
+
+    def references(self, after_version: int, stems: Collection[str]) -> References:
+        from compactor.tables.delta.references import references
+
+        return references(self._store, self._ref.uri, after_version, stems)
+
+    def rewrites(self, first: int | None = None, last: int | None = None) -> Iterator[RecordedRewrite]:
+        from compactor.tables.delta import rewrites
+
+        return rewrites.rewrites(self._store, self._ref, first, last)
+
+    def rewrite_at(self, version: int) -> RecordedRewrite:
+        from compactor.tables.delta import rewrites
+
+        return rewrites.rewrite_at(self._store, self._ref, version)
 
     def history(self, limit: int | None = None) -> Sequence[HistoryEntry]:
         listing = list_log(self._store)
