@@ -127,7 +127,7 @@ def test_renamed_dropped_and_added_columns(tmp_path: Path, mapping: Literal["nam
     fields[3] = {**fields[3], "type": {**fields[3]["type"], "valueType": evolved(fields[3]["type"]["valueType"])}}
     late = field("late", "decimal(9,2)", **{"delta.columnMapping.id": 49, "delta.columnMapping.physicalName": "col-49"})
     set_schema(table, [late, *fields])
-    compacted(table)
+    compacted(table, sql=False)  # deltalake takes fields of structs in maps by position: 1 becomes 1970-01-02
     stored = output(table)
     assert stored.schema.names == ["col-49", *(one["metadata"]["delta.columnMapping.physicalName"] for one in fields)]
     assert [value["col-4"] for value in stored["col-2"].to_pylist() if value] == ["why"]
@@ -172,7 +172,8 @@ def test_timestamps_without_zone(tmp_path: Path) -> None:
 WIDENED = [
     ("byte", pa.int8(), [-128, 127], "short"), ("byte", pa.int8(), [-128, 127], "integer"),
     ("short", pa.int16(), [-32768, 32767], "long"),
-    ("integer", pa.int32(), [-(2**31), 2**31 - 1], "long"), ("byte", pa.int8(), [-1, 1], "double"), ("short", pa.int16(), [-1, 1], "double"),
+    ("integer", pa.int32(), [-(2**31), 2**31 - 1], "long"), ("byte", pa.int8(), [-1, 1], "double"),
+    ("short", pa.int16(), [-1, 1], "double"),
     ("integer", pa.int32(), [-(2**31), 2**31 - 1], "double"), ("byte", pa.int8(), [-128, 127], "decimal(4,1)"),
     ("integer", pa.int32(), [-(2**31), 2**31 - 1], "decimal(10,0)"), ("long", pa.int64(), [-(2**63), 2**63 - 1], "decimal(22,2)"),
     ("float", pa.float32(), [1.5, -0.25], "double"), ("date", pa.date32(), [datetime.date(1969, 12, 31)], "timestamp_ntz"),
