@@ -114,7 +114,10 @@ Prediction = Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """See the module. `left_out` counts reasons; `reasons` has one LeftOut string (or null: planned) for each row of Snapshot.files."""
+    """See the module. `left_out` counts reasons; `reasons` has one LeftOut string (or null: planned) for each row of Snapshot.files.
+
+    compression: output bytes that were predicted for a byte of a file that others wrote.
+    """
 
     table: TableRef
     version: int
@@ -125,6 +128,7 @@ class Plan:
     reasons: pa.Array
     left_out: tuple[tuple[LeftOut, int], ...]
     prediction: Prediction
+    compression: float = 1.0
 
     def __len__(self) -> int:
         return int(self.groups.num_rows)

@@ -51,6 +51,7 @@ def save(plan: Plan, snapshot: Snapshot) -> SavedPlan:
         reasons=pa.nulls(0, pa.string()),
         left_out=plan.left_out,
         prediction=plan.prediction,
+        compression=plan.compression,
     )
     unnamed = SavedPlan(plan_id="", table_id=snapshot.table_id, partitions=partitions, plan=alone)
     digest = _digest(_header(unnamed))
@@ -104,6 +105,7 @@ def _header(saved: SavedPlan) -> Row:
         "table_id": saved.table_id,
         "version": plan.version,
         "target_bytes": plan.target_bytes,
+        "compression": plan.compression,
         "policy": {**asdict(plan.policy), "where": plan.policy.where.text if plan.policy.where else None},
         "groups": len(plan),
         "left_out": {str(reason): count for reason, count in plan.left_out},
@@ -194,6 +196,7 @@ def _assemble(header: Row, reader: _Reader) -> SavedPlan:
         reasons=pa.nulls(0, pa.string()),
         left_out=tuple((LeftOut(reason), count) for reason, count in header["left_out"].items()),
         prediction=usage_of(header["prediction"]) or Usage(),
+        compression=float(header["compression"]),
     )
     partitions = pa.table(columns, names=names) if names else pa.table({"": pa.nulls(len(reader.partitions))}).select([])
     return SavedPlan(plan_id=header["plan_id"], table_id=header["table_id"], partitions=partitions, plan=plan)

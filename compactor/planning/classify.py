@@ -31,7 +31,8 @@ UNDECIDED = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What files are judged under: the policy, the target in force, the store's time, and predicted output bytes per live input byte."""
+    """What files are judged under: the policy, the target in force, the store's time, and predicted output bytes for each live byte of a
+    file that others wrote. What a compaction wrote keeps its size."""
 
     policy: Policy
     target_bytes: int
@@ -68,7 +69,7 @@ def fills(output_bytes: Int64s, target_bytes: int) -> Bools:
 def classify(files: FileColumns, setting: Setting, selected: Bools, stale: Bools, kept_out: Mapping[LeftOut, Bools]) -> Classes:
     """Judge every file. `selected`, `stale` (what a purge is for) and those to be `kept_out`, by reason, have one element a file."""
     policy, target = setting.policy, setting.target_bytes
-    output = np.floor(files.live_bytes * setting.compression).astype(np.int64)
+    output = np.floor(files.live_bytes * np.where(files.generation == 0, setting.compression, 1.0)).astype(np.int64)
     heavy = stale if policy.purge else heavy_with_deletes(files.rows, files.deleted_rows, policy.max_deleted_ratio)
     packable = ((files.size_bytes < policy.small_ratio * target) | heavy) & ~fills(output, target)
     oversized = (files.live_bytes > policy.oversized_ratio * target) & (2 * output >= 3 * target)

@@ -119,6 +119,7 @@ def _assemble(out: _Outcome, setting: Setting, resources: Resources, assumed: As
         reasons=_reasons(out.reason, files.row),
         left_out=_counted(out.reason),
         prediction=predict(table, resources.parallelism, assumed),
+        compression=setting.compression,
     )
 
 

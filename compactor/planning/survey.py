@@ -19,14 +19,17 @@ from compactor.planning.plan import judge
 DEFAULT_CAP = 256
 
 
-def to_survey(snapshot: Snapshot, policy: Policy, target_bytes: int, cap: int = DEFAULT_CAP, *, every: bool = False) -> Int64s:
+def to_survey(
+    snapshot: Snapshot, policy: Policy, target_bytes: int, cap: int = DEFAULT_CAP, *, every: bool = False, compression: float = 1.0
+) -> Int64s:
     """Rows of Snapshot.files whose footers should be read: the largest first, at most `cap`, ties in planning order.
 
-    every: each file that might be planned, without a cap, because only its footer shows whether it may be.
+    every: each file that might be planned, without a cap, because only its footer shows whether it may be. compression: as for `plan`,
+    which would want other files otherwise.
     Raises UsageError when the policy's `where` does not fit the table.
     """
     files = file_columns(snapshot.files, {})
-    setting = Setting(policy=policy, target_bytes=target_bytes, now_ms=snapshot.store_now_ms)
+    setting = Setting(policy=policy, target_bytes=target_bytes, now_ms=snapshot.store_now_ms, compression=compression)
     classes = judge(snapshot, Survey(), files, setting)
     if every:
         return files.row[np.flatnonzero(classes.reason == UNDECIDED)]

@@ -68,10 +68,13 @@ caps = st.fixed_dictionaries(
 NOW_MS = 10_000
 
 
-def _plan(files: list[WorldFile], policy: Policy) -> Plan:
+compressions = st.sampled_from([1.0, 1.0, 0.1, 0.35, 0.7, 0.95, 1.2, 1.7])
+
+
+def _plan(files: list[WorldFile], policy: Policy, compression: float = 1.0) -> Plan:
     if policy.where is not None and all(f.partition is None for f in files):
         policy = replace(policy, where=None)
-    return plan_of(files, policy, now_ms=NOW_MS)
+    return plan_of(files, policy, now_ms=NOW_MS, compression=compression)
 
 
 @settings(deadline=None)
@@ -97,11 +100,11 @@ def test_groups_keep_partitions_and_order(files: list[WorldFile], policy: Policy
 
 
 @settings(deadline=None)
-@given(world_files(), policies, st.booleans())
-def test_outputs_are_balanced(files: list[WorldFile], policy: Policy, force: bool) -> None:
+@given(world_files(), policies, st.booleans(), compressions)
+def test_outputs_are_balanced(files: list[WorldFile], policy: Policy, force: bool, compression: float) -> None:
     """Several outputs of a partition get 0.75 to 1.25 targets each (as far as there are rows to divide), a single one less than 1.5,
     and no group is longer than its cuts need."""
-    plan = _plan(files, replace(policy, force_rewrite=force))
+    plan = _plan(files, replace(policy, force_rewrite=force), compression)
     packed = Counter(g.partition_id for g in plan if g.kind is GroupKind.MERGE)
     for group in plan:
         divisible = group.input_rows is None or group.input_rows > group.output_files
@@ -115,10 +118,10 @@ def test_outputs_are_balanced(files: list[WorldFile], policy: Policy, force: boo
 
 
 @settings(deadline=None)
-@given(world_files(), policies)
-def test_a_merge_removes_files(files: list[WorldFile], policy: Policy) -> None:
+@given(world_files(), policies, compressions)
+def test_a_merge_removes_files(files: list[WorldFile], policy: Policy, compression: float) -> None:
     """A merge always leaves fewer files than it takes, and only a purge or a split takes a file alone."""
-    for group in _plan(files, policy):
+    for group in _plan(files, policy, compression):
         assert group.kind is not GroupKind.FORCE
         assert group.kind is not GroupKind.MERGE or len(group.files) > group.output_files
         assert group.kind is not GroupKind.MERGE or len(group.files) >= 2
@@ -140,12 +143,12 @@ def test_plans_do_not_depend_on_row_order(files: list[WorldFile], policy: Policy
 
 
 @settings(max_examples=300, deadline=None)
-@given(world_files(), policies, st.randoms(use_true_random=False))
-def test_a_compacted_table_is_a_fixed_point(files: list[WorldFile], policy: Policy, rng: random.Random) -> None:
+@given(world_files(), policies, st.randoms(use_true_random=False), compressions)
+def test_a_compacted_table_is_a_fixed_point(files: list[WorldFile], policy: Policy, rng: random.Random, compression: float) -> None:
     """After a plan has been carried out, whatever sizes its outputs turned out to have, a second plan is empty."""
-    first = _plan(files, policy)
+    first = _plan(files, policy, compression)
     after = carried_out(files, first, lambda: rng.uniform(0.3, 1.3))
-    second = _plan(after, policy)
+    second = _plan(after, policy, compression)
     assert len(second) == 0, [(g.kind, [after[i] for i in g.files]) for g in second]
 
 
@@ -180,7 +183,8 @@ def test_no_table_with_a_plan_is_skipped(files: list[WorldFile], policy: Policy,
 @settings(max_examples=150, deadline=None)
 @given(policies, st.randoms(use_true_random=False), st.booleans())
 def test_bytes_are_rewritten_at_most_w_times(policy: Policy, rng: random.Random, targets_change: bool) -> None:
-    """No sequence of appends and runs rewrites a byte more than W times, even when outputs shrink or grow and targets change."""
+    """No sequence of appends and runs rewrites a byte more than W times, even when outputs shrink or grow, targets change, and what is
+    predicted of new files changes."""
     policy = replace(policy, min_age_s=0.0, where=None)
     files: list[WorldFile] = []
     for step in range(12):
@@ -188,7 +192,8 @@ def test_bytes_are_rewritten_at_most_w_times(policy: Policy, rng: random.Random,
             size = rng.choice([rng.randint(1, 60), rng.randint(1, 900), rng.randint(1, 4000)]) * UNIT
             files.append(WorldFile(path=f"{step}-{i}", size_bytes=size, rows=1000, partition=rng.choice("ab"), modified_ms=step))
         target = rng.choice([TARGET, 3 * TARGET, TARGET // 3]) if targets_change else TARGET
-        files = carried_out(files, _plan(files, replace(policy, target_bytes=target)), lambda: rng.uniform(0.3, 1.3), at_ms=100 + step)
+        planned = _plan(files, replace(policy, target_bytes=target), rng.choice([1.0, 1.0, 0.2, 0.6, 1.4]))
+        files = carried_out(files, planned, lambda: rng.uniform(0.3, 1.3), at_ms=100 + step)
         assert max((f.rewrites for f in files), default=0) <= policy.max_write_amplification
         assert all(f.rewrites == f.generation for f in files)
 

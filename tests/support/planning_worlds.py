@@ -11,6 +11,7 @@ from compactor.model.plan import Plan, Resources
 from compactor.model.policy import MIB, Policy
 from compactor.model.snapshot import FILES_SCHEMA, PartitionColumn, Snapshot, TableRef
 from compactor.model.survey import Survey
+from compactor.planning.cost import Assumptions
 from compactor.planning.plan import plan
 
 RESOURCES = Resources(parallelism=4, memory_bytes=512 * MIB)
@@ -67,9 +68,9 @@ def snapshot_of(files: Sequence[WorldFile], *, now_ms: int = 0, partition_type: 
     )
 
 
-def plan_of(files: Sequence[WorldFile], policy: Policy, *, now_ms: int = 0) -> Plan:
-    """The plan for these files."""
-    return plan(snapshot_of(files, now_ms=now_ms), Survey(), policy, RESOURCES)
+def plan_of(files: Sequence[WorldFile], policy: Policy, *, now_ms: int = 0, compression: float = 1.0) -> Plan:
+    """The plan for these files, when `compression` bytes are predicted for each byte that others wrote."""
+    return plan(snapshot_of(files, now_ms=now_ms), Survey(), policy, RESOURCES, assumptions=Assumptions(compression=compression))
 
 
 def carried_out(files: Sequence[WorldFile], done: Plan, factor: Callable[[], float], *, at_ms: int = 10**9) -> list[WorldFile]:
