@@ -7,6 +7,7 @@ The verbs, in the order of a run; each takes the URI of a table and optional Set
     plan      what a run would rewrite, and why not the rest      -> Plan
     explain   why a file or a partition is or is not in it        -> FileExplanation or PartitionExplanation
     run       do it, and commit                                   -> Run
+    verify    whether our commits kept every row, from the files   -> Verification
     history   what the log says happened to the table             -> list[HistoryEntry]
     runs      what the journal says of our own runs               -> list[RunRecord]
     scan      every table below a prefix, with health and decision -> iterator of ScanEntry
@@ -42,13 +43,14 @@ from compactor.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from compactor.model.events import Sink
     from compactor.model.health import Health
     from compactor.model.plan import Plan, SavedPlan
     from compactor.model.run import Run, RunRecord
     from compactor.model.snapshot import Snapshot
+    from compactor.model.verification import CommitVerdict, Verification
     from compactor.planning.diff import PlanDiff
     from compactor.planning.explain import FileExplanation, PartitionExplanation
     from compactor.service.discovery import ScanEntry
@@ -144,6 +146,26 @@ def runs(uri: str, *, settings: Settings | None = None, limit: int | None = None
     return verbs.runs(uri, settings, limit)
 
 
+def verify(
+    uri: str,
+    *,
+    settings: Settings | None = None,
+    version: int | None = None,
+    first: int | None = None,
+    last: int | None = None,
+    on_commit: Callable[[CommitVerdict], None] | None = None,
+) -> Verification:
+    """Compare, by rows, what rewrites removed with what they added, from the files that are still there. Writes nothing.
+
+    version: this one, whoever made it; else our own commits from version `first` to `last`, by default all that the log retains.
+    on_commit: called with each verdict as it is known.
+    Raises as `load` does, UsageError when the log has no such version or it is no rewrite, ExecutionFailed.
+    """
+    from compactor import verbs
+
+    return verbs.verify(uri, settings, (version, first, last), on_commit)
+
+
 def history(uri: str, *, settings: Settings | None = None, limit: int | None = None) -> list[HistoryEntry]:
     """The retained log, newest first. Raises as `load` does."""
     from compactor import verbs
@@ -180,6 +202,7 @@ __all__ = [
     "run",
     "runs",
     "scan",
+    "verify",
     "write_plan",
     "Settings",
     "load_settings",

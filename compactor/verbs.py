@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from compactor import plan_files
 from compactor.ambient.system import system_ambient
 from compactor.errors import CompactorError, TableRefused, UsageError
+from compactor.maintenance import verify as verification
 from compactor.model.events import Sink
 from compactor.model.health import Health, Skip
 from compactor.model.plan import Plan, SavedPlan
 from compactor.model.run import Run, RunRecord
 from compactor.model.snapshot import Snapshot, TableRef
+from compactor.model.verification import CommitVerdict, Verification
 from compactor.pipeline import decided, gate, health_of, prepare, run_table
 from compactor.planning.artefact import save
 from compactor.planning.diff import PlanDiff, diff
@@ -21,7 +23,10 @@ from compactor.service.discovery import FailedTable, Neighbour, ScanEntry, Scann
 from compactor.settings import Settings
 from compactor.storage import normalise_uri, open_store
 from compactor.tables.base import HistoryEntry
-from compactor.wiring import open_ports, open_table
+from compactor.wiring import open_ports, open_reading, open_table
+
+Versions = tuple[int | None, int | None, int | None]
+"""One version, or the first and the last of a range."""
 
 
 def load(uri: str, settings: Settings | None, version: int | None) -> Snapshot:
@@ -100,6 +105,22 @@ def explain(uri: str, settings: Settings | None, file: str | None, partition: st
     if file is not None:
         return explain_file(prepared.snapshot, prepared.plan, file)
     return explain_partitions(prepared.snapshot, prepared.plan, selected)
+
+
+def verify(uri: str, settings: Settings | None, versions: Versions, on_commit: Callable[[CommitVerdict], None] | None) -> Verification:
+    """See compactor.verify."""
+    settings = settings or Settings()
+    ambient = system_ambient()
+    table, store = open_table(uri, settings, ambient)
+    version, first, last = versions
+    rewrites = table.rewrites(first, last) if version is None else iter([table.rewrite_at(version)])
+    found = []
+    with open_reading(store, settings, ambient) as read:
+        for verdict in verification.verify(rewrites, read):
+            found.append(verdict)
+            if on_commit is not None:
+                on_commit(verdict)
+    return Verification(table=table.ref.uri, commits=tuple(found))
 
 
 def history(uri: str, settings: Settings | None, limit: int | None) -> list[HistoryEntry]:

@@ -8,6 +8,7 @@ from compactor.model.health import Compact, Decision, Health
 from compactor.model.plan import PLAN_FORMAT_VERSION, Plan, SavedPlan
 from compactor.model.run import RUN_FORMAT_VERSION, Run, RunRecord
 from compactor.model.usage import Usage
+from compactor.model.verification import VERIFY_FORMAT_VERSION, CommitVerdict, Verdict
 from compactor.planning.diff import GroupSummary, PlanDiff
 from compactor.planning.explain import FileExplanation, PartitionExplanation
 from compactor.service.discovery import FailedTable, Neighbour, ScanEntry
@@ -131,6 +132,24 @@ def history_object(entry: HistoryEntry) -> dict[str, object]:
         "files_added": entry.files_added,
         "bytes_removed": entry.bytes_removed,
         "bytes_added": entry.bytes_added,
+    }
+
+
+def commit_verdict_object(verdict: CommitVerdict) -> dict[str, object]:
+    """What was found of one rewrite."""
+    part = verdict.first_fault
+    fault = None if part is None else {**asdict(part), "partition": dict(part.partition), "verdict": part.verdict.value}
+    return {
+        "format_version": VERIFY_FORMAT_VERSION,
+        "version": verdict.version,
+        "run_id": verdict.run_id,
+        "verdict": verdict.verdict.value,
+        "why": verdict.why,
+        "files_removed": verdict.files_removed,
+        "files_added": verdict.files_added,
+        "rows": verdict.rows,
+        "partitions": {kind.value: verdict.parts.get(kind, 0) for kind in Verdict},
+        "first_fault": fault,
     }
 
 
