@@ -24,7 +24,9 @@ SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", "3"))
 DATA = Path(os.environ.get("BENCH_DATA") or Path(tempfile.gettempdir()) / "compactor-bench")
 TARGET_BYTES = 128 * MIB
-ENGINES = ("deltalake", "compactor")
+ENGINES = ("deltalake", "counts", "full")
+PROOF_LIMIT = 1.6
+"""How much longer a run may take that proves every row than one that counts them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +66,20 @@ def report(name: str, codec: str, results: dict[str, Result]) -> Iterator[str]:
     base = results["deltalake"]
     for engine, result in results.items():
         yield (
-            f"{name:<34} {codec:<7} {engine:<10} {result.median('seconds'):7.2f} s  {result.median('processor_s'):7.2f} cpu s  "
+            f"{name:<34} {codec:<7} {_LABELS[engine]:<18} {result.median('seconds'):7.2f} s  {result.median('processor_s'):7.2f} cpu s  "
             f"{result.peak_bytes / MIB:7.0f} MiB  {result.layout.files:>3} files {result.layout.bytes / MIB:7.0f} MiB  "
             f"time ×{base.median('seconds') / result.median('seconds'):.2f}  memory ×{base.peak_bytes / result.peak_bytes:.2f}"
         )
+
+
+_LABELS = {"deltalake": "deltalake", "counts": "compactor, counts", "full": "compactor, full"}
+
+
+def proof_ratio(name: str, codec: str, results: dict[str, Result]) -> str:
+    """What proving every row costs beside counting rows."""
+    counts, full = results["counts"], results["full"]
+    seconds, processor_s = (full.median(key) / counts.median(key) for key in ("seconds", "processor_s"))
+    return f"{name:<34} {codec:<7} proof full by counts: time ×{seconds:.2f} (at most {PROOF_LIMIT}), processor time ×{processor_s:.2f}"
 
 
 def short_runs() -> Iterator[str]:
@@ -97,7 +109,8 @@ def main() -> None:
     files = max(20, int(2000 * SCALE))
     source = data.small_files(DATA / f"mixed-{files}", files, 4200)
     for codec in ("snappy", "zstd"):
-        for line in report(f"{files} files of 0.35 MB, 12 columns", codec, compare(source, codec)):
+        name, results = f"{files} files of 0.35 MB, 12 columns", compare(source, codec)
+        for line in (*report(name, codec, results), proof_ratio(name, codec, results)):
             print(line, flush=True)
     print()
     for line in short_runs():
