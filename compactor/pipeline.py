@@ -278,7 +278,7 @@ class _Act:
         executor = self._ports.executor()
         try:
             share = executor.capacity().memory_per_task_bytes  # says now if the place cannot do it, before anything is written
-            records.intend(self._tally.run_id, self._plan, self._fates.stem)
+            records.intend(self._tally.run_id, self._plan, self._fates.stem, self._beside)
             self._tally.acted, self._tally.proof = True, proof
             self._rewrite(executor.run(job, self._tasks(inputs_of, share)))
         finally:
@@ -286,9 +286,13 @@ class _Act:
             self._fates.sweep(self._ports.store, lambda: records.may_dispose(self._tally.run_id))
             records.close_intent(self._tally.run_id, settled=self._fates.settled)
 
+    def _beside(self, first: str, stem: str) -> str:
+        return self._ports.table.beside(self._snapshot, first, stem)
+
     def _prefix(self, group: RewriteGroup) -> str:
-        """The folder of a group's outputs: that of its first input."""
-        folder = self._ports.table.object_key(group.inputs[0].path).rpartition("/")[0]
+        """The folder of a group's outputs, as the intent says it."""
+        place = self._beside(group.inputs[0].path, self._fates.stem(group.group_id))
+        folder = self._ports.table.object_key(place).rpartition("/")[0]
         return f"{folder}/" if folder else ""
 
     def _rewrite(self, outcomes: Generator[TaskOutcome]) -> None:

@@ -105,7 +105,8 @@ class Settings(BaseSettings):
     on a cluster), parallelism; compute_region (where workers run: reads of a bucket elsewhere are priced) and prices (a price list, TOML or
     JSON, instead of prices.toml in this package).
     Tables: state (a URI for intents and journals; unset: `_compactor/` inside each table), arbiter (who decides the next version on S3
-    when Spark writes too), rivals (what to do about writers known to damage compacted tables: `warn` or `refuse`).
+    when Spark writes too), rivals (what to do about writers known to damage compacted tables: `warn` or `refuse`),
+    allow_external_paths (read files that the log names outside the table's folder).
     Storage (see model/storage.py): endpoint_url … anonymous.
 
     Raises SettingsError for an unknown key or a bad value.
@@ -137,6 +138,7 @@ class Settings(BaseSettings):
     state: str | None = None
     arbiter: Literal["conditional-put"] | None = None
     rivals: Literal["warn", "refuse"] = "warn"
+    allow_external_paths: bool = False
 
     endpoint_url: Annotated[str | None, AfterValidator(_endpoint)] = None
     region: str | None = None

@@ -64,7 +64,7 @@ def wire(
         checkpointer=_checkpointer(settings),
         records=RunRecords(store=state, prefix=prefix, clock=ambient.clock, by=_who(), care=care, owner=owners.me()),
         recovery=Recovery(store=state, prefix=prefix, outputs=store, ambient=ambient, care=care, owners=owners),
-        survey=_survey(table, store),
+        survey=_survey(table, _reading(store, settings)),
         sink=sink or _nobody,
         economy=_economy(store, settings),
         proof=settings.proof,
@@ -97,8 +97,22 @@ def _table(store: ObjectStore, settings: Settings, ambient: Ambient) -> Table:
     from compactor.tables.delta.options import DeltaOptions
     from compactor.tables.delta.table import DeltaTable
 
-    options = DeltaOptions(arbiter=settings.arbiter, rivals=settings.rivals, memory_bytes=_driver_memory(settings))
-    return DeltaTable(TableRef(uri=store.uri), store, ambient, options)
+    options = DeltaOptions(
+        arbiter=settings.arbiter,
+        rivals=settings.rivals,
+        memory_bytes=_driver_memory(settings),
+        external_paths=settings.allow_external_paths,
+    )
+    return DeltaTable(TableRef(uri=store.uri), _reading(store, settings), ambient, options)
+
+
+def _reading(store: ObjectStore, settings: Settings) -> ObjectStore:
+    """The store, reading also what lies elsewhere where the user allows it."""
+    if not settings.allow_external_paths:
+        return store
+    from compactor.storage.external import ExternalReads
+
+    return ExternalReads(store, settings.storage())
 
 
 def _nobody(_event: Event) -> None:

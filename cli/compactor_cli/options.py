@@ -81,6 +81,7 @@ _FLAGS = (
         "State that every writer of the table creates log entries by conditional put (S3 with Spark).",
     ),
     _Flag("rivals", "Table", "warn|refuse", "What to do about writers known to damage compacted tables. Default: warn."),
+    _Flag("allow_external_paths", "Table", None, "Read files that the log names outside the table's folder (shallow clones)."),
     _Flag("endpoint_url", "Storage", "URL", "An S3-compatible endpoint."),
     _Flag("region", "Storage", "NAME", "Region of the bucket. Default: discovered."),
     _Flag("profile", "Storage", "NAME", "Profile of the AWS configuration."),

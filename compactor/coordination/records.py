@@ -68,16 +68,20 @@ class RunRecords:
         """The result of a run of this id that ended before. Raises StorageError, TableRefused (newer format), UsageError (run id)."""
         return find_run(self._store, self._prefix, check_run_id(run_id))
 
-    def intend(self, run_id: str, plan: Plan, stem: Callable[[int], str]) -> None:
-        """Say what the run will write; when this returns, the intent is durable. Raises StorageError: then nothing may be written."""
+    def intend(self, run_id: str, plan: Plan, stem: Callable[[int], str], beside: Callable[[str, str], str] | None = None) -> None:
+        """Say what the run will write; when this returns, the intent is durable. Raises StorageError: then nothing may be written.
+
+        beside: from the first input and the stem of a group to a path in whose folder its outputs lie; by default the first input's.
+        """
         firsts = plan.inputs["path"].take(plan.groups["first_input"]).to_pylist()
         ids = plan.groups["group_id"].to_pylist()
+        where = beside or _same_folder
         intent = Intent(
             run_id=run_id,
             table=plan.table.uri,
             version=plan.version,
             created_ms=self._clock.now_ms(),
-            groups=tuple(IntentGroup(group_id=i, beside=first, stem=stem(i)) for i, first in zip(ids, firsts, strict=True)),
+            groups=tuple(IntentGroup(group_id=i, beside=where(first, stem(i)), stem=stem(i)) for i, first in zip(ids, firsts, strict=True)),
             nonce=stem(ids[0]),
             owner=self._owner,
         )
@@ -149,3 +153,7 @@ class RunRecords:
     def runs(self, limit: int | None = None) -> list[RunRecord]:
         """Results of runs that wrote something, newest first. Raises StorageError, TableRefused (newer format), TableCorrupt."""
         return read_runs(self._store, self._prefix, limit)
+
+
+def _same_folder(first: str, _stem: str) -> str:
+    return first

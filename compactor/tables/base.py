@@ -98,6 +98,11 @@ class Table(Protocol):
         """The key below the table's root of a live file's path as the log writes it. Raises TableRefused for a path outside the root."""
         ...
 
+    def beside(self, snapshot: Snapshot, first: str, stem: str) -> str:
+        """A path, as the log would write it, in whose folder the outputs of a group belong whose first input is `first`. `stem`: unique
+        to the group."""
+        ...
+
     def inputs(self, snapshot: Snapshot, plan: Plan) -> Callable[[RewriteGroup], tuple[InputFile, ...]]:
         """A function from a group of `plan` to its inputs as a worker needs them; what it needs is read here, once for the whole plan.
 

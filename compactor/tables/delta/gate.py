@@ -29,7 +29,7 @@ def gate(store: ObjectStore, options: DeltaOptions, snapshot: Snapshot) -> Gate:
     state = snapshot.state
     assert isinstance(state, DeltaState)
     refusals = [*gate_features(state.protocol, state.metadata), *property_refusals(state.metadata)]
-    refusals += [*materialised_refusals(snapshot, state.metadata), *_path_refusals(snapshot)]
+    refusals += [*materialised_refusals(snapshot, state.metadata), *([] if options.external_paths else _path_refusals(snapshot))]
     warnings: list[TableWarning] = []
     if snapshot.properties.get(_MANIFEST, "false").lower() == "true":
         warnings.append(

@@ -24,8 +24,13 @@ from compactor.tables.delta.vectors import deletes_of
 _LOOKS_IN_FLIGHT = 16
 
 
-def planned_inputs(store: ObjectStore, snapshot: Snapshot, plan: Plan) -> Callable[[RewriteGroup], tuple[InputFile, ...]]:
-    """A function from a group of `plan` to its files. Raises TableCorrupt when a deletion vector is missing, StorageError."""
+def planned_inputs(
+    store: ObjectStore, snapshot: Snapshot, plan: Plan, *, external: bool = False
+) -> Callable[[RewriteGroup], tuple[InputFile, ...]]:
+    """A function from a group of `plan` to its files; `external`: some may lie outside the table's folder.
+
+    Raises TableCorrupt when a deletion vector is missing, StorageError.
+    """
     uri = snapshot.table.uri
     state = snapshot.state
     assert isinstance(state, DeltaState)
@@ -33,7 +38,7 @@ def planned_inputs(store: ObjectStore, snapshot: Snapshot, plan: Plan) -> Callab
     planned = plan.inputs["file"] if tracked else plan.inputs["file"].filter(plan.inputs["deletes_id"].is_valid())
     looked_up: list[int] = planned.to_pylist()
     adds = dict(zip(looked_up, raw_adds(store, snapshot, looked_up) if looked_up else [], strict=True))
-    deletes = {row: deletes_of(add["deletionVector"], uri) for row, add in adds.items() if add.get("deletionVector")}
+    deletes = {row: deletes_of(add["deletionVector"], uri, external=external) for row, add in adds.items() if add.get("deletionVector")}
     numbers = {row: numbering(add) for row, add in adds.items()} if tracked else {}
     inside = materialised(snapshot, state.metadata)
     _check_presence(store, deletes.values())
@@ -46,7 +51,7 @@ def planned_inputs(store: ObjectStore, snapshot: Snapshot, plan: Plan) -> Callab
         found = []
         for row, key, size, count in zip(rows, group.inputs, columns["size_bytes"], columns["rows"], strict=True):
             base, version = numbers.get(row, (None, None))
-            where = object_key(key.path, uri)
+            where = object_key(key.path, uri, external=external)
             found.append(
                 InputFile(
                     file=key,

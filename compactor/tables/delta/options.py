@@ -14,6 +14,7 @@ class DeltaOptions:
 
     rivals: what to do about writers in the log that are known to damage tables beside a compactor.
     max_commit_attempts: how often a commit that others overtake is tried again.
+    external_paths: files outside the table's folder, which the log names by absolute URIs, may be read.
     memory_bytes: what the process may use to load and plan; a table that is known to need more is refused. None: no bound.
     """
 
@@ -21,3 +22,4 @@ class DeltaOptions:
     rivals: Rivals = "warn"
     max_commit_attempts: int = 30
     memory_bytes: int | None = None
+    external_paths: bool = False

@@ -30,19 +30,27 @@ def canonical(path: str) -> str:
     return path
 
 
-def object_key(path: str, table_uri: str) -> str:
+def object_key(path: str, table_uri: str, *, external: bool = False) -> str:
     """The key below the table's root of the object at `path`, as it stands in the log of the table at `table_uri`.
 
-    Raises TableRefused (reason `external-path`) when the path leaves the root: another bucket, another folder, `..`.
+    external: an absolute path outside the root is its own key, decoded. Otherwise raises TableRefused (reason `external-path`) when the
+    path leaves the root: another bucket, another folder, `..`.
     """
     absolute = path.startswith("/") or _SCHEME.match(path) is not None
     key = _below_root(_comparable(path), _comparable(table_uri, encoded=False)) if absolute else unquote(path, errors="surrogateescape")
+    if absolute and not key and external and not _climbs(path):
+        return _comparable(path)
     if not key or ".." in key.split("/"):
         raise TableRefused(
-            f'The log of {table_uri} names the file "{path}", which is not below the table\'s root; such a table is not compacted.',
+            f'The log of {table_uri} names the file "{path}", which is not below the table\'s root; '
+            "such a file is read only with --allow-external-paths.",
             reason="external-path",
         )
     return key
+
+
+def _climbs(path: str) -> bool:
+    return ".." in unquote(path, errors="surrogateescape").split("/")
 
 
 def _comparable(uri: str, *, encoded: bool = True) -> str:

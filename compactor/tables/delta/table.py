@@ -23,6 +23,7 @@ from compactor.tables.delta.log import list_log
 from compactor.tables.delta.materialised import materialised
 from compactor.tables.delta.options import DeltaOptions
 from compactor.tables.delta.paths import object_key
+from compactor.tables.delta.placing import beside
 from compactor.tables.delta.schema import holds_variants, read_spec
 from compactor.tables.delta.state import DeltaState
 from compactor.tables.delta.writing import write_spec
@@ -80,10 +81,13 @@ class DeltaTable:
         return write_spec(state.metadata, snapshot.features, clustering_columns(snapshot.features, state.domains))
 
     def object_key(self, path: str) -> str:
-        return object_key(path, self._ref.uri)
+        return object_key(path, self._ref.uri, external=self._options.external_paths)
+
+    def beside(self, snapshot: Snapshot, first: str, stem: str) -> str:
+        return beside(snapshot, first, stem)
 
     def inputs(self, snapshot: Snapshot, plan: Plan) -> Callable[[RewriteGroup], tuple[InputFile, ...]]:
-        return planned_inputs(self._store, snapshot, plan)
+        return planned_inputs(self._store, snapshot, plan, external=self._options.external_paths)
 
     def publish(self, snapshot: Snapshot, request: CommitRequest, permit: Permit = always) -> CommitOutcome:
         from compactor.tables.delta import commit

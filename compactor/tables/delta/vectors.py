@@ -18,8 +18,11 @@ _VALUE = {character: value for value, character in enumerate(_ALPHABET)}
 _UUID_CHARACTERS = 20
 
 
-def deletes_of(vector: Action, table_uri: str) -> Deletes:
-    """Where the deleted positions of a file are. Raises TableCorrupt for a malformed descriptor, TableRefused for a path outside."""
+def deletes_of(vector: Action, table_uri: str, *, external: bool = False) -> Deletes:
+    """Where the deleted positions of a file are; `external`: also outside the table's folder.
+
+    Raises TableCorrupt for a malformed descriptor, TableRefused for a path outside that is not allowed.
+    """
     try:
         kind, text = vector["storageType"], vector["pathOrInlineDv"]
         size_bytes, cardinality = int(vector["sizeInBytes"]), int(vector["cardinality"])
@@ -33,7 +36,9 @@ def deletes_of(vector: Action, table_uri: str) -> Deletes:
                 raise ValueError(key)
             return Deletes(key=key, offset=offset, size_bytes=size_bytes, cardinality=cardinality)
         if kind == "p":
-            return Deletes(key=object_key(text, table_uri), offset=offset, size_bytes=size_bytes, cardinality=cardinality)
+            return Deletes(
+                key=object_key(text, table_uri, external=external), offset=offset, size_bytes=size_bytes, cardinality=cardinality
+            )
     except (KeyError, TypeError, ValueError, AttributeError, struct.error) as error:
         raise TableCorrupt(f"The log of {table_uri} holds a malformed deletion vector descriptor.") from error
     raise TableCorrupt(f'The log of {table_uri} holds a deletion vector of the unknown storage type "{kind}".')
