@@ -43,6 +43,9 @@ bench-log: $(STAMP)  ## a log of a million live files, against deltalake
 bench-memory: $(STAMP)  ## predicted against actual peaks of rewriting varied groups
 	$(BIN)/python -m tests.benchmarks.memory
 
+conformance: $(STAMP)  ## judge every public and own table again and write docs/conformance.md
+	cd tests && ../$(BIN)/python -m conformance.report $(ARGS)
+
 simulate: $(STAMP)  ## SEEDS=100 worlds of writers and compactors under a seed each, played twice and audited
 	cd tests && ../$(BIN)/python -m simulation --seeds $(or $(SEEDS),100)
 
