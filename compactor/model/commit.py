@@ -22,13 +22,14 @@ class FinishedGroup:
 class CommitRequest:
     """One commit. `transaction_id` is unique to it and is written into the log, so that a lost reply can be resolved.
 
-    purge: its purpose is to get rid of deleted rows and dropped columns, which the log then says.
+    purge: its purpose is to get rid of deleted rows and dropped columns, which the log then says. compression: that of its plan.
     """
 
     run_id: str
     transaction_id: str
     groups: tuple[FinishedGroup, ...]
     purge: bool = False
+    compression: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

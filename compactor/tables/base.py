@@ -86,6 +86,13 @@ class Table(Protocol):
         """The target file size that the table itself asks for, if any."""
         ...
 
+    def compression(self, snapshot: Snapshot) -> float:
+        """Bytes that a compaction makes of each byte that others wrote, learned from earlier runs; 1 when nothing is known.
+
+        The same again right after a run that was planned with it, so that a second run sees the table with the same eyes.
+        """
+        ...
+
     def needs_footers(self, snapshot: Snapshot) -> bool:
         """Whether only the footers of files show which of them may be rewritten, so that all candidates must be looked at."""
         ...

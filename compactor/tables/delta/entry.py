@@ -14,6 +14,7 @@ import orjson
 from compactor.errors import TableCorrupt
 from compactor.model.commit import FinishedGroup
 from compactor.model.rewrite import OutputFile
+from compactor.tables.delta.compression import RATIO_TAG
 from compactor.tables.delta.iceberg import TAG as ICEBERG_TAG
 from compactor.tables.delta.paths import encode_path
 from compactor.tables.delta.proof_tags import commit_tags, file_tags
@@ -61,6 +62,7 @@ class EntryTerms:
     row_id_high_water_mark: int | None = None
     keeps_row_ids: bool = False
     iceberg_compat: int | None = None
+    compression: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +156,7 @@ def _commit_info(terms: EntryTerms, groups: Sequence[EntryGroup], engine_info: s
         "tags": {
             RUN_TAG: terms.run_id,
             FORMAT_TAG: TAG_FORMAT_VERSION,
+            RATIO_TAG: str(terms.compression),
             GROUPS_TAG: pack_ids(group.finished.result.group_id for group in groups),
             **commit_tags([group.finished.result for group in groups]),
             **({ROWS_PRESERVED_TAG: "true"} if terms.keeps_row_ids else {}),

@@ -18,10 +18,11 @@ from compactor.errors import TableCorrupt
 from compactor.model.snapshot import FILES_SCHEMA, PartitionColumn, Snapshot, TableRef
 from compactor.tables.delta.clustering import keeps_clustering
 from compactor.tables.delta.columns import FoundAdd, Piece, deletes_id, factorise, no_files, piece_of_adds
+from compactor.tables.delta.compression import learn
 from compactor.tables.delta.log import entry_key
 from compactor.tables.delta.paths import canonical
 from compactor.tables.delta.protocol import features_in_force, mapping_mode, parse_metadata, parse_protocol, physical_name
-from compactor.tables.delta.state import Action, DeltaState, LogEntry, Metadata, Protocol
+from compactor.tables.delta.state import Action, DeltaState, Learned, LogEntry, Metadata, Protocol
 
 FOLD_ACTIONS = 100_000
 """File actions of JSON entries that are held as Python objects at once, at most (a single larger commit excepted)."""
@@ -41,6 +42,7 @@ class Base:
     in_commit_timestamp_ms: int | None = None
     pieces: tuple[Piece, ...] = ()
     engines: tuple[str, ...] = ()
+    learned: Learned = field(default_factory=Learned)
     checkpoint_version: int | None = None
 
 
@@ -79,6 +81,7 @@ def base_of(snapshot: Snapshot) -> Base:
         in_commit_timestamp_ms=state.in_commit_timestamp_ms,
         pieces=(Piece(files=snapshot.files, partitions=snapshot.partitions, sources=state.sources),),
         engines=state.engines,
+        learned=state.learned,
         checkpoint_version=state.checkpoint_version,
     )
 
@@ -99,13 +102,14 @@ def partition_columns(metadata: Metadata, features: frozenset[str], name: str) -
 
 def fold(ref: TableRef, base: Base, entries: Sequence[LogEntry]) -> Base:
     """`base` after `entries`. Files that die within `entries` never become a row."""
-    domains, engines = dict(base.domains), list(base.engines)
+    domains, engines, learned = dict(base.domains), list(base.engines), base.learned
     changed_protocol = next((entry.protocol for entry in reversed(entries) if entry.protocol), None)
     changed_metadata = next((entry.metadata for entry in reversed(entries) if entry.metadata), None)
     protocol = parse_protocol(changed_protocol, ref.uri) if changed_protocol else base.protocol
     metadata = parse_metadata(changed_metadata, ref.uri) if changed_metadata else base.metadata
     for entry in entries:
         fold_domains(domains, entry.domains)
+        learned = learn(learned, entry)
         engine = (entry.commit_info or {}).get("engineInfo")
         if isinstance(engine, str) and engine not in engines:
             engines.append(engine)
@@ -124,6 +128,7 @@ def fold(ref: TableRef, base: Base, entries: Sequence[LogEntry]) -> Base:
         in_commit_timestamp_ms=stamp if isinstance(stamp, int) else None,
         pieces=tuple(pieces),
         engines=tuple(engines),
+        learned=learned,
     )
 
 
@@ -225,6 +230,7 @@ def _finish(ref: TableRef, base: Base) -> Snapshot:
             sources=sources,
             checkpoint_version=base.checkpoint_version,
             engines=base.engines,
+            learned=base.learned,
         ),
     )
 

@@ -35,6 +35,19 @@ class Metadata:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What commits of ours tell of compression (compression.py).
+
+    version, used: of the newest one, and the ratio of its plan. taken, made: bytes of files of others before and after, over all of them.
+    """
+
+    version: int = -1
+    used: float = 1.0
+    taken: float = 0.0
+    made: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeltaState:
     """Everything about a version that is not in the neutral Snapshot.
 
@@ -43,7 +56,7 @@ class DeltaState:
     sources: keys of the log objects that live files came from; Snapshot.files.source indexes it, source_row is the row of a Parquet file or
       the line number of a JSON file.
     checkpoint_version: of the newest complete checkpoint seen, or None.
-    engines: distinct engineInfo strings of the retained JSON entries that were read, oldest first.
+    engines: distinct engineInfo strings of the retained JSON entries that were read, oldest first; learned: from those of ours among them.
     """
 
     protocol: Protocol
@@ -53,6 +66,7 @@ class DeltaState:
     sources: tuple[str, ...]
     checkpoint_version: int | None
     engines: tuple[str, ...] = ()
+    learned: Learned = field(default_factory=Learned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,9 @@ from compactor.model.rewrite import InputFile, ReadSpec, WriteSpec
 from compactor.model.snapshot import Snapshot, TableRef
 from compactor.storage.base import ObjectStore
 from compactor.tables.base import Gate, HistoryEntry, Permit, TableWarning, always
+from compactor.tables.delta import compression, loading
 from compactor.tables.delta import gate as gating
 from compactor.tables.delta import history as told
-from compactor.tables.delta import loading
 from compactor.tables.delta.clustering import clustering_columns
 from compactor.tables.delta.engines import is_ours, retained_engines
 from compactor.tables.delta.inputs import planned_inputs
@@ -68,6 +68,10 @@ class DeltaTable:
         match = _SIZE.fullmatch(snapshot.properties.get("delta.targetFileSize", "").strip())
         size = int(match[1]) * 1024 ** _EXPONENT[match[2].lower()] if match else 0
         return size or None
+
+    def compression(self, snapshot: Snapshot) -> float:
+        state = _state(snapshot)
+        return compression.ratio(self._store, state.learned, snapshot.version, state.checkpoint_version)
 
     def needs_footers(self, snapshot: Snapshot) -> bool:
         return holds_variants(_state(snapshot).metadata)
