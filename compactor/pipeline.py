@@ -109,11 +109,12 @@ def decided(ports: Ports, snapshot: Snapshot, policy: Policy) -> Prepared:
     """Assess, survey, plan and decide, on a snapshot that passed the gate. Raises UsageError (`--where`), StorageError."""
     target = effective_target(policy, ports.table.target_bytes(snapshot))
     health = assess(snapshot, policy, target)
-    wanted = to_survey(snapshot, policy, target, every=policy.purge or ports.table.needs_footers(snapshot))
+    assumed = _assumed(ports, snapshot)
+    every = policy.purge or ports.table.needs_footers(snapshot)
+    wanted = to_survey(snapshot, policy, target, every=every, compression=assumed.compression)
     survey = ports.survey(snapshot, wanted.tolist())
     for why in list(survey.unreadable.values())[:TOLD_FILES]:
         ports.sink(Warned(code="left-out", message=why))
-    assumed = Assumptions(economy=ports.economy(snapshot))
     planned = plan(snapshot, survey, policy, ports.resources(), target_bytes=target, assumptions=assumed)
     decision = confirm(decide(health, policy), planned)
     ports.sink(Assessed(health=health, decision=decision))
@@ -124,7 +125,7 @@ def reapplied(ports: Ports, saved: SavedPlan) -> Prepared:
     """Load, gate, and hold a stored plan against the table as it is now, file by file. Reads only. Raises as `prepare` does."""
     snapshot = load(ports, saved.plan.policy)
     gate(ports, snapshot)
-    assumed = Assumptions(economy=ports.economy(snapshot))
+    assumed = _assumed(ports, snapshot)
     rebound = rebind(saved, snapshot, ports.resources(), assumed)
     health = assess(snapshot, saved.plan.policy, saved.plan.target_bytes)
     name = f"plan {saved.plan_id} of version {saved.plan.version}"
@@ -132,6 +133,11 @@ def reapplied(ports: Ports, saved: SavedPlan) -> Prepared:
     decision = Compact(why=stands) if len(rebound.plan) else Skip(reason="drifted", why=stands)
     ports.sink(Assessed(health=health, decision=decision))
     return Prepared(snapshot=snapshot, health=health, decision=decision, plan=rebound.plan, assumed=assumed, drifted=rebound.drifted)
+
+
+def _assumed(ports: Ports, snapshot: Snapshot) -> Assumptions:
+    """What predictions for this table rest on."""
+    return Assumptions(compression=ports.table.compression(snapshot), economy=ports.economy(snapshot))
 
 
 def health_of(table: Table, snapshot: Snapshot, policy: Policy) -> Health:
@@ -344,7 +350,9 @@ class _Act:
         ids = [group.result.group_id for group in groups]
         transaction = self._ports.ambient.ids.new()
         purge = self._plan.policy.purge
-        request = CommitRequest(run_id=self._tally.run_id, transaction_id=transaction, groups=groups, purge=purge)
+        request = CommitRequest(
+            run_id=self._tally.run_id, transaction_id=transaction, groups=groups, purge=purge, compression=self._plan.compression
+        )
         self._fates.offered(ids)
         try:
             # Always judged from the version that was read: a schema that changed since must be seen.
