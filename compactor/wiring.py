@@ -143,11 +143,13 @@ def _driver_memory(settings: Settings) -> int:
 def _executor(settings: Settings, ambient: Ambient, store: ObjectStore) -> Callable[[], Executor]:
     def make() -> Executor:
         from compactor.execution.choose import open_executor
+        from compactor.execution.splitting import SplittingExecutor
         from compactor.execution.work import Limits
 
         memory_bytes = settings.memory_bytes or (RAY_TASK_BYTES if _on_ray(settings) else None)
         limits = Limits(memory_bytes=memory_bytes, parallelism=settings.parallelism)
-        return open_executor(settings.executor, clock=ambient.clock, ray_address=settings.ray_address, limits=limits, store=store)
+        inner = open_executor(settings.executor, clock=ambient.clock, ray_address=settings.ray_address, limits=limits, store=store)
+        return SplittingExecutor(inner)
 
     return make
 

@@ -73,6 +73,8 @@ class LocalExecutor:
             self._pool = None
 
     def _by_threads(self, job: RewriteJob, first: list[RewriteTask]) -> bool:
+        if self._pool is not None:
+            return False  # parts of groups that were too large for their workers, say
         in_memory = job.root_uri.startswith("memory:")
         if in_memory and self._mode == "processes":
             raise ExecutionFailed(f"{job.root_uri} lives in the memory of this process; other processes cannot reach it.")

@@ -40,9 +40,14 @@ def memory_limit(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc
 def available_memory(proc: Path = Path("/proc")) -> int:
     """Bytes that another process could have now: what the machine calls available, within what the limit leaves beside this process."""
     limit = memory_limit()
-    beside = limit - (_kibibytes(proc / "self/status", "VmRSS") or 0)
+    beside = limit - resident_bytes(proc)
     free = _kibibytes(proc / "meminfo", "MemAvailable")
     return max(0, beside if free is None else min(beside, free))
+
+
+def resident_bytes(proc: Path = Path("/proc")) -> int:
+    """Bytes of memory that this process holds; 0 where nobody says."""
+    return _kibibytes(proc / "self/status", "VmRSS") or 0
 
 
 def _kibibytes(file: Path, name: str) -> int | None:

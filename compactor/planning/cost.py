@@ -1,8 +1,9 @@
 """What groups will take: memory, requests, seconds. Pure arithmetic on log sizes and surveyed footers; nothing is measured here.
 
 Memory is the bound of a streaming rewrite, never the size of its files: bytes in flight, one decoded batch, and one output row group
-that is being encoded (decoded rows and encoded pages of it side by side). A worker with less keeps the promise by fewer bytes in flight
-and smaller row groups, so a group's figure is never above what one task may use.
+that is being encoded (decoded rows and encoded pages of it side by side, and the next one being gathered). How large those may be follows
+from what one task may use, by the rule that workers size their buffers by (rewriting/budget.py; a test holds the two together); a group's
+figure is never above that. `make bench-memory` compares it with what workers really take.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from compactor.model.survey import FileFacts
 from compactor.model.usage import Economy
@@ -28,19 +30,19 @@ class Assumptions:
 
     compression: output bytes per live input byte. bytes_per_s: input bytes one task rewrites in a second. request_s: what a request adds.
     part_bytes: size of a ranged read, of a multipart part, and the limit up to which a file is one request.
-    in_flight_bytes, batch_bytes, row_group_bytes: a worker's buffers. expansion: decoded bytes per encoded byte where no footer says.
-    floor_bytes: what a task needs before it holds any data. economy: prices, regions and retention, where somebody knows them.
+    expansion: decoded bytes per encoded byte where no footer says; row_bytes: of a decoded row, at least, as the schema says.
+    floor_bytes: what a task needs before it holds any data. gathered: bytes held for each decoded byte of a row group.
+    economy: prices, regions and retention, where somebody knows them.
     """
 
     compression: float = 1.0
     bytes_per_s: float = 60.0 * MIB
     request_s: float = 0.002
     part_bytes: int = 16 * MIB
-    in_flight_bytes: int = 64 * MIB
-    batch_bytes: int = 64 * MIB
-    row_group_bytes: int = 128 * MIB
-    expansion: float = 4.0
-    floor_bytes: int = 32 * MIB
+    expansion: float = 1.2
+    row_bytes: float = 0.0
+    floor_bytes: int = 12 * MIB
+    gathered: float = 2.7
     economy: Economy = field(default_factory=Economy)
 
 
@@ -49,9 +51,14 @@ def largest_decoded(facts: FileFacts) -> int:
     return max((g.uncompressed_bytes for g in facts.row_groups), default=0)
 
 
-def decoded_by_path(facts: Mapping[str, FileFacts]) -> Int64s:
+def largest_decoded_by_path(facts: Mapping[str, FileFacts]) -> Int64s:
     """largest_decoded of each surveyed file, in the mapping's order."""
     return np.array([largest_decoded(f) for f in facts.values()], dtype=np.int64)
+
+
+def decoded_by_path(facts: Mapping[str, FileFacts]) -> Int64s:
+    """Bytes of all row groups of each surveyed file, decoded, in the mapping's order."""
+    return np.array([sum(g.uncompressed_bytes for g in f.row_groups) for f in facts.values()], dtype=np.int64)
 
 
 def read_requests(size_bytes: Int64s, part_bytes: int) -> Int64s:
@@ -67,25 +74,79 @@ def write_requests(output_bytes: Int64s, outputs: Int64s, part_bytes: int) -> In
     return outputs * one
 
 
-def group_memory(inputs: Int64s, largest: Int64s, each_output: Int64s, bound: int, assumed: Assumptions) -> Int64s:
-    """Predicted peak of each group, at most `bound`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buffers:
+    """Bounds in bytes of what one worker holds at once: whole files in flight, ranges of a streamed file, decoded rows of a row group."""
 
-    inputs: encoded input bytes. largest: decoded bytes of its largest row group (or whole file). each_output: encoded bytes of one output.
-    """
-    in_flight = np.minimum(inputs, assumed.in_flight_bytes)
-    batch = np.minimum(largest, assumed.batch_bytes)
-    encoding = np.minimum(each_output, assumed.row_group_bytes)
-    need = assumed.floor_bytes + in_flight + batch + np.floor(encoding * (1.0 + assumed.expansion)).astype(np.int64)
+    fetch: int
+    stream: int
+    batch: int
+    row_group: int
+
+
+def buffers(bound: int) -> Buffers:
+    """How a worker that may use `bound` divides it."""
+    usable = max(bound // 4, bound - 48 * MIB)
+    return Buffers(
+        fetch=_between(usable // 16, MIB, 16 * MIB),
+        stream=_between(usable // 8, MIB, 64 * MIB),
+        batch=_between(usable // 64, MIB // 4, 16 * MIB),
+        row_group=_between(usable // 8, MIB, 48 * MIB),
+    )
+
+
+def _between(wanted: int, low: int, high: int) -> int:
+    return max(low, min(wanted, high))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Load:
+    """What memory depends on, one element a group: encoded bytes of all inputs and of the largest, encoded and decoded bytes of one output,
+    decoded bytes of the largest row group of an input."""
+
+    inputs: Int64s
+    largest: Int64s
+    encoded: Int64s
+    each_output: Int64s
+    row_group: Int64s
+
+
+def group_memory(load: Load, bound: int, assumed: Assumptions) -> Int64s:
+    """Predicted peak of each group, at most `bound`."""
+    held = buffers(bound)
+    fetched = np.minimum(load.inputs, np.where(load.largest <= held.fetch, held.fetch, 2 * held.stream))
+    batch = np.minimum(load.row_group, held.batch)
+    gathered = np.minimum(load.each_output, held.row_group)
+    writing = fetched + batch + np.floor(gathered * assumed.gathered).astype(np.int64)
+    proving = 2 * np.minimum(load.encoded, _between(bound // 8, MIB, 32 * MIB)) + 2 * batch
+    need = assumed.floor_bytes + np.maximum(writing, proving)
     peak: Int64s = np.minimum(need, bound).astype(np.int64)
     return peak
 
 
-def decoded_estimate(size_bytes: Int64s, surveyed: tuple[Int64s, Int64s], assumed: Assumptions) -> Int64s:
-    """Decoded bytes of the largest row group of each file. `surveyed`: positions of surveyed files, and what their footers say."""
-    decoded: Int64s = np.floor(size_bytes * assumed.expansion).astype(np.int64)
-    at, known = surveyed
-    decoded[at] = known
+def decoded_estimate(size_bytes: Int64s, rows: Int64s, assumed: Assumptions) -> Int64s:
+    """Decoded bytes of each file whose footer nobody read. `rows`: below zero where unknown."""
+    by_size = np.floor(size_bytes * assumed.expansion)
+    decoded: Int64s = np.maximum(by_size, np.floor(rows * assumed.row_bytes)).astype(np.int64)
     return decoded
+
+
+def row_bytes(schema: pa.Schema) -> float:
+    """Bytes of a decoded row of this schema, at least: fixed widths, and for values of any length what they cost when they are short."""
+    return float(sum(_value_bytes(field.type) for field in schema))
+
+
+def _value_bytes(kind: pa.DataType) -> float:
+    if pa.types.is_struct(kind):
+        return sum(_value_bytes(field.type) for field in kind)
+    if pa.types.is_map(kind):
+        return 4 + _value_bytes(kind.key_type) + _value_bytes(kind.item_type)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return 4 + _value_bytes(kind.value_type)
+    try:
+        return float(kind.bit_width) / 8
+    except ValueError:
+        return 8.0
 
 
 def task_seconds(inputs: Int64s, requests: Int64s, assumed: Assumptions) -> Floats:

@@ -21,9 +21,11 @@ from compactor.planning.classify import REASONS, UNDECIDED, Classes, Codes, Sett
 from compactor.planning.columns import Bools, FileColumns, Int64s, file_columns, positions_in
 from compactor.planning.cost import (
     Assumptions,
+    Load,
     decoded_by_path,
     decoded_estimate,
     group_memory,
+    largest_decoded_by_path,
     read_requests,
     write_requests,
 )
@@ -124,13 +126,22 @@ def _assemble(out: _Outcome, setting: Setting, resources: Resources, assumed: As
 
 
 def _memory(out: _Outcome, output_bytes: Int64s, bound: int, assumed: Assumptions) -> Int64s:
-    files, groups = out.files, out.groups
-    at, which = positions_in(out.snapshot.files["path"], list(out.survey.files))
+    files, groups, facts = out.files, out.groups, out.survey.files
+    at, which = positions_in(out.snapshot.files["path"], list(facts))
     where = np.empty(len(files), dtype=np.int64)
     where[files.row] = np.arange(len(files), dtype=np.int64)
-    decoded = decoded_estimate(files.size_bytes, (where[at], decoded_by_path(out.survey.files)[which]), assumed)
-    each = output_bytes // np.maximum(1, groups.outputs)
-    return group_memory(groups.sums(files.size_bytes), groups.maxima(decoded), each, bound, assumed)
+    decoded = decoded_estimate(files.size_bytes, files.rows, assumed)
+    decoded[where[at]] = decoded_by_path(facts)[which]
+    row_group = decoded.copy()
+    row_group[where[at]] = largest_decoded_by_path(facts)[which]
+    load = Load(
+        inputs=groups.sums(files.size_bytes),
+        largest=groups.maxima(files.size_bytes),
+        encoded=output_bytes // np.maximum(1, groups.outputs),
+        each_output=groups.sums(decoded) // np.maximum(1, groups.outputs),
+        row_group=groups.maxima(row_group),
+    )
+    return group_memory(load, bound, assumed)
 
 
 def _groups_table(out: _Outcome, predicted: Mapping[str, Int64s]) -> pa.Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MIB = 1024 * 1024
+_KEPT = 48 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +28,14 @@ class Budget:
 
 
 def divide(memory_bytes: int) -> Budget:
-    """The division of `memory_bytes`. Upper limits are where more memory no longer buys speed."""
-    fetch = _between(memory_bytes // 16, 1 * MIB, 16 * MIB)
+    """The division of `memory_bytes` less what allocators and threads keep. Upper limits are where more no longer buys speed."""
+    usable = max(memory_bytes // 4, memory_bytes - _KEPT)
     return Budget(
-        fetch=fetch,
-        whole_file=_between(memory_bytes // 16, 1 * MIB, 16 * MIB),
-        batch=_between(memory_bytes // 64, MIB // 4, 16 * MIB),
-        row_group=_between(memory_bytes // 8, 1 * MIB, 48 * MIB),
-        stream=_between(memory_bytes // 8, 1 * MIB, 64 * MIB),
+        fetch=_between(usable // 16, 1 * MIB, 16 * MIB),
+        whole_file=_between(usable // 16, 1 * MIB, 16 * MIB),
+        batch=_between(usable // 64, MIB // 4, 16 * MIB),
+        row_group=_between(usable // 8, 1 * MIB, 48 * MIB),
+        stream=_between(usable // 8, 1 * MIB, 64 * MIB),
     )
 
 

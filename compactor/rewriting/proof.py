@@ -25,7 +25,7 @@ from compactor.rewriting.transcode import transcode
 from compactor.storage.base import ObjectStore
 
 _NO_COLUMNS = pa.schema([])
-_MOST_FETCHED = 64 * 1024 * 1024
+_MOST_FETCHED = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +44,9 @@ class ReadAgain:
 
 def reading_budget(memory_bytes: int) -> Budget:
     """A budget for a pass that only reads: no row groups wait, so that much more may be fetched with one request each."""
-    quarter = max(1, min(_MOST_FETCHED, memory_bytes // 4))
+    share = max(1, min(_MOST_FETCHED, memory_bytes // 8))
     budget = divide(memory_bytes)
-    return replace(budget, fetch=max(budget.fetch, quarter), whole_file=max(budget.whole_file, quarter))
+    return replace(budget, fetch=max(budget.fetch, share), whole_file=max(budget.whole_file, share))
 
 
 def fingerprint_files(

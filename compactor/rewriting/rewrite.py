@@ -44,9 +44,9 @@ def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock
     encoding = pool_for(store, 1, "encode")
     sink = Sink(store, plan, budget, encoding)
     fetcher = Fetcher(task.inputs, store, budget)
-    meter = MemoryMeter()
     fingerprinter = Fingerprinter() if job.proof == "full" else None
     left_out: list[InputLeftOut] = []
+    meter = MemoryMeter(task.budget_bytes)
     try:
         offsets = tuple(_pour(fetcher, sink, opener, meter, left_out, fingerprinter))
         _check_worth(task, left_out)
@@ -62,6 +62,7 @@ def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock
             sink.abort()
         raise
     finally:
+        meter.close()
         encoding.shutdown(wait=True)
     result = RewriteResult(
         group_id=task.group_id,

@@ -67,6 +67,7 @@ IMPURE = (
 ENVIRONMENT_HOMES = (
     "compactor.settings",
     "compactor.execution.on_ray",
+    "compactor.execution.processes",
     "compactor.storage.aws",
     "compactor.storage.s3_connection",
     "compactor.storage.cloud_connection",

@@ -111,6 +111,9 @@ def behave(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock)
             _sleep(60, store)
         case "doze":
             time.sleep(0.1)
+        case "hog":
+            held = bytearray(1024 * MIB)
+            time.sleep(5 if len(held) else 0)
         case "modules":
             output = " ".join(sorted(sys.modules))
     (root / f"{name}.done").write_text("")

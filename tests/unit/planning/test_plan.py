@@ -51,7 +51,7 @@ def test_memory_stays_within_what_a_task_may_use() -> None:
     facts = FileFacts(path="big", row_groups=(huge,), largest_chunk_bytes=1)
     resources = Resources(parallelism=2, memory_bytes=256 * MIB)
     planned = plan(snapshot_of(files), Survey(files={"big": facts}), Policy(target_bytes=TARGET), resources)
-    assert max(g.memory_bytes for g in planned) == 256 * MIB == planned.prediction.peak_memory_bytes
+    assert 100 * MIB < max(g.memory_bytes for g in planned) == planned.prediction.peak_memory_bytes <= 256 * MIB
     small = plan_of([WorldFile(path=f"s{i}", size_bytes=1000, rows=1, modified_ms=i) for i in range(5)], Policy(target_bytes=TARGET))
     assert small.prediction.peak_memory_bytes < 40 * MIB
 
@@ -66,7 +66,7 @@ def test_a_surveyed_row_group_replaces_the_estimate() -> None:
         resources = Resources(parallelism=1, memory_bytes=2**40)
         return plan(snapshot_of(files), survey, Policy(target_bytes=TARGET), resources).prediction.peak_memory_bytes
 
-    assert memory(20 * MIB) - memory(5 * MIB) == 15 * MIB
+    assert memory(5 * MIB) < memory(20 * MIB) < memory(2**31) == memory(2**32)
 
 
 def test_files_of_one_instant_are_ordered_by_path() -> None:
