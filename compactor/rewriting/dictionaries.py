@@ -17,7 +17,8 @@ from compactor.rewriting.leaves import Leaf, is_list, leaves
 
 _PLAIN_STRING_BYTES = 4
 """A string takes at least this in PLAIN pages (its length), so a chunk with less a value is all indices."""
-_SAMPLE = 65_536
+_GLANCE = 4_096
+_SAMPLE = 32_768
 _SAMPLE_CHUNKS = 8
 _PAGE_LIMIT_BYTES = 1024 * 1024
 _GROWING = 0.9
@@ -97,8 +98,10 @@ def _repeats(kind: pa.DataType, parts: list[pa.Array]) -> bool:
         return True
     if pa.types.is_boolean(kind):
         return False
-    share = _SAMPLE // len(parts)
-    sample = [part[:share] for part in parts]
+    glance = [part[: _GLANCE // len(parts)] for part in parts]
+    if _distinct(glance) <= sum(map(len, glance)) // 4:
+        return True
+    sample = [part[: _SAMPLE // len(parts)] for part in parts]
     half = [part[: (len(part) + 1) // 2] for part in sample]
     many, fewer = _distinct(sample), _distinct(half)
     if many <= 1 or fewer == 0:
