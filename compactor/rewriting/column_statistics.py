@@ -150,9 +150,19 @@ def _longest(values: pa.ChunkedArray) -> int:
 
 
 def _count_long(tally: _Tally, values: pa.ChunkedArray) -> None:
-    dense = values.cast(tally.kind) if pa.types.is_dictionary(values.type) else values
-    found = pc.min_max(dense.cast(pa.binary()))
-    _widen_decoded(tally, found["min"].as_py(), found["max"].as_py())
+    for part in _used(values) if pa.types.is_dictionary(values.type) else values.chunks:
+        found = pc.min_max(part.cast(pa.binary()))
+        _widen_decoded(tally, found["min"].as_py(), found["max"].as_py())
+
+
+def _used(values: pa.ChunkedArray) -> list[pa.Array]:
+    """The distinct values that a column of dictionaries holds. Never decoded: long values that repeat would fill the memory."""
+    by_dictionary: dict[tuple[int, ...], tuple[pa.Array, list[pa.Array]]] = {}
+    for chunk in values.chunks:
+        dictionary = chunk.dictionary
+        place = (dictionary.buffers()[1].address, dictionary.offset, len(dictionary))
+        by_dictionary.setdefault(place, (dictionary, []))[1].append(chunk.indices)
+    return [dictionary.take(pc.unique(pa.chunked_array(indices)).drop_null()) for dictionary, indices in by_dictionary.values()]
 
 
 def _count_footer(tally: _Tally, footer: pq.FileMetaData) -> None:

@@ -7,6 +7,7 @@ work is done once for each schema in a row.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -21,11 +22,14 @@ from compactor.rewriting.fetch import Fetched
 from compactor.rewriting.footer import footer_length
 from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.ranged import RangedFile
+from compactor.rewriting.row_bytes import Hiding, hiding_of
 from compactor.rewriting.row_filter import DeletedRows, load_deletes
 from compactor.storage.base import ObjectStore
 
 _SMALLEST_BUFFER = 64 * 1024
 _LARGEST_BUFFER = 8 * 1024 * 1024
+_NEVER_DICTIONARIES = frozenset({"DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"})
+"""Encodings that Arrow does not read into dictionaries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,7 @@ class Opened:
     columns: list[str] | None
     conform: Conformer
     deleted: DeletedRows | None
-    dictionaries: list[str]
+    hiding: Hiding
     rows: int
     surviving: int
     added: AddedColumns | None = None
@@ -58,15 +62,6 @@ class Opened:
         data = self.conform(kept.select(list(range(kept.num_columns - self.added.width))))
         return self.added.behind(data, kept)
 
-    def expanding_columns(self, row_group: int) -> list[str]:
-        """Top-level columns with values of any length that have a dictionary page and are not read as dictionaries."""
-        group = self.file.metadata.row_group(row_group)
-        found: dict[str, None] = {}
-        for chunk in map(group.column, range(group.num_columns)):
-            if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page and chunk.path_in_schema not in self.dictionaries:
-                found[chunk.path_in_schema.partition(".")[0]] = None
-        return [name for name in found if self.columns is None or name in self.columns]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
@@ -76,6 +71,7 @@ class _Reading:
     columns: list[str] | None
     dictionaries: list[str]
     conform: Conformer
+    hiding: Hiding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +123,7 @@ class Opener:
             file=file,
             columns=reading.columns,
             conform=reading.conform,
-            dictionaries=reading.dictionaries,
+            hiding=reading.hiding,
             deleted=deleted,
             rows=rows,
             surviving=rows - (len(deleted) if deleted is not None else 0),
@@ -152,7 +148,8 @@ class Opener:
         if self._reading is not None:
             with contextlib.suppress(KeyError):  # a column that the one before had as a dictionary is not in this file
                 file = source.open(self._reading.dictionaries)
-                if file.schema_arrow.equals(self._reading.as_read, check_metadata=True):
+                alike = file.schema_arrow.equals(self._reading.as_read, check_metadata=True)
+                if alike and _as_dictionaries(file.metadata, self._reading.dictionaries) == self._reading.dictionaries:
                     return file, self._reading
         self._reading = self._prepare(source)
         return source.open(self._reading.dictionaries), self._reading
@@ -167,14 +164,22 @@ class Opener:
         found = match_fields(list(schema), list(self._spec.schema), self._spec.match)
         data = [i for i in found if i is not None] or [0][: len(schema)]  # rows are counted by a column, whichever
         wanted = sorted({*data, *stored_columns(self._spec, schema)})
+        if any("." in schema.field(i).name or schema.get_field_index(schema.field(i).name) < 0 for i in wanted):
+            wanted = list(range(len(schema)))  # Arrow selects by name only, takes `a.b` for b in a too, and names may be there twice
         columns = None if len(wanted) == len(schema) else [schema.field(i).name for i in wanted]
-        paths = set(_parquet_paths(file.metadata))
-        dictionaries = sorted(path for path in self._dictionaries if path in paths)
+        dictionaries = _as_dictionaries(file.metadata, self._dictionaries)
         as_read = source.open(dictionaries).schema_arrow
         conform = Conformer(pa.schema([as_read.field(i) for i in wanted]), self._data, self._spec.match)
-        return _Reading(as_read=as_read, columns=columns, dictionaries=dictionaries, conform=conform)
+        hiding = hiding_of(file.metadata, columns, dictionaries)
+        return _Reading(as_read=as_read, columns=columns, dictionaries=dictionaries, conform=conform, hiding=hiding)
 
 
-def _parquet_paths(metadata: pq.FileMetaData) -> list[str]:
-    schema = metadata.schema
-    return [schema.column(i).path for i in range(len(schema))]
+def _as_dictionaries(metadata: pq.FileMetaData, wanted: Collection[str]) -> list[str]:
+    """Those of these Parquet paths that the file has, encoded throughout so that they can be read as dictionaries; sorted."""
+    paths = ((i, metadata.schema.column(i).path) for i in range(len(metadata.schema) if wanted else 0))
+    groups = range(metadata.num_row_groups)
+    return sorted(
+        path
+        for i, path in paths
+        if path in wanted and all(_NEVER_DICTIONARIES.isdisjoint(metadata.row_group(g).column(i).encodings) for g in groups)
+    )

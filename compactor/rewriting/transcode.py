@@ -6,18 +6,18 @@ huge row group needs no more memory than many small ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from compactor.rewriting.budget import Budget
 from compactor.rewriting.fragment import DecodedRows
 from compactor.rewriting.opened import Opened
 
 _PROBE_ROWS = 256
+_PROBE_ROWS_LEAST = 16
 _MOST_ROWS = 131_072
-_EXPANSION = 16
-"""How much larger than encoded the values of a small file may turn out to be without anybody having looked."""
 
 
 def transcode(opened: Opened, row_groups: range, budget: Budget) -> Iterator[DecodedRows]:
@@ -36,9 +36,8 @@ def _decoded(opened: Opened, row_groups: range, budget: Budget) -> Iterator[pa.T
     groups = [opened.file.metadata.row_group(i) for i in row_groups]
     rows = sum(group.num_rows for group in groups)
     encoded_bytes = sum(group.total_byte_size for group in groups)
-    row_bytes = max(1.0, opened.fixed_row_bytes, encoded_bytes / max(1, rows))
-    if encoded_bytes > budget.batch / _EXPANSION:
-        row_bytes += _hidden_row_bytes(opened, row_groups)
+    plain_bytes = encoded_bytes + opened.hiding.repeated_bytes(groups)
+    row_bytes = max(1.0, opened.fixed_row_bytes, plain_bytes / max(1, rows)) + _hidden_row_bytes(opened, row_groups, groups, budget)
     if rows * row_bytes <= budget.batch:
         yield opened.file.read_row_groups(list(row_groups), columns=opened.columns, use_threads=False)
         return
@@ -47,11 +46,12 @@ def _decoded(opened: Opened, row_groups: range, budget: Budget) -> Iterator[pa.T
         yield pa.Table.from_batches([batch])
 
 
-def _hidden_row_bytes(opened: Opened, row_groups: range) -> float:
-    """Bytes in a decoded row of columns whose repeated long values a dictionary page hides from the footer, by the first rows."""
-    hidden = opened.expanding_columns(row_groups.start)
-    if not hidden:
+def _hidden_row_bytes(opened: Opened, row_groups: range, groups: Sequence[pq.RowGroupMetaData], budget: Budget) -> float:
+    """Bytes in a decoded row of columns whose repeated long values the footer does not show, by the first rows."""
+    hidden, most_bytes, longest_bytes = opened.hiding.expanding(groups)
+    if most_bytes <= budget.batch:
         return 0.0
-    for batch in opened.file.iter_batches(_PROBE_ROWS, row_groups=[row_groups.start], columns=hidden, use_threads=False):
+    probe = max(_PROBE_ROWS_LEAST, min(_PROBE_ROWS, budget.batch // max(1, longest_bytes)))
+    for batch in opened.file.iter_batches(probe, row_groups=[row_groups.start], columns=list(hidden), use_threads=False):
         return float(batch.nbytes / max(1, batch.num_rows))
     return 0.0
