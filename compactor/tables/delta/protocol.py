@@ -68,7 +68,29 @@ def _schema(text: Any, name: str) -> Mapping[str, Any]:
         raise TableCorrupt(f"The metaData action of {name} has no readable schema.") from error
     if not isinstance(schema, dict) or not isinstance(schema.get("fields"), list):
         raise TableCorrupt(f"The metaData action of {name} has a schema that is no struct.")
+    try:
+        _check_fields(schema)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise TableCorrupt(f"The metaData action of {name} has a schema with an incomplete or malformed field.") from error
     return schema
+
+
+def _check_fields(struct: Mapping[str, Any]) -> None:
+    """Every field has a name and a type, all the way down. Raises KeyError, TypeError or AttributeError where that is not so."""
+    for field in struct["fields"]:
+        if not isinstance(field["name"], str):
+            raise TypeError("name")
+        (field.get("metadata") or {}).get("")
+        _check_type(field["type"])
+
+
+def _check_type(kind: Any) -> None:
+    if isinstance(kind, str):
+        return
+    if kind["type"] == "struct":
+        _check_fields(kind)
+    for part in {"array": ("elementType",), "map": ("keyType", "valueType")}.get(kind["type"], ()):
+        _check_type(kind[part])
 
 
 def mapping_mode(metadata: Metadata, features: frozenset[str]) -> str:
