@@ -22,6 +22,9 @@ setup: $(STAMP)  ## make .venv with everything that tests, demo and lint need
 test: $(STAMP)  ## the tests (minutes)
 	$(BIN)/python -m pytest
 
+test-long: $(STAMP)  ## the same claims at full size: wide, huge, very many (tens of minutes, several GiB)
+	$(BIN)/python -m pytest -m long --timeout 3600
+
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

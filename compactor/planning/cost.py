@@ -20,6 +20,7 @@ from compactor.model.usage import Economy
 from compactor.planning.columns import Int64s
 
 MIB = 1024 * 1024
+_CHURNED = 40 * MIB
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,8 +42,8 @@ class Assumptions:
     part_bytes: int = 16 * MIB
     expansion: float = 1.2
     row_bytes: float = 0.0
-    floor_bytes: int = 12 * MIB
-    gathered: float = 2.7
+    floor_bytes: int = 10 * MIB
+    gathered: float = 2.0
     economy: Economy = field(default_factory=Economy)
 
 
@@ -114,12 +115,13 @@ class Load:
 def group_memory(load: Load, bound: int, assumed: Assumptions) -> Int64s:
     """Predicted peak of each group, at most `bound`."""
     held = buffers(bound)
-    fetched = np.minimum(load.inputs, np.where(load.largest <= held.fetch, held.fetch, 2 * held.stream))
+    fetched = np.minimum(load.inputs, np.where(load.largest <= held.fetch, held.fetch, held.stream))
     batch = np.minimum(load.row_group, held.batch)
     gathered = np.minimum(load.each_output, held.row_group)
     writing = fetched + batch + np.floor(gathered * assumed.gathered).astype(np.int64)
     proving = 2 * np.minimum(load.encoded, _between(bound // 8, MIB, 32 * MIB)) + 2 * batch
-    need = assumed.floor_bytes + np.maximum(writing, proving)
+    churned = np.minimum(load.inputs * 3 // 4, _CHURNED)  # what allocators do not give back at once
+    need = assumed.floor_bytes + churned + np.maximum(writing, proving)
     peak: Int64s = np.minimum(need, bound).astype(np.int64)
     return peak
 
