@@ -8,6 +8,7 @@ The verbs, in the order of a run; each takes the URI of a table and optional Set
     explain   why a file or a partition is or is not in it        -> FileExplanation or PartitionExplanation
     run       do it, and commit                                   -> Run
     verify    whether our commits kept every row, from the files   -> Verification
+    clean     what runs that did not end left behind               -> Cleaned
     history   what the log says happened to the table             -> list[HistoryEntry]
     runs      what the journal says of our own runs               -> list[RunRecord]
     scan      every table below a prefix, with health and decision -> iterator of ScanEntry
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from compactor.model.events import Sink
     from compactor.model.health import Health
     from compactor.model.plan import Plan, SavedPlan
+    from compactor.model.recovery import Cleaned
     from compactor.model.run import Run, RunRecord
     from compactor.model.snapshot import Snapshot
     from compactor.model.verification import CommitVerdict, Verification
@@ -146,6 +148,17 @@ def runs(uri: str, *, settings: Settings | None = None, limit: int | None = None
     return verbs.runs(uri, settings, limit)
 
 
+def clean(uri: str, *, settings: Settings | None = None, dry_run: bool = False) -> Cleaned:
+    """See to what runs that did not end cleanly left, as the next run would, but commit nothing: a dead run's finished groups are given up.
+
+    Deletes only what no version of the log names or ever can. dry_run: say what would be deleted in the end, and write nothing.
+    Raises as `load` does.
+    """
+    from compactor import verbs
+
+    return verbs.clean(uri, settings, dry_run=dry_run)
+
+
 def verify(
     uri: str,
     *,
@@ -203,6 +216,7 @@ __all__ = [
     "runs",
     "scan",
     "verify",
+    "clean",
     "write_plan",
     "Settings",
     "load_settings",

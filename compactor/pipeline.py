@@ -26,7 +26,6 @@ from compactor.model.events import (
     GroupFinished,
     GroupLost,
     Planned,
-    Recovered,
     RunEnded,
     RunStarted,
     Sink,
@@ -54,6 +53,7 @@ from compactor.planning.target import effective_target
 from compactor.run_report import Tally, report
 from compactor.storage.base import ObjectStore
 from compactor.tables.base import Checkpointer, Table
+from compactor.takeover import settle, take_over
 
 SurveyFiles = Callable[[Snapshot, Sequence[int]], Survey]
 
@@ -184,7 +184,8 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
             return earlier
         left = not dry_run and ports.recovery.look()
         if left:
-            _take_over(ports, policy, tally)
+            gate(ports, load(ports, policy))
+            tally.took_over(take_over(ports.table, ports.recovery, tally.run_id, ports.sink))
         prepared = prepare(ports, policy) if saved is None else reapplied(ports, saved)
         _note(ports, tally, prepared)
         if isinstance(prepared.decision, Compact):
@@ -192,7 +193,7 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
             if not dry_run:
                 _Act(ports, prepared, tally).run()
         if left:
-            _settle(ports)
+            settle(ports.table, ports.recovery, ports.sink)
     except CompactorError as failure:
         error = failure
     run = report(tally, seconds=clock.monotonic_s() - started, error=error, dry_run=dry_run)
@@ -200,31 +201,6 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
         _record(ports, run)
     ports.sink(RunEnded(run=run))
     return run
-
-
-def _take_over(ports: Ports, policy: Policy, tally: Tally) -> None:
-    """What dead runs of this table had finished is committed first, so that the plan starts from there. Raises TableRefused."""
-    gate(ports, load(ports, policy))
-    commits = ports.recovery.take_over(ports.table, tally.run_id)
-    for commit in commits:
-        tally.commits.append(commit)
-        tally.planned += len(commit.groups)
-        tally.acted = True
-        ports.sink(CommitLanded(outcome=commit))
-    _tell_problems(ports)
-
-
-def _settle(ports: Ports) -> None:
-    """What dead runs left is deleted, as far as it is known that no version will ever name it."""
-    for end in ports.recovery.settle(ports.table):
-        ports.sink(Recovered(left=end))
-    _tell_problems(ports)
-
-
-def _tell_problems(ports: Ports) -> None:
-    problems, ports.recovery.problems = ports.recovery.problems, []
-    for problem in problems:
-        ports.sink(Warned(code="recovery", message=problem))
 
 
 def _note(ports: Ports, tally: Tally, prepared: Prepared) -> None:

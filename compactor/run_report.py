@@ -63,6 +63,12 @@ class Tally:
     proof: ProofLevel | None = None
     fingerprints: dict[int, Fingerprint] = field(default_factory=dict)
 
+    def took_over(self, commits: Sequence[Committed]) -> None:
+        """Note commits of what dead runs had finished."""
+        self.commits.extend(commits)
+        self.planned += sum(len(commit.groups) for commit in commits)
+        self.acted |= bool(commits)
+
     def rewritten(self, result: RewriteResult) -> None:
         """Note a finished group."""
         self.peak_memory_bytes = max(self.peak_memory_bytes, result.peak_memory_bytes)

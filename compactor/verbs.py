@@ -11,6 +11,7 @@ from compactor.maintenance import verify as verification
 from compactor.model.events import Sink
 from compactor.model.health import Health, Skip
 from compactor.model.plan import Plan, SavedPlan
+from compactor.model.recovery import Cleaned
 from compactor.model.run import Run, RunRecord
 from compactor.model.snapshot import Snapshot, TableRef
 from compactor.model.verification import CommitVerdict, Verification
@@ -84,6 +85,19 @@ def diff_plans(old: SavedPlan | str, new: SavedPlan | str) -> PlanDiff:
     """See compactor.diff_plans."""
     both = [plan_files.read(plan) if isinstance(plan, str) else plan for plan in (old, new)]
     return diff(*both)
+
+
+def clean(uri: str, settings: Settings | None, *, dry_run: bool) -> Cleaned:
+    """See compactor.clean."""
+    ports = open_ports(uri, settings or Settings())
+    table, recovery = ports.table, ports.recovery
+    table.load()  # a table it must be: nothing is deleted anywhere else
+    left = recovery.look()
+    in_flight = recovery.in_flight()
+    if left and not dry_run:
+        recovery.fence(table)
+    ends = recovery.settle(table, dry_run=dry_run) if left else []
+    return Cleaned(runs=(*ends, *in_flight), problems=tuple(recovery.problems))
 
 
 def runs(uri: str, settings: Settings | None, limit: int | None) -> list[RunRecord]:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from compactor.model.health import Compact, Decision, Health
 from compactor.model.plan import PLAN_FORMAT_VERSION, Plan, SavedPlan
+from compactor.model.recovery import LeftRun
 from compactor.model.run import RUN_FORMAT_VERSION, Run, RunRecord
 from compactor.model.usage import Usage
 from compactor.model.verification import VERIFY_FORMAT_VERSION, CommitVerdict, Verdict
@@ -156,6 +157,11 @@ def commit_verdict_object(verdict: CommitVerdict) -> dict[str, object]:
 def record_object(record: RunRecord) -> dict[str, object]:
     """One run of the journal."""
     return {**run_object(record.run), "ended_ms": record.ended_ms, "by": record.by}
+
+
+def left_object(left: LeftRun, *, dry_run: bool) -> dict[str, object]:
+    """One run that did not end cleanly."""
+    return {**asdict(left), "state": left.state.value, "dry_run": dry_run}
 
 
 def diff_object(diff: PlanDiff) -> dict[str, object]:

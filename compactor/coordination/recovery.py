@@ -270,7 +270,7 @@ class Recovery:
             return _end(left, LeftState.IN_FLIGHT, f"Another run ({left.fence}) may be committing what it had finished.")
         past = left.fence is not None and self._past(left, named.newest)
         over = [group for group in left.intent.groups if past or any(_name(key).startswith(f"{group.stem}-") for key in named.keys)]
-        files, size_bytes = self._sweep(table, over, named.keys, dry_run)
+        files, size_bytes = self._sweep(table, left.intent.groups if dry_run else over, named.keys, dry_run)
         if len(over) < len(left.intent.groups) or left.fence is None or not (past or left.intent.groups):
             why = "What it wrote is deleted once the table has another version, when nothing of it can land any more."
             return _end(left, LeftState.WAITING, why, files, size_bytes)
@@ -307,7 +307,7 @@ class Recovery:
         """Uploads and temporary files of these groups. A store that does not let us look is a problem, not an obstacle."""
         try:
             for item in unfinished(self._outputs, f"{folder}part-"):
-                if _name(item.key).rpartition("-a")[0] in stems:
+                if any(_name(item.key).startswith(f"{stem}-") for stem in stems):
                     yield item
         except CompactorError as error:
             self.problems.append(f"Unfinished uploads were not looked for: {error}")

@@ -37,3 +37,11 @@ class LeftRun:
     why: str
     files: int = 0
     bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaned:
+    """What was found of runs that did not end cleanly, and what of it could not be seen to: sentences."""
+
+    runs: tuple[LeftRun, ...]
+    problems: tuple[str, ...] = ()

@@ -13,7 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from compactor.ambient import Ambient, SeededIds, SeededRandomness, VirtualClock
+from compactor.ambient.owners import UnknownOwners
+from compactor.coordination.records import Care
 from compactor.errors import StorageUnavailable
+from compactor.model.events import Event, Recovered, Warned
 from compactor.model.run import Run
 from compactor.model.snapshot import TableRef
 from compactor.pipeline import run_table
@@ -29,6 +32,8 @@ from simulation.stepped_store import Crash, Cut, SteppedStore, Trace
 
 _CHANGES = frozenset({"create", "put", "close", "delete"})
 SETTINGS = Settings(executor="serial", target_size="4KiB", min_input_files=2, memory="64MiB", max_write_amplification=3)
+CARE = Care(keep_bytes=0, beat_s=None, silent_s=3.0, late_s=60.0)
+"""Every result is kept, and a run is soon taken for dead: often enough while it is not, which must do no harm."""
 FAULTS = (
     "create _delta_log/*.json {n} after lost",
     "create _delta_log/*.json {n} before lost",
@@ -65,6 +70,7 @@ class World:
         self.clock = VirtualClock()
         self.runs: list[Run] = []
         self.crashes = 0
+        self.seen: Counter[str] = Counter()
         self._random = random.Random(f"world-{seed}")
         self._bucket = MemoryBucket("simulation", self.clock)
         self._bare = MemoryStore(self._bucket, "table")
@@ -82,6 +88,7 @@ class World:
             self._auditor.check_accounts(self.runs)
             assert self._auditor.leftovers() == [], "outputs were left over"
             self._comes_to_rest()
+            self._recovers()
         except AssertionError as error:
             raise AssertionError(f"seed {self.seed}: {error}") from error
         endings = Counter(str(run.status) for run in self.runs)
@@ -165,8 +172,26 @@ class World:
     def _run(self, run_id: str, store: ObjectStore) -> Run:
         number = zlib.crc32(f"{self.seed}-{run_id}".encode())
         ambient = Ambient(clock=self.clock, ids=SeededIds(number), randomness=SeededRandomness(number))
-        ports = replace(wire(store, SETTINGS, ambient=ambient), checkpointer=_NoCheckpointer())
+        wired = wire(store, SETTINGS, sink=self._note, ambient=ambient, care=CARE, owners=UnknownOwners())
+        ports = replace(wired, checkpointer=_NoCheckpointer())
         return run_table(ports, SETTINGS.policy(), run_id=run_id)
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Recovered):
+            self.seen[f"recovery {event.left.state}"] += 1
+        if isinstance(event, Warned) and event.code == "recovery":
+            self.seen["recovery problem"] += 1
+
+    def _recovers(self) -> None:
+        """Once the table has another version and workers have had their time, nothing of any run is left but what versions name."""
+        for number in range(3):
+            Appender(name=f"late{number}", store=self._bare, clock=self.clock, seed=self.seed, history=self._history).append()
+            self.clock.sleep(2 * CARE.late_s)
+            self._run(f"recovery-{number}", self._bare)
+            self._auditor.look()
+        left = [item.key for item in self._bare.list("_compactor/") if not item.key.startswith("_compactor/runs/")]
+        assert not left, f"recovery leaves {left}"
+        assert self._auditor.leftovers() == [], "recovery leaves outputs"
 
     def _comes_to_rest(self) -> None:
         """Left alone, the table needs finitely many runs, and then nothing more: zero bytes are rewritten."""

@@ -29,7 +29,11 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "compactor.execution.worker": (*PURE_BASE, "compactor.ambient.ports", "compactor.storage.base", "compactor.rewriting"),
     "compactor.tables": (*PURE_BASE, "compactor.ambient", "compactor.storage", "compactor.tables"),
     "compactor.coordination": (*PURE_BASE, *STORE_PORTS, "compactor.ambient.ports", "compactor.coordination"),
-    "compactor.pipeline": (*PURE_BASE, *PORTS, "compactor.planning", "compactor.coordination", "compactor.run_report"),
+    "compactor.takeover": (*PURE_BASE, *PORTS, "compactor.coordination"),
+    "compactor.pipeline": (
+        *(*PURE_BASE, *PORTS),
+        *("compactor.planning", "compactor.coordination", "compactor.run_report", "compactor.takeover"),
+    ),
 }
 """What a module may import of ours, by the longest matching name; modules that are not here (the façade, wiring, service, …) may import all
 but the command line."""

@@ -74,5 +74,5 @@ def test_policies_ask_for_no_more_than_needed() -> None:
         assert not any("*" in action for action in allowed[name])
         assert all(statement["Resource"].startswith(("arn:aws:s3:::example-lake", "arn:aws:kms:")) for statement in policy["Statement"])
     assert allowed["policy-read-only"] == {"s3:ListBucket", "s3:GetObject", "kms:Decrypt"}
-    writing = {"s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "kms:GenerateDataKey"}
+    writing = {"s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListBucketMultipartUploads", "kms:GenerateDataKey"}
     assert allowed["policy"] - allowed["policy-read-only"] == writing

@@ -1,0 +1,173 @@
+"""Real processes killed with SIGKILL at every boundary of a run: the next run ends well, no row is lost, and nothing is left over."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from support.killed import settings
+from support.moto_s3 import DUMMY_ENVIRONMENT, REGION, MotoS3
+
+from compactor.coordination.records import Care
+from compactor.model.run import Run, RunStatus
+from compactor.model.storage import StorageOptions
+from compactor.pipeline import run_table
+from compactor.storage import open_store
+from compactor.storage.base import ObjectStore
+from compactor.wiring import wire
+
+BOUNDARIES = (
+    "before create _compactor/intents/*",
+    "after create _compactor/intents/*.json",
+    "after write *.parquet",
+    "before close *.parquet",
+    "after close *.parquet",
+    "before create _compactor/results/*",
+    "after create _compactor/results/*",
+    "before create _delta_log/*",
+    "after create _delta_log/*",
+    "before delete _compactor/results/*",
+    "before delete _compactor/intents/*.json",
+    "after delete _compactor/intents/*.json",
+    "after create _compactor/runs/*",
+)
+FEW = ("after create _compactor/intents/*.json", "before create _compactor/results/*", "after create _delta_log/*")
+"""Boundaries of the driver, where workers have stores of their own."""
+TESTS = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A table of two partitions, and how processes reach it."""
+
+    uri: str
+    options: StorageOptions | None
+    environment: dict[str, str]
+
+    @property
+    def for_deltalake(self) -> dict[str, str] | None:
+        if self.options is None:
+            return None
+        keys = {name: value for name, value in DUMMY_ENVIRONMENT.items() if name.startswith("AWS_")}
+        return {**keys, "AWS_ENDPOINT_URL": str(self.options.endpoint_url), "AWS_REGION": REGION, "AWS_ALLOW_HTTP": "true"}
+
+    def store(self) -> ObjectStore:
+        return open_store(self.uri, self.options or StorageOptions())
+
+    def fill(self) -> None:
+        for number in range(6):
+            rows = pa.table({"n": range(number * 40, number * 40 + 40), "p": ["a", "b"] * 20, "s": [f"row {i}" for i in range(40)]})
+            write_deltalake(self.uri, rows, mode="append", partition_by=["p"], storage_options=self.for_deltalake)
+
+    def rows(self) -> list[tuple[object, ...]]:
+        found = DeltaTable(self.uri, storage_options=self.for_deltalake).to_pyarrow_table().sort_by("n")
+        return list(zip(*(found[name].to_pylist() for name in ("n", "p", "s")), strict=True))
+
+    def kill(self, executor: str, boundary: str) -> int:
+        command = [sys.executable, "-m", "support.killed", self.uri, executor, boundary]
+        with subprocess.Popen(command, cwd=TESTS, env={**os.environ, **self.environment}, stderr=subprocess.DEVNULL) as child:
+            return child.wait(timeout=120)
+
+    def run(self, executor: str = "serial") -> Run:
+        chosen = settings(executor, self.options)
+        return run_table(wire(self.store(), chosen, care=Care(late_s=0)), chosen.policy())
+
+    def left(self) -> list[str]:
+        """Everything that is neither a file that some version names, nor of the log, nor the account of a run."""
+        store = self.store()
+        named: set[str] = set()
+        for item in store.list("_delta_log/"):
+            if item.key.endswith(".json"):
+                for line in bytes(store.get(item.key)).decode().splitlines():
+                    action = json.loads(line)
+                    named |= {unquote(action[kind]["path"]) for kind in ("add", "remove") if kind in action}
+        kept = ("_delta_log/", "_compactor/runs/")
+        return [item.key for item in store.list("") if item.key not in named and not item.key.startswith(kept)]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Place:
+    place = Place(uri=str(tmp_path / "t"), options=None, environment={})
+    place.fill()
+    return place
+
+
+@pytest.fixture
+def s3(moto_s3: MotoS3) -> Place:
+    bucket = moto_s3.bucket()
+    environment = {**DUMMY_ENVIRONMENT, "AWS_ENDPOINT_URL": bucket.endpoint_url}
+    place = Place(uri=f"{bucket.uri}/t", options=bucket.options, environment=environment)
+    place.fill()
+    return place
+
+
+def survives(place: Place, executor: str, boundary: str, settle: Callable[[], None] = lambda: None) -> None:
+    """Kill, run again, and look."""
+    before = place.rows()
+    assert place.kill(executor, boundary) == -9, f"the run was not killed: {boundary}"
+    assert place.rows() == before
+    settle()
+    run = place.run()
+    assert run.exit_code == 0, run.reason
+    assert run.status in (RunStatus.COMMITTED, RunStatus.NOTHING_TO_DO)
+    assert [warning for warning in run.warnings if "is also written by" not in warning] == []
+    assert place.rows() == before
+    assert place.left() == []
+    assert place.run().status is RunStatus.NOTHING_TO_DO
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_killed_on_disk(disk: Place, boundary: str) -> None:
+    """On a disk, wherever the process dies, temporary files included."""
+    survives(disk, "local", boundary)
+    temporaries = [path for path in Path(disk.uri).rglob(".*.compactor-tmp") if "_compactor" not in path.parts]
+    assert temporaries == []
+
+
+@pytest.mark.parametrize("boundary", [b if b in FEW else pytest.param(b, marks=pytest.mark.long) for b in BOUNDARIES])
+def test_killed_on_s3(s3: Place, boundary: str) -> None:
+    """On S3, wherever the process dies."""
+    survives(s3, "local", boundary)
+
+
+@pytest.mark.parametrize("boundary", [FEW[1], *(pytest.param(b, marks=pytest.mark.long) for b in (FEW[0], FEW[2]))])
+def test_killed_beside_ray(disk: Place, boundary: str, tmp_path: Path) -> None:
+    """With Ray: its workers end soon after the driver, and what they still wrote is found."""
+    survives(disk, "ray", boundary, settle=lambda: time.sleep(3))
+
+
+def test_finished_groups_are_not_rewritten(disk: Place) -> None:
+    """What a killed run had finished is committed by the next one, which reads none of those inputs again."""
+    assert disk.kill("serial", "before create _delta_log/*") == -9
+    written = {path.name for path in Path(disk.uri).glob("p=*/part-*-a0-*.parquet")}
+    run = disk.run()
+    assert run.status is RunStatus.COMMITTED
+    assert {path.rpartition("/")[2] for path in DeltaTable(disk.uri).file_uris()} == written
+
+
+def test_an_unfinished_upload_is_aborted(s3: Place) -> None:
+    """A multipart upload under a stem of a dead run is found and aborted; one of somebody else stays."""
+    import boto3
+
+    assert s3.kill("serial", "after create _compactor/intents/*.json") == -9
+    store = s3.store()
+    (intent,) = [json.loads(bytes(store.get(item.key))) for item in store.list("_compactor/intents/") if item.key.endswith(".json")]
+    bucket = s3.uri.split("/")[2]
+    client = boto3.client("s3", endpoint_url=s3.environment["AWS_ENDPOINT_URL"], region_name=REGION)
+    stem = intent["groups"][0][2]
+    folder = intent["groups"][0][1].rpartition("/")[0]
+    client.create_multipart_upload(Bucket=bucket, Key=f"t/{folder}/{stem}-a0-00000.zstd.parquet")
+    client.create_multipart_upload(Bucket=bucket, Key=f"t/{folder}/part-00000-other.parquet")
+    assert s3.run().status is RunStatus.COMMITTED
+    begun = [item["Key"] for item in client.list_multipart_uploads(Bucket=bucket).get("Uploads", ())]
+    assert begun == [f"t/{folder}/part-00000-other.parquet"]
