@@ -25,10 +25,11 @@ def deletes_of(vector: Action, table_uri: str, *, external: bool = False) -> Del
     """
     try:
         kind, text = vector["storageType"], vector["pathOrInlineDv"]
-        size_bytes, cardinality = int(vector["sizeInBytes"]), int(vector["cardinality"])
+        size_bytes, cardinality, offset = int(vector["sizeInBytes"]), int(vector["cardinality"]), int(vector.get("offset") or 0)
+        if min(size_bytes, cardinality, offset) < 0:
+            raise ValueError(size_bytes, cardinality, offset)
         if kind == "i":
             return Deletes(inline=decode_z85(text)[:size_bytes], size_bytes=size_bytes, cardinality=cardinality)
-        offset = int(vector.get("offset") or 0)
         if kind == "u":
             name = f"deletion_vector_{UUID(bytes=decode_z85(text[-_UUID_CHARACTERS:]))}.bin"
             key = "/".join(part for part in (text[:-_UUID_CHARACTERS].strip("/"), name) if part)

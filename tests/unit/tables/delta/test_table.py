@@ -118,6 +118,8 @@ def test_a_missing_vector_file_is_corruption(tmp_path: Path) -> None:
         {"storageType": "i", "pathOrInlineDv": "abc", "sizeInBytes": 1, "cardinality": 1},
         {"storageType": "x", "pathOrInlineDv": "", "sizeInBytes": 1, "cardinality": 1},
         {"storageType": "i", "pathOrInlineDv": "00000"},
+        {"storageType": "u", "pathOrInlineDv": "0" * 20, "offset": 1, "sizeInBytes": -5, "cardinality": 1},
+        {"storageType": "u", "pathOrInlineDv": "0" * 20, "offset": -1, "sizeInBytes": 5, "cardinality": 1},
     ],
 )
 def test_malformed_vectors_are_corrupt(vector: dict[str, Any]) -> None:
