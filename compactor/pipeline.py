@@ -43,7 +43,7 @@ from compactor.model.storage import StorageOptions
 from compactor.model.survey import Survey
 from compactor.model.usage import Economy
 from compactor.planning.assess import assess
-from compactor.planning.cost import Assumptions
+from compactor.planning.cost import Assumptions, row_bytes
 from compactor.planning.decide import confirm, decide
 from compactor.planning.plan import plan
 from compactor.planning.predict import spent
@@ -60,8 +60,10 @@ SurveyFiles = Callable[[Snapshot, Sequence[int]], Survey]
 TOLD_FILES = 20
 """Warnings about single files that must be left alone before the plan's own account of them has to do."""
 COMMIT_GROUPS = 1000
+COMMIT_FILES = 50_000
 COMMIT_INTERVAL_S = 900.0
-"""Finished groups are committed once there are this many, or the oldest has waited this long, and at the end of the run."""
+"""Finished groups are committed once there are this many, or of this many files (about 40 MB of log), or the oldest has waited this long,
+and at the end of the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +139,8 @@ def reapplied(ports: Ports, saved: SavedPlan) -> Prepared:
 
 def _assumed(ports: Ports, snapshot: Snapshot) -> Assumptions:
     """What predictions for this table rest on."""
-    return Assumptions(compression=ports.table.compression(snapshot), economy=ports.economy(snapshot))
+    rows = row_bytes(ports.table.read_spec(snapshot).schema)
+    return Assumptions(compression=ports.table.compression(snapshot), economy=ports.economy(snapshot), row_bytes=rows)
 
 
 def health_of(table: Table, snapshot: Snapshot, policy: Policy) -> Health:
@@ -316,7 +319,11 @@ class _Act:
         self._waiting.append(_finished(group, outcome, self._plan.target_bytes))
         self._ports.records.keep(self._tally.run_id, self._waiting[-1])
         waited_s = self._clock.monotonic_s() - self._waiting_since_s
-        if len(self._waiting) >= COMMIT_GROUPS or waited_s >= COMMIT_INTERVAL_S:
+        if (
+            len(self._waiting) >= COMMIT_GROUPS
+            or sum(len(g.inputs) for g in self._waiting) >= COMMIT_FILES
+            or waited_s >= COMMIT_INTERVAL_S
+        ):
             self._commit()
 
     def _commit(self) -> None:
