@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-long lint format demo bench bench-log bench-memory simulate clean
+.PHONY: help setup test test-long lint format demo bench bench-log bench-memory simulate simulate-drip clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ conformance: $(STAMP)  ## judge every public and own table again and write docs/
 
 simulate: $(STAMP)  ## SEEDS=100 worlds of writers and compactors under a seed each, played twice and audited
 	cd tests && ../$(BIN)/python -m simulation --seeds $(or $(SEEDS),100)
+
+simulate-drip: $(STAMP)  ## SCALE=20 what slow appends cost in rewritten bytes and files, against the bars, by replay and by real runs
+	cd tests && ../$(BIN)/python -m simulation.drip --scale $(or $(SCALE),20)
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
