@@ -10,6 +10,7 @@
     ├── StorageError              5   the store did not do what was asked; see the subclass
     │   ├── AccessDenied          5   grant the permission named in the message
     │   ├── ObjectMissing         5   an object that was expected is not there
+    │   ├── ObjectTooShort        5   an object ends before what refers to it says
     │   ├── ObjectArchived        5   restore the object from its archive tier first
     │   ├── CredentialsMissing    5   configure credentials
     │   ├── WrongRegion           5   pass the region in the message
@@ -87,6 +88,10 @@ class AccessDenied(StorageError):
 
 class ObjectMissing(StorageError):
     """An object that was asked for does not exist (404, ENOENT)."""
+
+
+class ObjectTooShort(StorageError):
+    """The object is shorter than what refers to it says."""
 
 
 class ObjectArchived(StorageError):

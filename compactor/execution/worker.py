@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from compactor.ambient.ports import Clock
-from compactor.errors import ObjectMissing, StorageError
+from compactor.errors import ObjectMissing, ObjectTooShort, StorageError
 from compactor.model.rewrite import GroupDropped, InputFile, RewriteJob, RewriteTask, TaskOutcome
 from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.rewrite import rewrite
@@ -28,6 +28,8 @@ def run_task(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Cloc
     except ObjectMissing as error:
         detail = f"{error} The table's log says that it is live."
         return GroupDropped(group_id=task.group_id, reason="corrupt-file", detail=detail, file=_file_in(str(error), task))
+    except ObjectTooShort as error:
+        return GroupDropped(group_id=task.group_id, reason="corrupt-file", detail=str(error), file=_file_in(str(error), task))
     except StorageError as error:
         return GroupDropped(group_id=task.group_id, reason="storage", detail=str(error), file=_file_in(str(error), task))
     except (MemoryError, pa.ArrowMemoryError) as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from compactor.errors import ObjectMissing
+from compactor.errors import ObjectMissing, ObjectTooShort
 from compactor.model.rewrite import ReadSpec
 from compactor.model.survey import FileFacts, RowGroupFacts, Survey
 from compactor.rewriting.conform import Conformer, Match, match_fields
@@ -55,7 +55,7 @@ def _look(store: ObjectStore, read: ReadSpec, path: str, key: str, size_bytes: i
     try:
         metadata, requests = read_footer(store, key, size_bytes)
         schema = metadata.schema.to_arrow_schema()
-    except (FileProblem, ObjectMissing, pa.ArrowException):
+    except (FileProblem, ObjectMissing, ObjectTooShort, pa.ArrowException):
         return _Look(requests=2)
     facts = file_facts(path, metadata)
     try:
@@ -119,6 +119,20 @@ def footer_length(tail: bytes | memoryview) -> int:
     if magic != b"PAR1" or len(tail) < _TRAILER_BYTES:
         raise FileProblem("corrupt-file", "it does not end as a Parquet file does")
     return int(struct.unpack("<I", tail[-8:-4])[0])
+
+
+def checked_rows(metadata: pq.FileMetaData) -> int:
+    """Rows of a file. Raises FileProblem when what its footer counts does not add up: reading on would lose rows or make some up."""
+    rows, counted = int(metadata.num_rows), 0
+    flat = metadata.num_columns > 0 and metadata.schema.column(0).max_repetition_level == 0
+    for i in range(metadata.num_row_groups):
+        group = metadata.row_group(i)
+        counted += group.num_rows
+        if group.num_rows < 0 or (flat and group.column(0).num_values != group.num_rows):
+            raise FileProblem("corrupt-file", f"its footer counts {group.num_rows} rows in row group {i}, whose first column has others")
+    if counted != rows:
+        raise FileProblem("corrupt-file", f"its footer counts {rows} rows, its row groups {counted}")
+    return rows
 
 
 def file_facts(path: str, metadata: pq.FileMetaData) -> FileFacts:

@@ -19,7 +19,7 @@ from compactor.rewriting.budget import Budget
 from compactor.rewriting.conform import Conformer, match_fields
 from compactor.rewriting.dictionaries import with_dictionaries, worth_reading
 from compactor.rewriting.fetch import Fetched
-from compactor.rewriting.footer import footer_length
+from compactor.rewriting.footer import checked_rows, footer_length
 from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.ranged import RangedFile
 from compactor.rewriting.row_bytes import Hiding, hiding_of
@@ -92,6 +92,7 @@ class _Source:
             pre_buffer=False,
             coerce_int96_timestamp_unit="us",
             arrow_extensions_enabled=False,
+            page_checksum_verification=True,  # where a writer has left checksums, damage is not copied
         )
 
 
@@ -114,7 +115,7 @@ class Opener:
         deletes = fetched.input.deletes
         deleted = None if deletes is None else load_deletes(deletes, self._store)
         file, reading = self._read(self._source(fetched))
-        rows = file.metadata.num_rows
+        rows = checked_rows(file.metadata)
         if deleted is not None and deleted.last >= rows:
             raise FileProblem("corrupt-file", f"its deletion vector names row {deleted.last}, but it has {rows} rows")
         return Opened(

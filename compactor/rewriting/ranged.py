@@ -40,6 +40,8 @@ class RangedFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise FileProblem("corrupt-file", f"{self._key} points before its own beginning.")
         self._position = base + offset
         return self._position
 

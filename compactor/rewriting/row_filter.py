@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from pyroaring import BitMap64
 
+from compactor.errors import ObjectTooShort
 from compactor.model.rewrite import Deletes
 from compactor.rewriting.problems import FileProblem
 from compactor.storage.base import ObjectStore
@@ -66,7 +67,10 @@ def _framed(deletes: Deletes, store: ObjectStore) -> bytes:
     """The bitmap's bytes out of their frame: big-endian size, bytes, big-endian CRC-32."""
     if deletes.key is None:
         raise FileProblem("corrupt-file", "A deletion vector has neither inline data nor an object.")
-    (framed,) = store.get_ranges(deletes.key, [(deletes.offset, deletes.size_bytes + 8)])
+    try:
+        (framed,) = store.get_ranges(deletes.key, [(deletes.offset, deletes.size_bytes + 8)])
+    except ObjectTooShort as error:
+        raise FileProblem("corrupt-file", f"The deletion vector is cut short: {error}") from error
     (size,) = struct.unpack(">I", framed[:4])
     if size != deletes.size_bytes:
         raise FileProblem("corrupt-file", f"The deletion vector in {deletes.key} has {size} bytes, the log says {deletes.size_bytes}.")

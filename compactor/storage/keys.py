@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compactor.errors import StorageError
+from compactor.errors import ObjectTooShort, StorageError
 
 
 def check_key(key: str, uri: str) -> str:
@@ -38,9 +38,9 @@ def check_ranges(key: str, uri: str, ranges: Sequence[tuple[int, int]]) -> None:
             raise StorageError(f"The byte range ({start}, {length}) of {uri}/{key} is impossible.")
 
 
-def too_short(key: str, uri: str, start: int, length: int) -> StorageError:
+def too_short(key: str, uri: str, start: int, length: int) -> ObjectTooShort:
     """The error for an object that ends before a range does."""
-    return StorageError(f"{uri}/{key} ends before byte {start + length}: it is shorter than what refers to it says.")
+    return ObjectTooShort(f"{uri}/{key} ends before byte {start + length}: it is shorter than what refers to it says.")
 
 
 def _printable(key: str) -> bool:
