@@ -15,15 +15,22 @@ from compactor.model.rewrite import StatisticsColumn
 from compactor.storage.memory import MemoryStore
 
 PROMISED = 64 * MIB
+_POOLS: list[pa.MemoryPool] = []
+"""Kept for ever: what was allocated from a pool may outlive the test, but not the pool."""
+
+
+def counted(parent: pa.MemoryPool) -> pa.MemoryPool:
+    """A pool over `parent` with a peak of its own, which Arrow takes from now on."""
+    _POOLS.append(pa.proxy_memory_pool(parent))
+    pa.set_memory_pool(_POOLS[-1])
+    return _POOLS[-1]
 
 
 @pytest.fixture
 def pool() -> Iterator[pa.MemoryPool]:
     """Arrow's memory of one test, with a peak of its own."""
     before = pa.default_memory_pool()
-    counting = pa.proxy_memory_pool(before)
-    pa.set_memory_pool(counting)
-    yield counting
+    yield counted(before)
     pa.set_memory_pool(before)
 
 
@@ -66,8 +73,7 @@ def test_memory_is_kept_although_the_footer_hides_sizes(
     rows = table.num_rows
     del table
     held = pool.bytes_allocated()
-    peaks = pa.proxy_memory_pool(pool)
-    pa.set_memory_pool(peaks)
+    peaks = counted(pool)
     result = rewritten(run_task(job, task, store, VirtualClock()))
     assert result.input_rows == rows
     assert held + peaks.max_memory() < 2 * PROMISED
