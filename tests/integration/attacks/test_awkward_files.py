@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.delta_tables import make_table, table_of
+from support.golden import GOLDEN_MISSING, oracle
 from support.rewriting import job_of, put, rewritten, run
 from support.same_rows import compacted
 
+import compactor
 from compactor.storage.memory import MemoryStore
 
 WORDS = pa.table({"s": [f"w{i % 7}" for i in range(5000)]})
@@ -43,3 +45,20 @@ def test_a_dot_in_a_name_is_no_path(order: tuple[str, ...], tmp_path: Path) -> N
         table.adds[add["path"], None] = add
     (table.log / f"{0:020d}.json").write_text("".join(json.dumps(action) + "\n" for action in actions))
     assert compacted(table).rows == 40
+
+
+@pytest.mark.skipif(GOLDEN_MISSING is not None, reason=str(GOLDEN_MISSING))
+def test_a_file_that_is_shorter_than_the_log_says_stays_alone(tmp_path: Path) -> None:
+    """A size in the log far beyond the object's is damage of that one file: the others are compacted, and the run says which it was."""
+    table = make_table(tmp_path / "t", table_of(n=range(80), p=["a", "b"] * 40), files=8, partition_by=["p"])
+    entry = table.log / f"{0:020d}.json"
+    actions = [json.loads(line) for line in entry.read_text().splitlines()]
+    wrong = next(action["add"] for action in actions if "add" in action)
+    wrong["size"] = 10**12
+    entry.write_text("".join(json.dumps(action) + "\n" for action in actions))
+    before = oracle.ref_rows(table.uri)
+    run = compactor.run(table.uri, settings=compactor.Settings(executor="serial"))
+    assert run.exit_code == 6, run.reason
+    assert wrong["path"] in {drop.file for drop in run.groups_dropped}
+    assert run.files_removed >= 7
+    assert oracle.ref_rows(table.uri) == before
