@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from compactor.ambient.ports import Ambient
+from compactor.coordination.lease import Lease
 from compactor.coordination.outputs import OutputFates
 from compactor.coordination.records import RunRecords
 from compactor.coordination.recovery import Recovery
@@ -22,7 +23,6 @@ from compactor.model.events import (
     Assessed,
     Checkpointed,
     CommitLanded,
-    Event,
     GroupFinished,
     GroupLost,
     Planned,
@@ -50,7 +50,7 @@ from compactor.planning.predict import spent
 from compactor.planning.rebind import rebind
 from compactor.planning.survey import to_survey
 from compactor.planning.target import effective_target
-from compactor.run_report import Tally, report
+from compactor.run_report import Tally, noting, report
 from compactor.storage.base import ObjectStore
 from compactor.tables.base import Checkpointer, Table
 from compactor.takeover import settle, take_over
@@ -79,6 +79,7 @@ class Ports:
     checkpointer: Checkpointer
     records: RunRecords
     recovery: Recovery
+    lease: Lease
     survey: SurveyFiles
     sink: Sink
     economy: Callable[[Snapshot], Economy]
@@ -179,7 +180,7 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
     started = clock.monotonic_s()
     run_id = saved.run_id if saved else run_id
     tally = Tally(run_id=run_id or ports.ambient.ids.new(), table=ports.table.ref.uri, plan_id=saved.plan_id if saved else None)
-    ports = replace(ports, sink=_noting(tally, ports.sink))
+    ports = replace(ports, sink=noting(tally, ports.sink))
     ports.sink(RunStarted(run_id=tally.run_id, table=tally.table))
     error: CompactorError | None = None
     try:
@@ -194,7 +195,8 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
         if isinstance(prepared.decision, Compact):
             ports.sink(Planned(plan=prepared.plan))
             if not dry_run:
-                _Act(ports, prepared, tally).run()
+                with ports.lease.held(tally.run_id):
+                    _Act(ports, prepared, tally).run()
         if left:
             settle(ports.table, ports.recovery, ports.sink)
     except CompactorError as failure:
@@ -339,7 +341,7 @@ class _Act:
         self._fates.offered(ids)
         try:
             # Always judged from the version that was read: a schema that changed since must be seen.
-            outcome = self._ports.table.publish(self._snapshot, request, lambda: self._ports.records.check(self._tally.run_id))
+            outcome = self._ports.table.publish(self._snapshot, request, self._permit)
         except CompactorError:
             self._fates.discarded(ids)  # by contract: it is known that nothing landed
             raise
@@ -354,6 +356,11 @@ class _Act:
                 self._drop(outcome.dropped)
             case Unknown():
                 raise StorageError(f"It is not known whether version {outcome.version} of {self._tally.table} landed: {outcome.why}")
+
+    def _permit(self) -> None:
+        """Raises Superseded when the run may commit no more."""
+        self._ports.lease.check()
+        self._ports.records.check(self._tally.run_id)
 
     def _after_commit(self, version: int) -> None:
         """Look for damage by others, and checkpoint when due. Failures here are events, never a failed commit."""
@@ -380,16 +387,3 @@ def _finished(group: RewriteGroup, result: RewriteResult, target_bytes: int) -> 
     left_out = {left.file for left in result.left_out}
     inputs = tuple(key for key in group.inputs if key not in left_out)
     return FinishedGroup(inputs=inputs, result=result, generation=group.generation, finished_for_bytes=finished_for)
-
-
-def _noting(tally: Tally, sink: Sink) -> Sink:
-    """A sink that also keeps warnings for the Run."""
-
-    def note(event: Event) -> None:
-        if isinstance(event, Warned):
-            tally.warnings.append(event.message)
-        if isinstance(event, Checkpointed) and event.error is not None:
-            tally.warnings.append(f"The checkpoint at version {event.version} was not written: {event.error}")
-        sink(event)
-
-    return note

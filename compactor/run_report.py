@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from compactor.errors import CompactorError, ConflictGaveUp, TableRefused
 from compactor.model.commit import Committed
+from compactor.model.events import Checkpointed, Event, Sink, Warned
 from compactor.model.fingerprint import FINGERPRINT_ALGORITHM, Fingerprint, GroupFingerprint, ProofLevel
 from compactor.model.rewrite import GroupDropped, RewriteResult
 from compactor.model.run import Run, RunStatus
@@ -151,3 +152,16 @@ def _worst_failure(dropped: Sequence[GroupDropped]) -> GroupDropped | None:
 def exit_code_of(drop: GroupDropped) -> int:
     """The exit code that a dropped group asks for; 0 when it was dropped for the sake of another writer or of a rule."""
     return _EXIT_OF_REASON.get(drop.reason, 1)
+
+
+def noting(tally: Tally, sink: Sink) -> Sink:
+    """A sink that also keeps warnings for the Run."""
+
+    def note(event: Event) -> None:
+        if isinstance(event, Warned):
+            tally.warnings.append(event.message)
+        if isinstance(event, Checkpointed) and event.error is not None:
+            tally.warnings.append(f"The checkpoint at version {event.version} was not written: {event.error}")
+        sink(event)
+
+    return note

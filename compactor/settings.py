@@ -104,9 +104,10 @@ class Settings(BaseSettings):
     is set), ray_address (`local` starts a cluster for the run), memory (all that a run may use on this machine, or what a task may ask for
     on a cluster), parallelism; compute_region (where workers run: reads of a bucket elsewhere are priced) and prices (a price list, TOML or
     JSON, instead of prices.toml in this package).
-    Tables: state (a URI for intents and journals; unset: `_compactor/` inside each table), arbiter (who decides the next version on S3
-    when Spark writes too), rivals (what to do about writers known to damage compacted tables: `warn` or `refuse`),
-    allow_external_paths (read files that the log names outside the table's folder).
+    Tables: state (a URI for intents and journals; unset: `_compactor/` inside each table), lease (whether a run takes the table's lease
+    first; unset: a service does, a single run does not) and lease_wait (how long a single run waits for one that is held), arbiter (who
+    decides the next version on S3 when Spark writes too), rivals (what to do about writers known to damage compacted tables: `warn` or
+    `refuse`), allow_external_paths (read files that the log names outside the table's folder).
     Storage (see model/storage.py): endpoint_url … anonymous.
 
     Raises SettingsError for an unknown key or a bad value.
@@ -136,6 +137,8 @@ class Settings(BaseSettings):
     prices: str | None = None
 
     state: str | None = None
+    lease: Literal["on", "off"] | None = None
+    lease_wait: Duration = 100.0
     arbiter: Literal["conditional-put"] | None = None
     rivals: Literal["warn", "refuse"] = "warn"
     allow_external_paths: bool = False

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 from compactor.ambient.owners import SystemOwners
 from compactor.ambient.ports import Ambient, Owners
 from compactor.ambient.system import system_ambient
+from compactor.coordination.lease import Lease, NoLease, TableLease, Terms, Watch
 from compactor.coordination.records import Care, RunRecords
 from compactor.coordination.recovery import Recovery
 from compactor.execution.base import Executor
@@ -25,6 +27,7 @@ from compactor.settings import Settings
 from compactor.storage import normalise_uri, open_store
 from compactor.storage.base import ObjectStore
 from compactor.tables.base import Checkpointer, Table
+from compactor.units import parse_seconds
 
 RAY_TASK_BYTES = 2 * 1024**3
 """Memory asked of a cluster for one task when nobody said."""
@@ -63,6 +66,7 @@ def wire(
         executor=_executor(settings, ambient, store),
         checkpointer=_checkpointer(settings),
         records=RunRecords(store=state, prefix=prefix, clock=ambient.clock, by=_who(), care=care, owner=owners.me()),
+        lease=_lease(state, prefix, settings, ambient, (owners, care)),
         recovery=Recovery(store=state, prefix=prefix, outputs=store, ambient=ambient, care=care, owners=owners),
         survey=_survey(table, _reading(store, settings)),
         sink=sink or _nobody,
@@ -196,6 +200,20 @@ def _place_of_records(store: ObjectStore, settings: Settings) -> tuple[ObjectSto
     if settings.state is None:
         return store, "_compactor/"
     return open_store(normalise_uri(settings.state), settings.storage()), f"{_folder_of(store.uri)}/"
+
+
+def _lease(state: ObjectStore, prefix: str, settings: Settings, ambient: Ambient, beside: tuple[Owners, Care]) -> Lease:
+    if settings.lease != "on":
+        return NoLease()
+    owners, care = beside
+    terms = Terms(wait_s=parse_seconds(settings.lease_wait), pulse=care.beat_s is not None, by=_who())
+    return TableLease(store=state, prefix=prefix, ambient=ambient, owners=owners, watch=_watch(), terms=terms)
+
+
+@cache
+def _watch() -> Watch:
+    """One memory of leases a process: a service sees a table again only in its next round."""
+    return Watch()
 
 
 def _who() -> str:

@@ -74,6 +74,8 @@ _FLAGS = (
     _Flag("compute_region", "Execution", "NAME", "Where the workers run; traffic to a bucket elsewhere is predicted and priced."),
     _Flag("prices", "Execution", "FILE", "A price list (TOML or JSON) for predictions. Default: list prices of S3 in us-east-1."),
     _Flag("state", "Table", "URI", "Where intents and journals are kept. Default: _compactor/ inside the table."),
+    _Flag("lease", "Table", "on|off", "Take the table's lease first, so that two compactors do not work in vain. Default: on for serve."),
+    _Flag("lease_wait", "Table", "TIME", "How long a run waits for a lease that another holds; serve never does. Default: 100s."),
     _Flag(
         "arbiter",
         "Table",

@@ -172,7 +172,8 @@ class World:
     def _run(self, run_id: str, store: ObjectStore) -> Run:
         number = zlib.crc32(f"{self.seed}-{run_id}".encode())
         ambient = Ambient(clock=self.clock, ids=SeededIds(number), randomness=SeededRandomness(number))
-        wired = wire(store, SETTINGS, sink=self._note, ambient=ambient, care=CARE, owners=UnknownOwners())
+        settings = SETTINGS.model_copy(update={"lease": "on" if self.seed % 3 == 0 else "off"})
+        wired = wire(store, settings, sink=self._note, ambient=ambient, care=CARE, owners=UnknownOwners())
         ports = replace(wired, checkpointer=_NoCheckpointer())
         return run_table(ports, SETTINGS.policy(), run_id=run_id)
 
@@ -189,7 +190,8 @@ class World:
             self.clock.sleep(2 * CARE.late_s)
             self._run(f"recovery-{number}", self._bare)
             self._auditor.look()
-        left = [item.key for item in self._bare.list("_compactor/") if not item.key.startswith("_compactor/runs/")]
+        kept = ("_compactor/runs/", "_compactor/lease/")
+        left = [item.key for item in self._bare.list("_compactor/") if not item.key.startswith(kept)]
         assert not left, f"recovery leaves {left}"
         assert self._auditor.leftovers() == [], "recovery leaves outputs"
 

@@ -36,6 +36,8 @@ def serve(uris: Uris, flags: Flags, every: Every = "15m", once: Once = False, gr
         settings = flags.settings()
         if settings.force_rewrite and not once:
             raise UsageError("A loop with force_rewrite would rewrite every table in every round; force a rewrite with compactor run.")
+        # Rounds come again, so a lease that another holds is not waited for; one that stays unchanged between rounds is taken over.
+        settings = settings.model_copy(update={"lease": settings.lease or "on", "lease_wait": 0.0})
         with handled(grace_s=parse_seconds(grace)) as signals:
             return Loop(uris, settings, pace, signals, flags.as_json).run()
 
