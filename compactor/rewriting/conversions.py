@@ -109,7 +109,7 @@ def _timestamp_step(source: pa.TimestampType, target: pa.TimestampType) -> Step:
         if source.unit == target.unit:
             return stored.view(target)
         if source.unit == "ns":
-            return _floor_divide(stored, 1_000).view(target)
+            return _whole_micros(stored).view(target)
         return pc.multiply_checked(stored, pa.scalar(_PER_US[source.unit], pa.int64())).view(target)
 
     if target.unit != "us":
@@ -117,11 +117,13 @@ def _timestamp_step(source: pa.TimestampType, target: pa.TimestampType) -> Step:
     return convert
 
 
-def _floor_divide(values: pa.Array, by: int) -> pa.Array:
-    divisor = pa.scalar(by, pa.int64())
-    toward_zero = pc.divide(values, divisor)
-    rest_is_negative = pc.less(pc.subtract(values, pc.multiply(toward_zero, divisor)), pa.scalar(0, pa.int64()))
-    return pc.subtract(toward_zero, pc.cast(rest_is_negative, pa.int64()))
+def _whole_micros(nanos: pa.Array) -> pa.Array:
+    """Nanoseconds as microseconds. Readers disagree on how to cut what lies between two (down, or toward zero), so nothing is cut."""
+    divisor = pa.scalar(1_000, pa.int64())
+    micros = pc.divide(nanos, divisor)
+    if pc.any(pc.not_equal(pc.multiply(micros, divisor), nanos)).as_py():
+        raise unsupported("It holds timestamps finer than the table's microseconds, which cannot be rewritten without a change.")
+    return micros
 
 
 def _storage(array: pa.Array) -> pa.Array:

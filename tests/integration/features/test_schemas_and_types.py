@@ -223,3 +223,13 @@ def test_missing_columns_stay_null_whatever_their_default(tmp_path: Path) -> Non
     compacted(table)
     assert rows_of(table) == before
     assert output(table)["d"].null_count == 5
+
+
+def test_nanoseconds_are_not_cut(tmp_path: Path) -> None:
+    """A timestamp between two microseconds, which readers cut in different ways, keeps its group as it is, with the reason."""
+    table = make_table(tmp_path / "t", pa.table({"t": pa.array([0], pa.timestamp("us", "UTC"))}))
+    for nanos in ([1_000, -1_000], [-1]):
+        add_file(table, pa.table({"t": pa.array(nanos, pa.timestamp("ns", "UTC"))}), version="2.6")
+    run = compactor.run(str(table.root), settings=compactor.Settings(force_rewrite=True, executor="serial"))
+    assert run.files_removed == 0
+    assert "finer than the table's microseconds" in (run.reason or "")
