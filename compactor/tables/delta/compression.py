@@ -22,8 +22,8 @@ from compactor.tables.delta.state import Action, Learned, LogEntry
 
 RATIO_TAG = "compactor.compression"
 RUN_TAG = "compactor.runId"
-LEAST, MOST = 0.05, 2.0
-"""A learned ratio is kept within these: files far outside teach about themselves only."""
+LEAST, MOST = 0.5, 2.0
+"""A learned ratio is kept within these. Partitions differ: where files do not shrink at all, an output becomes twice the target at most."""
 _HEAD_BYTES = 64 * 1024
 
 

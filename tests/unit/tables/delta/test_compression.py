@@ -91,10 +91,10 @@ def test_right_after_a_run_its_own_ratio_holds(store: MemoryStore) -> None:
 
 def test_a_checkpoint_does_not_hide_the_ratio_of_the_newest_version(store: MemoryStore) -> None:
     """Loaded from a checkpoint alone, the newest entry's first line is looked up; one that is gone or of others teaches nothing."""
-    store.put(entry_key(7), commit([{"size": 100}] * 5000, [20], used=0.35))
+    store.put(entry_key(7), commit([{"size": 100}] * 5000, [20], used=0.65))
     store.put(entry_key(8), FOREIGN)
     store.put(entry_key(9), b"{")
-    assert [ratio(store, Learned(), version, version) for version in (7, 8, 9, 10)] == [0.35, 1.0, 1.0, 1.0]
+    assert [ratio(store, Learned(), version, version) for version in (7, 8, 9, 10)] == [0.65, 1.0, 1.0, 1.0]
     assert ratio(store, Learned(), 7, 5) == 1.0
 
 
