@@ -106,8 +106,9 @@ class Settings(BaseSettings):
     JSON, instead of prices.toml in this package).
     Tables: state (a URI for intents and journals; unset: `_compactor/` inside each table), lease (whether a run takes the table's lease
     first; unset: a service does, a single run does not) and lease_wait (how long a single run waits for one that is held), arbiter (who
-    decides the next version on S3 when Spark writes too), rivals (what to do about writers known to damage compacted tables: `warn` or
-    `refuse`), allow_external_paths (read files that the log names outside the table's folder).
+    decides the next version on S3 when Spark writes too), dynamodb_table, dynamodb_region and dynamodb_endpoint (where the arbiter
+    `dynamodb` is), rivals (what to do about writers known to damage compacted tables: `warn` or `refuse`), allow_external_paths (read
+    files that the log names outside the table's folder).
     Storage (see model/storage.py): endpoint_url … anonymous.
 
     Raises SettingsError for an unknown key or a bad value.
@@ -139,7 +140,10 @@ class Settings(BaseSettings):
     state: str | None = None
     lease: Literal["on", "off"] | None = None
     lease_wait: Duration = 100.0
-    arbiter: Literal["conditional-put"] | None = None
+    arbiter: Literal["conditional-put", "dynamodb"] | None = None
+    dynamodb_table: str | None = None
+    dynamodb_region: str | None = None
+    dynamodb_endpoint: Annotated[str | None, AfterValidator(_endpoint)] = None
     rivals: Literal["warn", "refuse"] = "warn"
     allow_external_paths: bool = False
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from typing import TYPE_CHECKING
 
 from compactor.ambient.owners import SystemOwners
 from compactor.ambient.ports import Ambient, Owners
@@ -28,6 +29,9 @@ from compactor.storage import normalise_uri, open_store
 from compactor.storage.base import ObjectStore
 from compactor.tables.base import Checkpointer, Table
 from compactor.units import parse_seconds
+
+if TYPE_CHECKING:
+    from compactor.tables.delta.options import DynamoDBOptions
 
 RAY_TASK_BYTES = 2 * 1024**3
 """Memory asked of a cluster for one task when nobody said."""
@@ -106,8 +110,23 @@ def _table(store: ObjectStore, settings: Settings, ambient: Ambient) -> Table:
         rivals=settings.rivals,
         memory_bytes=_driver_memory(settings),
         external_paths=settings.allow_external_paths,
+        dynamodb=_dynamodb(settings),
     )
     return DeltaTable(TableRef(uri=store.uri), _reading(store, settings), ambient, options)
+
+
+def _dynamodb(settings: Settings) -> DynamoDBOptions | None:
+    """The DynamoDB table, where the settings name one or choose it as arbiter."""
+    from compactor.tables.delta.options import DynamoDBOptions
+
+    if settings.arbiter != "dynamodb" and settings.dynamodb_table is None:
+        return None
+    return DynamoDBOptions(
+        table=settings.dynamodb_table or "delta_log",
+        region=settings.dynamodb_region or "us-east-1",
+        endpoint_url=settings.dynamodb_endpoint,
+        storage=settings.storage(),
+    )
 
 
 def _reading(store: ObjectStore, settings: Settings) -> ObjectStore:

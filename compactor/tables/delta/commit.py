@@ -19,7 +19,7 @@ from functools import cache
 from importlib import metadata as distributions
 
 from compactor.ambient import Ambient
-from compactor.errors import CompactorError, StorageError
+from compactor.errors import CompactorError
 from compactor.model.commit import CommitOutcome, CommitRequest, Committed, Conflict, Unknown
 from compactor.model.rewrite import GroupDropped
 from compactor.model.snapshot import Snapshot
@@ -60,7 +60,7 @@ def publish(
     committer = _Committer(
         store=store,
         ambient=ambient,
-        arbiter=arbiter_for(options.arbiter),
+        arbiter=arbiter_for(options, ambient),
         attempts_left=options.max_commit_attempts,
         request=request,
         permit=permit,
@@ -155,7 +155,7 @@ class _Committer:
             self.attempts_left -= 1
             try:
                 outcome = self.arbiter.claim(self.store, version, data)
-            except StorageError as error:
+            except CompactorError as error:
                 if doubt is None:
                     raise
                 return Unknown(version=version, why=f"{doubt} Then: {error}")

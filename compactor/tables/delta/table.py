@@ -12,16 +12,17 @@ from compactor.model.plan import Plan, RewriteGroup
 from compactor.model.rewrite import InputFile, ReadSpec, WriteSpec
 from compactor.model.snapshot import Snapshot, TableRef
 from compactor.storage.base import ObjectStore
-from compactor.tables.base import Gate, HistoryEntry, Permit, TableWarning, always
+from compactor.tables.base import Gate, HistoryEntry, Permit, Refusal, TableWarning, always
 from compactor.tables.delta import compression, loading
 from compactor.tables.delta import gate as gating
 from compactor.tables.delta import history as told
+from compactor.tables.delta.arbiter.choice import DYNAMODB, arbiter_for, dynamodb
 from compactor.tables.delta.clustering import clustering_columns
 from compactor.tables.delta.engines import is_ours, retained_engines
 from compactor.tables.delta.inputs import planned_inputs
 from compactor.tables.delta.log import list_log
 from compactor.tables.delta.materialised import materialised
-from compactor.tables.delta.options import DeltaOptions
+from compactor.tables.delta.options import DeltaOptions, DynamoDBOptions
 from compactor.tables.delta.paths import object_key
 from compactor.tables.delta.placing import beside
 from compactor.tables.delta.schema import holds_variants, read_spec
@@ -44,24 +45,36 @@ class DeltaTable:
 
     def __init__(self, ref: TableRef, store: ObjectStore, ambient: Ambient, options: DeltaOptions) -> None:
         self._ref, self._store, self._ambient, self._options = ref, store, ambient, options
+        self._arbiter = arbiter_for(options, ambient)
 
     @property
     def ref(self) -> TableRef:
         return self._ref
 
     def load(self, version: int | None = None) -> Snapshot:
+        self._arbiter.recover(self._store)
         if version is None:
             return loading.load_latest(self._store, self._ref, self._options.memory_bytes)
         return loading.load_version(self._store, self._ref, version, self._options.memory_bytes)
 
     def refresh(self, snapshot: Snapshot) -> Snapshot:
+        self._arbiter.recover(self._store)
         return loading.refresh(self._store, snapshot)
 
     def gate(self, snapshot: Snapshot) -> Gate:
         gate = gating.gate(self._store, self._options, snapshot)
+        if self._options.dynamodb is not None and self._options.arbiter != DYNAMODB and self._store.uri.startswith("s3://"):
+            gate = replace(gate, refusals=(*gate.refusals, *self._arbitrated_elsewhere(self._options.dynamodb)))
         if not any(warning.code == gating.RIVALS for warning in gate.warnings):
             return gate
         return replace(gate, warnings=(*gate.warnings, *self.rivals(max(-1, snapshot.version - RIVALS_WITHIN))))
+
+    def _arbitrated_elsewhere(self, options: DynamoDBOptions) -> list[Refusal]:
+        """The refusal of a table that has entries in DynamoDB while something else is to decide its versions."""
+        if not dynamodb(options, self._ambient).has_entries(self._store):
+            return []
+        why = f"{self._ref.uri} has entries in the DynamoDB table {options.table}; without --arbiter dynamodb their writers lose commits."
+        return [Refusal(reason="arbiter:dynamodb", why=why)]
 
     def target_bytes(self, snapshot: Snapshot) -> int | None:
         """`delta.targetFileSize`; its units are powers of 1024, as its readers take them. None when absent or unreadable."""

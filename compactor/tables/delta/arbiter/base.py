@@ -19,3 +19,7 @@ class Arbiter(Protocol):
         Raises StorageError only when it is known that nothing was stored.
         """
         ...
+
+    def recover(self, store: ObjectStore) -> None:
+        """Make the log show every version that was claimed, before it is read. Raises StorageError, TableRefused, TableCorrupt."""
+        ...

@@ -16,3 +16,6 @@ class ConditionalPut:
     def claim(self, store: ObjectStore, version: int, data: bytes) -> CreateOutcome:
         """Put the entry if absent."""
         return store.create(entry_key(version), data)
+
+    def recover(self, store: ObjectStore) -> None:
+        """Nothing: a claim is the entry itself."""
