@@ -97,6 +97,14 @@ def is_fenced(store: ObjectStore, base: str) -> bool:
     return store.head(f"{base}.{Marker.FENCE}") is not None
 
 
+def may_commit(store: ObjectStore, intent_key: str, base: str) -> bool:
+    """Whether the run is neither fenced nor cleaned up after: with its intent, its fence goes too, so it is looked for last.
+
+    Raises StorageError.
+    """
+    return not is_fenced(store, base) and store.head(intent_key) is not None
+
+
 def erase(store: ObjectStore, base: str) -> None:
     """Remove all markers of an attempt whose intent is gone. Raises StorageError."""
     store.delete([f"{base}.{marker}" for marker in Marker])

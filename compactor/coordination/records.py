@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from compactor.ambient.ports import Clock
 from compactor.coordination.documents import check_run_id
-from compactor.coordination.intent import Intent, IntentGroup, write_intent
+from compactor.coordination.intent import Intent, IntentGroup, read_intent, write_intent
 from compactor.coordination.journal import find_run, read_runs, write_run
-from compactor.coordination.markers import BY_OWNER, Marker, base_of, beat, erase, is_fenced, results_folder, say
+from compactor.coordination.markers import BY_OWNER, Marker, base_of, beat, erase, may_commit, results_folder, say
 from compactor.coordination.pulse import Pulse
 from compactor.coordination.results import forget_results, keep_result
-from compactor.errors import StorageError, Superseded
+from compactor.errors import CompactorError, ObjectMissing, StorageError, Superseded
 from compactor.model.commit import FinishedGroup
 from compactor.model.plan import Plan
 from compactor.model.run import Run, RunRecord
@@ -105,15 +105,28 @@ class RunRecords:
     def check(self, run_id: str) -> None:
         """Whether the run may still commit. Raises Superseded when another has taken it for dead, StorageError."""
         ours = self._intents.get(run_id)
-        if ours is not None and is_fenced(self._store, ours.base):
+        if ours is not None and not may_commit(self._store, ours.key, ours.base):
             raise Superseded(f"Another run has taken over from run {run_id}, which gave no sign of life for too long.")
 
     def may_dispose(self, run_id: str) -> bool:
-        """Whether the run may delete outputs of its own that are not in the log: not when another may just be committing them."""
+        """Whether the run may delete outputs of its own that are not in the log: not when another may be committing them, or has.
+
+        The fence is made first, the intent looked for afterwards: who clears up removes the intent before any fence, so a fence that is
+        ours beside an intent that is ours was the first.
+        """
         ours = self._intents.get(run_id)
+        if ours is None or not ours.kept:
+            return True
         try:
-            return ours is None or not ours.kept or say(self._store, ours.base, Marker.FENCE, by=BY_OWNER)
-        except StorageError:
+            return say(self._store, ours.base, Marker.FENCE, by=BY_OWNER) and self._stands(ours)
+        except CompactorError:
+            return False
+
+    def _stands(self, ours: _Open) -> bool:
+        """Whether the intent is there, and ours: its name may be used again. Raises StorageError, TableRefused, TableCorrupt."""
+        try:
+            return base_of(ours.key, read_intent(self._store, ours.key).nonce) == ours.base
+        except ObjectMissing:
             return False
 
     def close_intent(self, run_id: str, *, settled: bool) -> None:

@@ -31,7 +31,7 @@ from compactor.coordination.markers import (
     base_of,
     erase,
     find_intents,
-    is_fenced,
+    may_commit,
     results_folder,
     said,
     say,
@@ -203,16 +203,18 @@ class Recovery:
         outcome: CommitOutcome | None = None
         try:
             if self._fence(left, base.rpartition("/")[2]):
-                outcome = self._commit(table, left, run_id, groups, base)
+                outcome = self._commit(table, left, run_id, groups, key, base)
         finally:
             self._close(key, base, unknown=isinstance(outcome, Unknown))
         return [outcome] if isinstance(outcome, Committed) else []
 
-    def _commit(self, table: RecoverableTable, left: Left, run_id: str, groups: Sequence[FinishedGroup], base: str) -> CommitOutcome:
+    def _commit(
+        self, table: RecoverableTable, left: Left, run_id: str, groups: Sequence[FinishedGroup], key: str, base: str
+    ) -> CommitOutcome:
         """Commit a dead run's finished groups, judged from the version that they were read at. What is lost to a conflict stays."""
 
         def permit() -> None:
-            if is_fenced(self._store, base):
+            if not may_commit(self._store, key, base):
                 raise Superseded(f"Another run has taken over from run {run_id}.")
 
         snapshot = table.load(left.intent.version)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from simulation.appender import Appender, History
-from simulation.reader import entry_key, newest_version
+from simulation.reader import entry_key, live_files, newest_version
 
 from compactor.ambient import Ambient, SeededIds, SeededRandomness, VirtualClock
 from compactor.ambient.owners import SystemOwners, UnknownOwners
@@ -23,7 +23,7 @@ from compactor.coordination.records import Care
 from compactor.coordination.results import from_plain, keep_result, read_results, to_plain
 from compactor.errors import StorageUnavailable
 from compactor.model.commit import FinishedGroup
-from compactor.model.events import Event, GroupFinished, Recovered
+from compactor.model.events import Event, GroupFinished, Recovered, RunEnded, Warned
 from compactor.model.plan import FileKey
 from compactor.model.recovery import LeftState
 from compactor.model.rewrite import ColumnStatistics, Concat, OutputFile, RewriteResult
@@ -171,6 +171,43 @@ def test_a_fenced_run_commits_nothing_and_deletes_nothing(scene: Scene) -> None:
     assert scene.run().status is RunStatus.COMMITTED
     named = {path for number in range(newest_version(scene.store) + 1) for path in _paths(scene.store, number)}
     assert [item.key for item in scene.store.list("p=") if item.key not in named] == []
+
+
+def test_a_run_that_was_cleaned_up_after_commits_nothing(scene: Scene) -> None:
+    """A run that wakes up when even its fence is gone again finds no intent of its own, and ends as a conflict."""
+    version = newest_version(scene.store)
+
+    def clean_up(event: Event) -> None:
+        if isinstance(event, GroupFinished):
+            scene.store.delete(scene.intents())
+
+    run = scene.run(on=clean_up)
+    assert (run.status, run.exit_code, newest_version(scene.store)) == (RunStatus.CONFLICT, 4, version)
+
+
+def test_a_run_that_wakes_up_late_does_not_delete_what_others_committed(scene: Scene) -> None:
+    """Taken for dead, its finished groups committed by another, all traces cleared: then it wakes up, and leaves its outputs alone."""
+    before: set[str] = set()
+
+    def sleep_long(event: Event) -> None:
+        if isinstance(event, GroupFinished) and not before:
+            before.update(item.key for item in scene.store.list("p="))
+            scene.clock.sleep(CARE.silent_s)
+
+    def others(event: Event) -> None:
+        sleep_long(event)
+        if isinstance(event, RunEnded | Warned) or not before or len(scene.ends) > 0:
+            return
+        scene.run()
+        scene.writer.append()
+        scene.clock.sleep(CARE.late_s)
+        scene.run()
+
+    late = scene.run(on=others)
+    assert LeftState.CLEARED in scene.ends
+    assert late.status in (RunStatus.CONFLICT, RunStatus.NOTHING_TO_DO)
+    live = live_files(scene.store, newest_version(scene.store))
+    assert [path for path in live if scene.store.head(path) is None] == []
 
 
 def _paths(store: MemoryStore, version: int) -> list[str]:
