@@ -45,13 +45,17 @@ _SEVERITY = (1, 8, 6, 7, 5)
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What has happened so far in one run. Only the pipeline changes it. acted: its intent was written, so there is something to keep."""
+    """What has happened so far in one run. Only the pipeline changes it. acted: its intent was written, so there is something to keep.
+
+    taken: how many of the first commits are of what dead runs had finished; their groups have numbers of other plans.
+    """
 
     run_id: str
     table: str
     planned: int = 0
     version: int | None = None
     commits: list[Committed] = field(default_factory=list)
+    taken: int = 0
     dropped: list[GroupDropped] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     peak_memory_bytes: int = 0
@@ -67,6 +71,7 @@ class Tally:
     def took_over(self, commits: Sequence[Committed]) -> None:
         """Note commits of what dead runs had finished."""
         self.commits.extend(commits)
+        self.taken = len(self.commits)
         self.planned += sum(len(commit.groups) for commit in commits)
         self.acted |= bool(commits)
 
@@ -113,8 +118,8 @@ def report(tally: Tally, *, seconds: float, error: CompactorError | None = None,
 
 
 def _proven(tally: Tally) -> tuple[GroupFingerprint, ...]:
-    """The fingerprints of the groups that were committed."""
-    committed = sorted({group for commit in tally.commits for group in commit.groups} & tally.fingerprints.keys())
+    """The fingerprints of the groups of this run's own plan that were committed."""
+    committed = sorted({group for commit in tally.commits[tally.taken :] for group in commit.groups} & tally.fingerprints.keys())
     found = ((group, tally.fingerprints[group]) for group in committed)
     return tuple(GroupFingerprint(group_id=group, digest=value.digest, rows=value.rows) for group, value in found)
 
