@@ -36,11 +36,6 @@ class Sink:
         self._pending: Future[float | None] | None = None
         self._encoded_share = 1.0
 
-    @property
-    def gathered_bytes(self) -> int:
-        """Decoded bytes that wait for a row group."""
-        return self._gathered_bytes
-
     def next_input(self, size_bytes: int, rows: int) -> None:
         """The fragments that follow are of the next input, which has this many bytes and surviving rows."""
         self._plan.division.next_file(size_bytes, rows)
