@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-long lint format demo bench bench-log bench-memory simulate simulate-drip clean
+.PHONY: help setup test test-long lint format demo bench bench-log bench-memory conformance simulate simulate-drip clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
