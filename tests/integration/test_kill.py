@@ -25,6 +25,7 @@ from compactor.pipeline import run_table
 from compactor.storage import open_store
 from compactor.storage.base import ObjectStore
 from compactor.wiring import wire
+from compactor_cli.main import main as cli
 
 BOUNDARIES = (
     "before create _compactor/intents/*",
@@ -171,3 +172,26 @@ def test_an_unfinished_upload_is_aborted(s3: Place) -> None:
     assert s3.run().status is RunStatus.COMMITTED
     begun = [item["Key"] for item in client.list_multipart_uploads(Bucket=bucket).get("Uploads", ())]
     assert begun == [f"t/{folder}/part-00000-other.parquet"]
+
+
+def test_clean_shows_and_does_it_by_hand(disk: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """`compactor clean`: a dry run writes nothing; then what a killed run left goes as soon as the table has another version."""
+    assert disk.kill("serial", "after close *.parquet") == -9
+
+    def clean(*more: str) -> dict[str, object]:
+        with pytest.raises(SystemExit) as ended:
+            cli(["clean", disk.uri, "--json", *more])
+        assert ended.value.code == 0
+        (line,) = capsys.readouterr().out.splitlines()
+        return json.loads(line)  # type: ignore[no-any-return]
+
+    before = disk.left()
+    shown = clean("--dry-run")
+    assert (shown["state"], shown["files"], shown["dry_run"]) == ("waiting", 1, True)
+    assert disk.left() == before
+    assert clean()["state"] == "waiting"
+    write_deltalake(disk.uri, pa.table({"n": [1000], "p": ["a"], "s": ["x"]}), mode="append")
+    done = clean()
+    assert (done["state"], done["files"]) == ("swept", 1)
+    assert [key for key in disk.left() if key.endswith(".parquet")] == []
+    assert clean()["state"] == "swept"

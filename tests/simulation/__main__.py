@@ -14,14 +14,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make simulate")
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--crashing", type=float, default=0.25, help="how probable it is that a compactor's process dies")
     parser.add_argument("--once", action="store_true", help="do not play each seed a second time")
     arguments = parser.parse_args()
     totals: Counter[str] = Counter()
     failed: list[str] = []
     for seed in range(arguments.first, arguments.first + arguments.seeds):
         try:
-            report = World(seed).play()
-            if not arguments.once and World(seed).play() != report:
+            report = World(seed, arguments.crashing).play()
+            if not arguments.once and World(seed, arguments.crashing).play() != report:
                 failed.append(f"seed {seed}: not the same twice")
         except AssertionError as error:
             failed.append(str(error))

@@ -32,6 +32,22 @@ def test_a_world_stays_right_and_is_the_same_twice(seed: int) -> None:
     assert second.trace.lines == first.trace.lines
 
 
+@pytest.mark.parametrize("seed", range(1000, 1012))
+def test_after_crashes_nothing_is_left_over(seed: int) -> None:
+    """Where nearly every compactor dies somewhere, the runs after it leave no byte that no version and no intent accounts for."""
+    World(seed, crashing=0.95).play()
+
+
+def test_recoveries_are_worth_it() -> None:
+    """Among a few seeds dead runs are waited for, swept and cleared; and some crashed."""
+    worlds = [World(seed, crashing=0.95) for seed in range(1000, 1012)]
+    for world in worlds:
+        world.play()
+    seen = {name for world in worlds for name in world.seen}
+    assert {"recovery waiting", "recovery swept", "recovery cleared"} <= seen
+    assert sum(world.crashes for world in worlds) >= 10
+
+
 def test_the_worlds_are_worth_it() -> None:
     """Among a few seeds there are commits, conflicts, failures and crashes; without them the worlds would prove nothing."""
     endings = {ending for seed in range(12) for ending, times in World(seed).play().endings if times}

@@ -64,8 +64,10 @@ class Report:
 class World:
     """The world of one seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, crashing: float = 0.25) -> None:
+        """crashing: how probable it is that a compactor's process dies."""
         self.seed = seed
+        self._crashing = crashing
         self.trace = Trace()
         self.clock = VirtualClock()
         self.runs: list[Run] = []
@@ -129,7 +131,7 @@ class World:
         """Two or three runs in a row, through a store that may fail once or twice, by a process that may crash."""
         runs = self._random.randint(2, 3)
         faults = [self._random.choice(FAULTS).format(n=self._random.randint(1, 3)) for _ in range(self._random.choice([0, 0, 1, 2]))]
-        crash_at = self._random.randint(5, 150) if self._random.random() < 0.25 else None
+        crash_at = self._random.randint(5, 150) if self._random.random() < self._crashing else None
         cut = self._draw_cut() if self._random.random() < 0.4 else None
 
         def story(store: ObjectStore) -> None:
