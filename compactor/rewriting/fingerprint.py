@@ -13,10 +13,10 @@ from compactor.model.fingerprint import FINGERPRINT_ALGORITHM, Fingerprint
 from compactor.rewriting.lane_values import Key, add_values
 from compactor.rewriting.lanes import Lanes
 
-_ROWS = 65_536
+_ROWS = 32_768
 """Rows taken at once: their lanes stay in the cache while column after column is added."""
-_FEW_ROWS = 8_192
-_FEW_BYTES = 2 * 1024 * 1024
+_FEW_ROWS = 24_576
+_FEW_BYTES = 8 * 1024 * 1024
 """Tables smaller than this wait for others: a column of a few rows costs as much as one of many."""
 
 
@@ -48,7 +48,7 @@ class Fingerprinter:
 
     def _take_few(self) -> None:
         tables, self._few = self._few, []
-        large = self._few_bytes >= _FEW_BYTES
+        large = self._few_bytes > 2 * _FEW_BYTES
         self._few_rows = self._few_bytes = 0
         if len(tables) > 1 and not large and all(table.schema.equals(tables[0].schema) for table in tables):
             tables = [pa.concat_tables(tables).combine_chunks()]

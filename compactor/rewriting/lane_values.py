@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from compactor.rewriting.lanes import BLOCK, Integers, Lanes, Words, factors_at, words_of_name
-from compactor.rewriting.leaves import is_list
 
 ELEMENT = 0
 """The step of a path into a list. Names are texts, so that it is no field's."""
@@ -26,6 +25,7 @@ _ONE = np.uint64(1)
 _WIDEST_NUMBER = 4
 _NARROW_WORDS = 8
 """Texts of up to this many words are padded to the longest among them without a further look."""
+_PADDED_WORDS = 2 * BLOCK
 _LONGEST_WORDS = 8192
 """Longer texts are taken one by one."""
 
@@ -50,17 +50,17 @@ class Key:
 
     def factors_between(self, start: int, stop: int) -> Words:
         """Factors of the places start to stop of a long value."""
-        if len(self._known) < stop <= _LONGEST_WORDS:
+        if self._known.shape[1] < stop <= _LONGEST_WORDS:
             self._known = factors_at(self._bases, np.arange(stop, dtype=np.uint64))
-        if stop <= len(self._known):
-            return self._known[start:stop]
+        if stop <= self._known.shape[1]:
+            return self._known[:, start:stop]
         return factors_at(self._bases, np.arange(start, stop, dtype=np.uint64))
 
-    def factors_at(self, positions: Integers) -> Words:
-        """Factors of these places."""
-        if len(positions) and positions.max() < _LONGEST_WORDS:
-            return self.factors_between(0, int(positions.max()) + 1).take(positions, axis=0)
-        return factors_at(self._bases, positions.astype(np.uint64))
+    def factors_at(self, positions: Integers, longest: int) -> Words:
+        """Factors of these places, all of them below `longest`."""
+        if longest > _LONGEST_WORDS:
+            return factors_at(self._bases, positions.view(np.uint64))
+        return self.factors_between(0, longest).take(positions, axis=1)
 
 
 def add_values(array: pa.Array, key: Key, lanes: Lanes) -> None:
@@ -69,34 +69,10 @@ def add_values(array: pa.Array, key: Key, lanes: Lanes) -> None:
         array = array.storage
     if len(array) == 0 or array.null_count == len(array):
         return
-    _adder(array.type)(array, key, lanes)
-
-
-def _adder(kind: pa.DataType) -> Callable[[pa.Array, Key, Lanes], None]:
-    types = pa.types
-    if types.is_dictionary(kind):
-        return _add_dictionary
-    if types.is_floating(kind):
-        return _add_floats
-    if types.is_decimal(kind):
-        return _add_decimals
-    if types.is_struct(kind):
-        return _add_structs
-    if types.is_map(kind) or is_list(kind):
-        return _add_lists
-    if _is_bytes(kind):
-        return _add_bytes
-    if types.is_primitive(kind):
-        return _add_integers
-    raise NotImplementedError(f"values of type {kind} have no fingerprint")
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    types = pa.types
-    texts = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
-    return bool(
-        texts or types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind) or types.is_fixed_size_binary(kind)
-    )
+    adder = _ADDERS.get(array.type.id)
+    if adder is None:
+        raise NotImplementedError(f"values of type {array.type} have no fingerprint")
+    adder(array, key, lanes)
 
 
 def _mask(array: pa.Array, start: int = 0, stop: int | None = None) -> Words | None:
@@ -113,15 +89,11 @@ def _mask(array: pa.Array, start: int = 0, stop: int | None = None) -> Words | N
 
 def _numbers(array: pa.Array) -> npt.NDArray[np.generic]:
     """The stored numbers, those under nulls too."""
-    kind = array.type
-    if pa.types.is_boolean(kind):
+    if array.type.id == pa.lib.Type_BOOL:
         packed = np.frombuffer(array.buffers()[1], np.uint8)[array.offset >> 3 :]
         return np.unpackbits(packed, bitorder="little", count=(array.offset & 7) + len(array))[array.offset & 7 :]
-    if pa.types.is_floating(kind):
-        name = f"f{kind.bit_width // 8}"
-    else:
-        name = f"{'u' if pa.types.is_unsigned_integer(kind) else 'i'}{kind.bit_width // 8}"
-    return np.frombuffer(array.buffers()[1], name)[array.offset :][: len(array)]
+    stored = _NUMBERS[array.type.id]
+    return np.frombuffer(array.buffers()[1], stored)[array.offset :][: len(array)]
 
 
 def _add_integers(array: pa.Array, key: Key, lanes: Lanes) -> None:
@@ -183,12 +155,13 @@ def _add_bytes(array: pa.Array, key: Key, lanes: Lanes) -> None:
 
 def _with_offsets(array: pa.Array) -> pa.Array:
     """The same bytes as a string or large string, so that Arrow's functions for ASCII, which look at bytes, take them."""
-    kind = array.type
-    if pa.types.is_fixed_size_binary(kind):
+    if array.type.id in (pa.lib.Type_STRING, pa.lib.Type_LARGE_STRING):
+        return array
+    if array.type.id == pa.lib.Type_FIXED_SIZE_BINARY:
         array = array.cast(pa.binary())
-    elif pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+    elif array.type.id in (pa.lib.Type_STRING_VIEW, pa.lib.Type_BINARY_VIEW):
         array = array.cast(pa.large_binary())
-    text = pa.large_string() if pa.types.is_large_binary(array.type) or pa.types.is_large_string(array.type) else pa.string()
+    text = pa.string() if array.type.id == pa.lib.Type_BINARY else pa.large_string()
     return pa.Array.from_buffers(text, len(array), array.buffers(), array.null_count, array.offset)
 
 
@@ -196,7 +169,7 @@ def _add_texts(array: pa.Array, key: Key, lanes: Lanes) -> None:
     mask = _mask(array)
     if mask is not None:
         array = array.fill_null("")
-    ends = np.frombuffer(array.buffers()[1], "i8" if pa.types.is_large_string(array.type) else "i4")[array.offset :][: len(array) + 1]
+    ends = np.frombuffer(array.buffers()[1], "i4" if array.type.id == pa.lib.Type_STRING else "i8")[array.offset :][: len(array) + 1]
     lengths = np.diff(ends).astype(np.int64)
     lanes.add_counts(lengths.view(np.uint64) + _ONE, key.count, mask)
     words = (int(lengths.max()) + 7) >> 3
@@ -218,10 +191,10 @@ def _add_texts(array: pa.Array, key: Key, lanes: Lanes) -> None:
 
 def _add_padded(array: pa.Array, words: int, key: Key, lanes: Lanes) -> None:
     """Texts of at most `words` words, without nulls: padded to that, since words of zero add nothing."""
-    rows = max(1, BLOCK // words)
-    factors = key.factors_between(0, words)
+    rows = max(1, _PADDED_WORDS // words)
+    factors, padding = key.factors_between(0, words), pc.PadOptions(words * 8, "\0")
     for start in range(0, len(array), rows):
-        block = pc.ascii_rpad(array.slice(start, rows), words * 8, padding="\0")
+        block = pc.call_function("ascii_rpad", [array.slice(start, rows)], padding)
         matrix = np.frombuffer(block.buffers()[2], "<u8", count=len(block) * words).reshape(-1, words)
         lanes.slice(start, start + len(block)).add_matrix(matrix, factors)
 
@@ -251,28 +224,36 @@ def _add_lists(array: pa.Array, key: Key, lanes: Lanes) -> None:
     """Elements in blocks of one size, wherever lists begin and end: a list may be larger than memory allows at once."""
     mask = _mask(array)
     lists = _as_list(array)
-    lengths = lists.value_lengths().fill_null(0).to_numpy().astype(np.int64)
+    counted = lists.value_lengths()
+    lengths = (counted.fill_null(0) if counted.null_count else counted).to_numpy().astype(np.int64)
     lanes.add_counts(lengths.view(np.uint64) + _ONE, key.count, mask)
     elements = lists.flatten()
+    longest = int(lengths.max())
     ends = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=ends[1:])
     for start in range(0, len(elements), BLOCK):
         stop = min(start + BLOCK, len(elements))
         first = int(np.searchsorted(ends, start, side="right")) - 1
         last = int(np.searchsorted(ends, stop, side="left"))
-        here = ends[first : last + 1]
-        inside = np.clip(here, start, stop) - start
-        positions = np.arange(start, stop) - np.repeat(here[:-1], np.diff(inside))
-        parts = _bound(elements.slice(start, stop - start), positions, key)
-        lanes.slice(first, last).add_sums(parts, inside)
+        lists_here = ends[first : last + 1]
+        inside = lists_here - start
+        inside[0], inside[-1] = 0, stop - start
+        factors = key.factors_at(_positions(inside, start - int(lists_here[0])), longest)
+        part = Lanes.zeros(stop - start)
+        add_values(elements.slice(start, stop - start), key.child(ELEMENT), part)
+        part.multiply(factors)
+        lanes.slice(first, last).add_sums(part, inside)
 
 
-def _bound(elements: pa.Array, positions: Integers, key: Key) -> Lanes:
-    """What each element adds to its list: its own 128 bits, bound to its position."""
-    own = Lanes.zeros(len(elements))
-    add_values(elements, key.child(ELEMENT), own)
-    finished, factors = own.finished(key.finish), key.factors_at(positions)
-    return Lanes(finished.first * factors[:, 0], finished.second * factors[:, 1])
+def _positions(inside: Integers, skipped: int) -> Integers:
+    """The position of each element of a block in its own list. inside: where lists begin and end in the block, of the first of which
+    `skipped` elements lie before it."""
+    elements = int(inside[-1])
+    begun = np.zeros(elements + 1, np.int64)
+    begun[inside[:-1]] = inside[:-1]
+    positions: Integers = np.arange(elements, dtype=np.int64) - np.maximum.accumulate(begun[:elements])
+    positions[: int(inside[1])] += skipped
+    return positions
 
 
 def _as_list(array: pa.Array) -> pa.Array:
@@ -284,3 +265,27 @@ def _as_list(array: pa.Array) -> pa.Array:
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return array
     return array.cast(pa.large_list(kind.value_field))
+
+
+_INTEGERS = {
+    **{getattr(pa.lib, f"Type_{sign}INT{bits}"): f"{sign.lower() or 'i'}{bits // 8}" for sign in ("", "U") for bits in (8, 16, 32, 64)},
+    **{getattr(pa.lib, f"Type_{name}"): "i4" for name in ("DATE32", "TIME32")},
+    **{getattr(pa.lib, f"Type_{name}"): "i8" for name in ("DATE64", "TIME64", "TIMESTAMP", "DURATION")},
+}
+_FLOATS = {pa.lib.Type_HALF_FLOAT: "f2", pa.lib.Type_FLOAT: "f4", pa.lib.Type_DOUBLE: "f8"}
+_NUMBERS = _INTEGERS | _FLOATS
+"""How numbers of each Arrow type are stored, by the type's id."""
+
+_ADDERS: dict[int, Callable[[pa.Array, Key, Lanes], None]] = {
+    **dict.fromkeys([*_INTEGERS, pa.lib.Type_BOOL], _add_integers),
+    **dict.fromkeys(_FLOATS, _add_floats),
+    **{getattr(pa.lib, f"Type_DECIMAL{bits}"): _add_decimals for bits in (32, 64, 128, 256)},
+    **{getattr(pa.lib, f"Type_{size}{kind}"): _add_bytes for size in ("", "LARGE_") for kind in ("STRING", "BINARY")},
+    **{getattr(pa.lib, f"Type_{kind}"): _add_bytes for kind in ("STRING_VIEW", "BINARY_VIEW", "FIXED_SIZE_BINARY")},
+    **{
+        getattr(pa.lib, f"Type_{kind}"): _add_lists
+        for kind in ("LIST", "LARGE_LIST", "FIXED_SIZE_LIST", "LIST_VIEW", "LARGE_LIST_VIEW", "MAP")
+    },
+    pa.lib.Type_STRUCT: _add_structs,
+    pa.lib.Type_DICTIONARY: _add_dictionary,
+}

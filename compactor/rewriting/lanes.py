@@ -1,10 +1,11 @@
 """The arithmetic of row fingerprints: two lanes of 64 bits a row, vectorised. Pure; knows neither the types of columns nor tables.
 
 A value is one or more words of 64 bits. Each word is scrambled by a fixed bijection and adds its product with two odd factors to the two
-lanes of its row, modulo 2^64; the factors stand for the column and the place of the word in a long value. For two rows that differ in
-whatever way, few of all choices of factors make both lanes agree (fewer than one in 2^112), and a change of one word always changes the
-first lane. When all values have been added, `finished` makes 128 bits of each row by another bijection, one that is far from additive, so
-that values cannot move from row to row unseen.
+lanes of its row, modulo 2^64; the factors stand for the column and the place of the word in a long value. Scrambling is a multiplication,
+which moves what differs upwards, and a reversal of the bytes, which brings it down again, where no factor loses it. For two rows that
+differ in whatever way, few of all choices of factors make both lanes agree (fewer than one in 2^112), and a change of one word always
+changes the first lane. When all values have been added, `finished` makes 128 bits of each row by another bijection, one that is far from
+additive, so that values cannot move from row to row unseen.
 
 Nothing here may change without a new name of the algorithm (model/fingerprint.py): digests are kept and compared later.
 """
@@ -19,7 +20,7 @@ import numpy.typing as npt
 Words = npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.int64]
 
-BLOCK = 16_384
+BLOCK = 32_768
 """Words handled at once: with what they need beside them they stay within a processor's second-level cache."""
 
 _A = np.uint64(0x9E3779B97F4A7C15)
@@ -27,6 +28,8 @@ _B = np.uint64(0xD6E8FEB86659FD93)
 _C = np.uint64(0xC2B2AE3D27D4EB4F)
 _29, _32 = np.uint64(29), np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
+_FEW_COLUMNS = 3
+"""Up to here one column of words after the other is faster than a product of matrices."""
 
 
 def words_of_name(name: str, count: int) -> Words:
@@ -55,7 +58,8 @@ class Lanes:
         """One word a row. `start`: added to it, so that a value of zero is not nothing; `factors`: two, odd; `mask`: all ones, or zero
         where the row gets nothing."""
         scrambled = words + start
-        _scramble(scrambled)
+        np.multiply(scrambled, _A, out=scrambled)
+        scrambled.byteswap(inplace=True)
         if mask is not None:
             np.bitwise_and(scrambled, mask, out=scrambled)
         self.first += scrambled * factors[0]
@@ -63,10 +67,18 @@ class Lanes:
         self.second += scrambled
 
     def add_matrix(self, words: Words, factors: Words) -> None:
-        """Several words a row, of which those that are zero add nothing. `factors`: two columns, odd, one row for each column of words."""
-        scrambled = words.astype(np.uint64)
-        _scramble(scrambled)
-        sums = scrambled @ factors
+        """Several words a row, of which those that are zero add nothing. `factors`: two rows, odd, one column for each of words."""
+        if words.shape[1] <= _FEW_COLUMNS:
+            for column, one, other in zip(words.T, *factors, strict=True):
+                scrambled = column * _A
+                scrambled.byteswap(inplace=True)
+                self.first += scrambled * one
+                np.multiply(scrambled, other, out=scrambled)
+                self.second += scrambled
+            return
+        scrambled = words * _A
+        scrambled.byteswap(inplace=True)
+        sums = scrambled @ np.ascontiguousarray(factors.T)
         self.first += sums[:, 0]
         self.second += sums[:, 1]
 
@@ -80,6 +92,11 @@ class Lanes:
         """What other lanes of the same rows hold, where the mask says so."""
         self.first += other.first & mask
         self.second += other.second & mask
+
+    def multiply(self, factors: Words) -> None:
+        """Bind each row to factors of its own: two rows, odd."""
+        self.first *= factors[0]
+        self.second *= factors[1]
 
     def add_taken(self, table: Lanes, indices: Integers) -> None:
         """Row r gets what row indices[r] of `table` holds."""
@@ -110,15 +127,6 @@ class Lanes:
         return ((int(self.first.sum()) << 64) + low) % (1 << 128)
 
 
-def _scramble(words: Words) -> None:
-    """In place: a multiplication moves what differs upwards, reversing the bytes brings it down, where factors do not lose it.
-
-    Zero stays zero.
-    """
-    np.multiply(words, _A, out=words)
-    words.byteswap(inplace=True)
-
-
 def mixed(words: Words) -> Words:
     """A bijection in which each bit of the result depends on all bits of the word. Overwrites its argument."""
     shifted = words >> _32
@@ -131,6 +139,5 @@ def mixed(words: Words) -> Words:
 
 
 def factors_at(bases: Words, positions: Words) -> Words:
-    """Two odd factors, as columns, for each position in a long value or list. `bases`: two words."""
-    columns = [mixed(positions * _A + base) | np.uint64(1) for base in bases]
-    return np.stack(columns, axis=1)
+    """Two odd factors, in two rows, for each position in a long value or list. `bases`: two words."""
+    return np.stack([mixed(positions * _A + base) | np.uint64(1) for base in bases])

@@ -226,3 +226,16 @@ def test_threads_read_as_one_does(tmp_path: Path) -> None:
     uri = compacted(tmp_path / "t")
     settings = Settings(executor="local", parallelism=2, memory="64MiB")
     assert only(compactor.verify(uri, settings=settings)) == only(compactor.verify(uri, settings=SETTINGS))
+
+
+def test_a_cluster_reads_as_this_machine_does(tmp_path: Path) -> None:
+    """By a Ray Data pass the verdicts are the same: on sound commits, on forged ones, on files that are gone."""
+    pytest.importorskip("ray")
+    uri = compacted(tmp_path / "t")
+    removed_files(uri, 6)[0].unlink()
+    small_files(tmp_path / "t", files=2)
+    forge(uri, exchanged, ours=True, partition="b")
+    on_ray = Settings(executor="ray", ray_address="local", parallelism=1, memory="256MiB")
+    found = compactor.verify(uri, settings=on_ray)
+    assert [commit.verdict for commit in found.commits] == [Verdict.RECORDED, Verdict.DIFFERS]
+    assert found == compactor.verify(uri, settings=SETTINGS)
