@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from compactor.ambient.ports import Clock
 from compactor.errors import ProofFailed, StorageError, TableCorrupt
-from compactor.model.rewrite import GroupDropped, RewriteJob, RewriteTask, TaskOutcome
+from compactor.model.rewrite import GroupDropped, InputFile, RewriteJob, RewriteTask, TaskOutcome
 from compactor.model.storage import StorageOptions
 from compactor.storage.base import ObjectStore
 
@@ -25,7 +25,14 @@ MAX_TRIES = 3
 def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock) -> TaskOutcome:
     """The real worker; imported when first needed, so that an executor costs nothing to make."""
     from compactor.execution.worker import run_task
+    from compactor.storage.external import ExternalReads, is_external
 
+    def lies_elsewhere(file: InputFile) -> bool:
+        """As only a table has files or deletes whose user allows that."""
+        return is_external(file.key) or (file.deletes is not None and file.deletes.key is not None and is_external(file.deletes.key))
+
+    if any(map(lies_elsewhere, task.inputs)):
+        store = ExternalReads(store, job.storage)
     return run_task(job, task, store, clock)
 
 

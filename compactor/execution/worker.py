@@ -6,11 +6,10 @@ import pyarrow as pa
 
 from compactor.ambient.ports import Clock
 from compactor.errors import ObjectMissing, ObjectTooShort, StorageError
-from compactor.model.rewrite import GroupDropped, InputFile, RewriteJob, RewriteTask, TaskOutcome
+from compactor.model.rewrite import GroupDropped, RewriteJob, RewriteTask, TaskOutcome
 from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.rewrite import rewrite
 from compactor.storage.base import ObjectStore
-from compactor.storage.external import ExternalReads, is_external
 
 
 def run_task(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock) -> TaskOutcome:
@@ -19,8 +18,6 @@ def run_task(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Cloc
     Output i is `{output_prefix}{stem}-a{attempt}-{i:05d}.{codec}.parquet`. Uses at most about task.memory_bytes beyond what the process
     held before.
     """
-    if any(map(_lies_elsewhere, task.inputs)):
-        store = ExternalReads(store, job.storage)
     try:
         return rewrite(job, task, store, clock)
     except FileProblem as problem:
@@ -35,11 +32,6 @@ def run_task(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Cloc
     except (MemoryError, pa.ArrowMemoryError) as error:
         detail = f"Group {task.group_id} needed more memory than there was: {error}"
         return GroupDropped(group_id=task.group_id, reason="out-of-memory", detail=detail)
-
-
-def _lies_elsewhere(file: InputFile) -> bool:
-    """Whether a file or its deletes are outside the root, as only a table whose user allows that has them."""
-    return is_external(file.key) or (file.deletes is not None and file.deletes.key is not None and is_external(file.deletes.key))
 
 
 def _file_in(message: str, task: RewriteTask) -> str | None:
