@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,11 +29,12 @@ ROWS = 60_000
 
 
 def mixed() -> pa.Table:
+    chance = Random(7)
     return pa.table(
         {
             "unique": range(ROWS),
             "few": [i % 10 for i in range(ROWS)],
-            "some": [(i * 7919) % 20_000 for i in range(ROWS)],
+            "some": [chance.randrange(20_000) for _ in range(ROWS)],
             "text": [f"name {i % 50}" for i in range(ROWS)],
             "long": [f"value {i} of many" for i in range(ROWS)],
             "list": [[i % 3, i % 5] for i in range(ROWS)],
