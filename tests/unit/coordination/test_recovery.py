@@ -110,6 +110,9 @@ def test_what_a_dead_run_left_goes_in_two_sweeps(scene: Scene) -> None:
     scene.clock.sleep(CARE.silent_s)
     assert scene.run().status is RunStatus.COMMITTED
     assert (scene.ends, scene.orphan()) == ([LeftState.SWEPT], False)
+    scene.clock.sleep(CARE.late_s - 1)
+    scene.run()
+    assert scene.ends[-1] is LeftState.SWEPT
     assert key in scene.intents()
     scene.store.put(f"p=a/{STEM}-a1-00000.zstd.parquet", b"late")
     scene.clock.sleep(CARE.late_s)
