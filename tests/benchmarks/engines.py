@@ -46,6 +46,16 @@ ENGINES: dict[str, Callable[[str, str, int], Callable[[], None]]] = {
 """The incumbent, and ours at both levels of proof."""
 
 
+def rewritten_again(uri: str, target_bytes: int) -> int:
+    """Bytes that another run of ours rewrites, right after one with the same settings."""
+    import compactor
+
+    settings = compactor.load_settings(flags={"target_size": str(target_bytes), "min_input_files": 2, "proof": "counts"}, env={})
+    run = compactor.run(uri, settings=settings)
+    assert run.status in ("committed", "nothing-to-do"), run
+    return run.bytes_removed
+
+
 def processor_s() -> float:
     """Processor seconds of this process and of those children that have ended."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

@@ -114,7 +114,8 @@ def lines(names: list[str], bounds: list[str], deviations: list[float]) -> Itera
                     seconds = found.outcome.seconds if isinstance(found.outcome, RewriteResult) else 0.0
                     yield (
                         f"{name:<18} --memory {bound:<8} predicted {format_bytes(found.predicted_bytes):>9}  "
-                        f"actual {format_bytes(found.actual_bytes):>9}  x{ratio:.2f}  arrow {format_bytes(arrow):>9}  {seconds:5.1f} s  {ended}"
+                        f"actual {format_bytes(found.actual_bytes):>9}  x{ratio:.2f}  "
+                        f"arrow {format_bytes(arrow):>9}  {seconds:5.1f} s  {ended}"
                     )
 
 
