@@ -134,9 +134,7 @@ class DynamoDB:
                 return True
             case Exists():
                 if bytes(store.get(item.key)) != data:
-                    raise TableCorrupt(
-                        f"{store.uri}/{item.key} is not what its DynamoDB entry says: two arbiters are in use."
-                    )
+                    raise TableCorrupt(f"{store.uri}/{item.key} is not what its DynamoDB entry says: two arbiters are in use.")
                 return True
             case PutUnknown():
                 return False
