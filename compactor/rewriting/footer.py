@@ -19,6 +19,7 @@ from compactor.model.survey import FileFacts, RowGroupFacts, Survey
 from compactor.rewriting.conform import Conformer, Match, match_fields
 from compactor.rewriting.leaves import is_list
 from compactor.rewriting.problems import FileProblem
+from compactor.rewriting.ranged import RangedFile
 from compactor.rewriting.variant import is_variant
 from compactor.storage.base import ObjectStore
 
@@ -55,7 +56,9 @@ def _look(store: ObjectStore, read: ReadSpec, path: str, key: str, size_bytes: i
     try:
         metadata, requests = read_footer(store, key, size_bytes)
         schema = metadata.schema.to_arrow_schema()
-    except (FileProblem, ObjectMissing, ObjectTooShort, pa.ArrowException):
+        file = pa.PythonFile(RangedFile(store, key, size_bytes), "r")
+        check_chunks(pq.ParquetFile(file, metadata=metadata, buffer_size=_GUESS_BYTES))  # a buffered file is not read for a reader's sake
+    except (FileProblem, ObjectMissing, ObjectTooShort, pa.ArrowException, OSError):
         return _Look(requests=2)
     facts = file_facts(path, metadata)
     try:
@@ -119,6 +122,23 @@ def footer_length(tail: bytes | memoryview) -> int:
     if magic != b"PAR1" or len(tail) < _TRAILER_BYTES:
         raise FileProblem("corrupt-file", "it does not end as a Parquet file does")
     return int(struct.unpack("<I", tail[-8:-4])[0])
+
+
+def check_chunks(file: pq.ParquetFile) -> None:
+    """Raises what pyarrow raises, or FileProblem, for a footer with a malformed column chunk. Reads no data.
+
+    HAZARD: `RowGroupMetaData.column` of pyarrow ends the whole process on such a chunk (of a damaged footer, or of a column that is
+    encrypted), because a C++ exception passes through it. Making a reader, of no rows, meets the same exception and raises it properly,
+    so that must be done before anybody asks for a column of a footer that is not our own.
+    """
+    for group in range(file.metadata.num_row_groups):
+        try:
+            for _ in file.reader.iter_batches(0, row_groups=[group], column_indices=None, use_threads=False):
+                break
+        except OSError as error:
+            if "decrypt" in str(error).lower():
+                raise FileProblem("unsupported-file", "it is encrypted") from error
+            raise
 
 
 def checked_rows(metadata: pq.FileMetaData) -> int:

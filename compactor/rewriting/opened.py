@@ -19,7 +19,7 @@ from compactor.rewriting.budget import Budget
 from compactor.rewriting.conform import Conformer, match_fields
 from compactor.rewriting.dictionaries import with_dictionaries, worth_reading
 from compactor.rewriting.fetch import Fetched
-from compactor.rewriting.footer import checked_rows, footer_length
+from compactor.rewriting.footer import check_chunks, checked_rows, footer_length
 from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.ranged import RangedFile
 from compactor.rewriting.row_bytes import Hiding, hiding_of
@@ -82,9 +82,9 @@ class _Source:
     metadata: pq.FileMetaData | None = None
     buffer_bytes: int = 0
 
-    def open(self, dictionaries: list[str]) -> pq.ParquetFile:
-        """Raises KeyError when the file lacks one of the columns to be read as dictionaries."""
-        return pq.ParquetFile(
+    def open(self, dictionaries: list[str], *, known: bool = False) -> pq.ParquetFile:
+        """Checked, unless it is `known`. Raises KeyError when the file lacks one of the columns to be read as dictionaries."""
+        file = pq.ParquetFile(
             self.native,
             metadata=self.metadata,
             read_dictionary=dictionaries,
@@ -94,6 +94,9 @@ class _Source:
             arrow_extensions_enabled=False,
             page_checksum_verification=True,  # where a writer has left checksums, damage is not copied
         )
+        if not known:
+            check_chunks(file)
+        return file
 
 
 class Opener:
@@ -153,7 +156,7 @@ class Opener:
                 if alike and _as_dictionaries(file.metadata, self._reading.dictionaries) == self._reading.dictionaries:
                     return file, self._reading
         self._reading = self._prepare(source)
-        return source.open(self._reading.dictionaries), self._reading
+        return source.open(self._reading.dictionaries, known=True), self._reading
 
     def _prepare(self, source: _Source) -> _Reading:
         file = source.open([])
@@ -169,7 +172,7 @@ class Opener:
             wanted = list(range(len(schema)))  # Arrow selects by name only, takes `a.b` for b in a too, and names may be there twice
         columns = None if len(wanted) == len(schema) else [schema.field(i).name for i in wanted]
         dictionaries = _as_dictionaries(file.metadata, self._dictionaries)
-        as_read = source.open(dictionaries).schema_arrow
+        as_read = source.open(dictionaries, known=True).schema_arrow
         conform = Conformer(pa.schema([as_read.field(i) for i in wanted]), self._data, self._spec.match)
         hiding = hiding_of(file.metadata, columns, dictionaries)
         return _Reading(as_read=as_read, columns=columns, dictionaries=dictionaries, conform=conform, hiding=hiding)

@@ -43,7 +43,7 @@ def at_file(file: InputFile) -> Iterator[None]:
         raise FileProblem("unsupported-file", f"{file.key} cannot be decoded: {error}", path=file.file.path) from error
     except (pa.ArrowMemoryError, MemoryError) as error:
         raise FileProblem("out-of-memory", f"There was not enough memory for {file.key}: {error}", path=file.file.path) from error
-    except (pa.ArrowException, OSError, EOFError) as error:
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:  # names of columns that are no text
         raise FileProblem("corrupt-file", f"{file.key} cannot be decoded: {error}", path=file.file.path) from error
 
 

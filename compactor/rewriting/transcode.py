@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from compactor.rewriting.budget import Budget
 from compactor.rewriting.fragment import DecodedRows
 from compactor.rewriting.opened import Opened
+from compactor.rewriting.problems import FileProblem
 
 _PROBE_ROWS = 256
 _PROBE_ROWS_LEAST = 16
@@ -23,13 +24,17 @@ _MOST_ROWS = 131_072
 def transcode(opened: Opened, row_groups: range, budget: Budget) -> Iterator[DecodedRows]:
     """The surviving rows of these row groups of an input, in order. Raises FileProblem, StorageError, and what pyarrow raises."""
     metadata = opened.file.metadata
-    first = sum(metadata.row_group(i).num_rows for i in range(row_groups.start))
+    start = first = sum(metadata.row_group(i).num_rows for i in range(row_groups.start))
+    counted = sum(metadata.row_group(i).num_rows for i in row_groups)
     for rows in _decoded(opened, row_groups, budget):
+        _check_dictionaries(rows)
         whole = rows if opened.added is None else opened.added.beside(rows, first)
         kept = whole if opened.deleted is None else opened.deleted.keep(whole, first)
         first += rows.num_rows
         if kept.num_rows:
             yield DecodedRows(rows=opened.finished(kept))
+    if first - start != counted:
+        raise FileProblem("corrupt-file", f"its pages hold {first - start} rows, its footer counts {counted}")
 
 
 def _decoded(opened: Opened, row_groups: range, budget: Budget) -> Iterator[pa.Table]:
@@ -44,6 +49,13 @@ def _decoded(opened: Opened, row_groups: range, budget: Budget) -> Iterator[pa.T
     size = max(1, min(_MOST_ROWS, int(budget.batch / row_bytes)))
     for batch in opened.file.iter_batches(size, row_groups=list(row_groups), columns=opened.columns, use_threads=False):
         yield pa.Table.from_batches([batch])
+
+
+def _check_dictionaries(rows: pa.Table) -> None:
+    """Raises ArrowInvalid for an index beyond its dictionary: a damaged page can hold one, and Arrow checks only what it decodes itself."""
+    for column in rows.columns:
+        if pa.types.is_dictionary(column.type):
+            column.validate(full=True)
 
 
 def _hidden_row_bytes(opened: Opened, row_groups: range, groups: Sequence[pq.RowGroupMetaData], budget: Budget) -> float:

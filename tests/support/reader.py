@@ -69,7 +69,16 @@ def _column(log: Log, add: Action, stored: pa.Table, field: Action) -> list[Any]
     if at is None:
         return [None] * stored.num_rows
     convert = converter(stored.schema.field(at).type, field["type"], log.mapping)
-    return [convert(value) for value in stored.column(at).to_pylist()]
+    return [convert(value) for value in python_values(stored.column(at))]
+
+
+def python_values(column: pa.ChunkedArray) -> list[Any]:
+    """The values as Python has them; timestamps as microseconds, since they may lie beyond what Python can hold."""
+    if not pa.types.is_timestamp(column.type):
+        values: list[Any] = column.to_pylist()
+        return values
+    times, over = {"s": (1_000_000, 1), "ms": (1000, 1), "us": (1, 1), "ns": (1, 1000)}[column.type.unit]
+    return [None if value is None else value * times // over for value in column.cast(pa.int64()).to_pylist()]
 
 
 def stored_name(field: Action, mapping: str) -> str:
@@ -141,6 +150,8 @@ def _float(value: Any) -> Any:
 
 
 def _microseconds(value: Any) -> int:
+    if isinstance(value, int):
+        return value
     if isinstance(value, datetime.datetime):
         return (value - (_UTC if value.tzinfo else _EPOCH)) // _MICROSECOND
     return (datetime.datetime.combine(value, datetime.time()) - _EPOCH) // _MICROSECOND

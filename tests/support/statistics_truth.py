@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from support.reader import converter, locate, open_file, stored_name
+from support.reader import converter, locate, open_file, python_values, stored_name
 from support.reader_log import Action, Log
 
 Leaf = tuple[tuple[str, ...], Any, list[Any]]
@@ -48,7 +48,7 @@ def _leaves(log: Log, stored: pa.Table) -> Iterator[Leaf]:
         if at is not None and field["name"] not in log.partition_columns:
             convert = converter(stored.schema.field(at).type, field["type"], log.mapping)
             yield from _below(
-                (stored_name(field, log.mapping),), field["type"], [convert(v) for v in stored.column(at).to_pylist()], log.mapping
+                (stored_name(field, log.mapping),), field["type"], [convert(v) for v in python_values(stored.column(at))], log.mapping
             )
 
 

@@ -31,6 +31,7 @@ class ParquetSource:
         source = self._ranges if self._ranges is not None else pa.BufferReader(store.get(key))
         try:
             self._file = pq.ParquetFile(source)
+            _check_chunks(pq.ParquetFile(source, metadata=self._file.metadata, buffer_size=_TAIL_BYTES))
         except (pa.ArrowException, OSError, ValueError) as error:
             raise TableCorrupt(f"The checkpoint file {self._name} is damaged: it has no readable Parquet footer.") from error
         self.schema: pa.Schema = self._file.schema_arrow
@@ -83,6 +84,16 @@ class ParquetSource:
             yield from self._file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=list(columns), use_threads=self._threads)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise TableCorrupt(f"The checkpoint file {self._name} is damaged: {_first_line(error)}.") from error
+
+
+def _check_chunks(file: pq.ParquetFile) -> None:
+    """Raises OSError for a footer with a malformed column chunk. `file` must be buffered: then nothing is read.
+
+    HAZARD: asking pyarrow's metadata for such a column ends the process; making a reader, of no rows, meets the same problem and raises.
+    """
+    for group in range(file.metadata.num_row_groups):
+        for _ in file.reader.iter_batches(0, row_groups=[group], column_indices=None, use_threads=False):
+            break
 
 
 def _values(group: pq.RowGroupMetaData, leaf: str) -> int:

@@ -178,12 +178,13 @@ def test_nothing_more_is_sent_once_an_output_is_given_up() -> None:
 
 
 def test_rows_lost_while_reading_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer decoded rows than the footer counts are a failed proof, and nothing is left."""
+    """Fewer decoded rows than the footer counts are damage of that file, and nothing is left."""
     read = pq.ParquetFile.read_row_groups
     monkeypatch.setattr(pq.ParquetFile, "read_row_groups", lambda *args, **options: read(*args, **options).slice(1))
     store = MemoryStore()
     dropped = _dropped(store, [put(store, "f", rows(0, 100))])
-    assert (dropped.reason, dropped.file) == ("proof", "f")
+    assert (dropped.reason, dropped.file) == ("corrupt-file", "f")
+    assert "99 rows, its footer counts 100" in dropped.detail
 
 
 def test_rows_lost_while_writing_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
