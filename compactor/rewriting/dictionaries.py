@@ -22,8 +22,8 @@ _SAMPLE = 16_384
 _SAMPLE_CHUNKS = 8
 _PAGE_LIMIT_BYTES = 1024 * 1024
 _GROWING = 0.955
-"""By how many doublings distinct values may grow when the sample doubles: 131,000 values in all, which fill a dictionary page of 8-byte values,
-grow by this much, unique ones by 1."""
+"""By how many doublings distinct values may grow when the sample doubles: 131,000 values in all, which fill a dictionary page of 8-byte
+values, grow by this much, unique ones by 1."""
 
 DICTIONARY_OF_STRINGS = pa.dictionary(pa.int32(), pa.string())
 
