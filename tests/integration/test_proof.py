@@ -12,11 +12,13 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 import compactor
+from compactor.model.commit import Committed
 from compactor.model.fingerprint import FINGERPRINT_ALGORITHM, Fingerprint
 from compactor.model.run import RunStatus
 from compactor.rewriting.fingerprint import fingerprint
 from compactor.rewriting.fragment import Fragment
 from compactor.rewriting.sink import Sink
+from compactor.run_report import Tally, report
 from compactor.settings import Settings
 
 SETTINGS = Settings(executor="serial", target_size="1MiB")
@@ -98,3 +100,12 @@ def test_the_level_is_chosen_and_told(tmp_path: Path) -> None:
     assert isinstance(tags, dict)
     assert tags["compactor.proof"] == "counts"
     assert not [name for name in tags if "ingerprint" in name]
+
+
+def test_only_committed_groups_have_fingerprints_in_a_run() -> None:
+    """A group that was proven and then lost to another writer is not among the proven groups of its run."""
+    tally = Tally(run_id="r", table="t", planned=2, proof="full", fingerprints={0: Fingerprint(rows=1), 1: Fingerprint(rows=2)})
+    tally.commits.append(
+        Committed(version=1, attempts=1, groups=(1,), files_removed=2, files_added=1, bytes_removed=1, bytes_added=1, rows=2)
+    )
+    assert [(found.group_id, found.rows) for found in report(tally, seconds=0.0).fingerprints] == [(1, 2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -234,5 +235,21 @@ def test_bits_may_turn_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("compactor.rewriting.rewrite.Sink", Decaying)
     store = MemoryStore()
     outcome = run(store, JOB, inputs(store))
+    assert isinstance(outcome, GroupDropped)
+    assert outcome.reason == "proof"
+
+
+def test_a_batch_is_fingerprinted_before_the_sink_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bit that turns in the decoded batch itself, as soon as the sink is given it, is noticed."""
+
+    class Decaying(Sink):
+        def write(self, fragment: Fragment) -> None:
+            values = fragment.rows["a"].chunk(0).buffers()[1]
+            ctypes.c_char.from_address(values.address).value = b"\x7f"
+            super().write(fragment)
+
+    monkeypatch.setattr("compactor.rewriting.rewrite.Sink", Decaying)
+    store = MemoryStore()
+    outcome = run(store, JOB, [put(store, "in", rows(0, 30_000))])
     assert isinstance(outcome, GroupDropped)
     assert outcome.reason == "proof"
