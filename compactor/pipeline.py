@@ -2,7 +2,7 @@
 
 The only module that knows every stage; it knows none of their adapters, which it is handed as Ports. What it guarantees by its order:
 intent before effect (nothing is written before the intent; a refused, skipped or nothing-to-do run writes nothing at all), outputs are
-deleted only when it is known that they were not committed, and every group of the plan ends committed or dropped with a reason.
+deleted only when it is known that they were not committed, and every group that was begun ends committed or dropped with a reason.
 """
 
 from __future__ import annotations
@@ -336,7 +336,12 @@ class _Act:
         transaction = self._ports.ambient.ids.new()
         purge = self._plan.policy.purge
         request = CommitRequest(
-            run_id=self._tally.run_id, transaction_id=transaction, groups=groups, purge=purge, compression=self._plan.compression
+            run_id=self._tally.run_id,
+            transaction_id=transaction,
+            groups=groups,
+            purge=purge,
+            compression=self._plan.compression,
+            planned=len(self._plan),
         )
         self._fates.offered(ids)
         try:

@@ -3,6 +3,7 @@
 every group committed                          committed       0
 some committed, others lost to other writers   committed       0   (dropped groups are listed with their reasons)
 some committed, others failed                  failed          exit code of the worst failure; what was committed stands
+some committed, then the lease was lost        committed       0   (the reason says so; the next run goes on)
 none committed, all lost to other writers      conflict        4
 none committed, files that must be left alone  nothing-to-do   0
 none committed, others failed                  failed          exit code of the worst failure
@@ -132,6 +133,8 @@ def _actual(tally: Tally, seconds: float) -> Usage:
 def _verdict(tally: Tally, error: CompactorError | None) -> tuple[RunStatus, str | None, int]:
     if isinstance(error, TableRefused):
         return RunStatus.REFUSED, str(error), error.exit_code
+    if isinstance(error, ConflictGaveUp) and tally.commits:
+        return RunStatus.COMMITTED, str(error), 0
     if isinstance(error, ConflictGaveUp):
         return RunStatus.CONFLICT, str(error), error.exit_code
     if error is not None:

@@ -2,8 +2,8 @@
 
     begun      an intent object (intent.py); gone once the run left nothing behind
     committed  the log's own entries, which carry the run id: they are the truth
-    ended      `runs/<run id>.json`, here, when something of it landed: created once, never overwritten; the first result of an id stands
-    gave up    `runs/<run id>~<n>.json`: a run that wrote its intent, and of which nothing landed; its id may be tried again
+    ended      `runs/<run id>.json`, here, when it ended well: created once, never overwritten; the first result of an id stands
+    gave up    `runs/<run id>~<n>.json`: a run that wrote its intent and failed, what it committed stands; its id may be tried again
 
 Nothing is decided by the journal that the log does not confirm; when it is lost, the log still knows what landed.
 """
@@ -30,7 +30,7 @@ def write_run(store: ObjectStore, prefix: str, record: RunRecord) -> None:
     run = record.run
     data = encode("run", RUN_FORMAT_VERSION, {"run": asdict(run), "ended_ms": record.ended_ms, "by": record.by})
     key = _key(prefix, run.run_id)
-    if run.status is RunStatus.COMMITTED or run.groups_committed:
+    if run.status is RunStatus.COMMITTED:
         create(store, key, data)
         return
     for number in range(1, _ATTEMPTS):

@@ -23,6 +23,7 @@ class CommitRequest:
     """One commit. `transaction_id` is unique to it and is written into the log, so that a lost reply can be resolved.
 
     purge: its purpose is to get rid of deleted rows and dropped columns, which the log then says. compression: that of its plan.
+    planned: groups of the whole run, so that a log that holds only some of them tells a run that was cut short; 0 when nobody counted.
     """
 
     run_id: str
@@ -30,6 +31,7 @@ class CommitRequest:
     groups: tuple[FinishedGroup, ...]
     purge: bool = False
     compression: float = 1.0
+    planned: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -245,3 +245,20 @@ def test_damage_by_a_stale_overwrite_is_told(tmp_path: Path) -> None:
         pytest.skip("this release of deltalake refuses or honours the stale overwrite")
     run = compactor.run(uri, settings=SETTINGS)
     assert any("had already replaced" in warning for warning in run.warnings)
+
+
+def test_a_run_that_was_cut_short_goes_on_under_its_id(tmp_path: Path) -> None:
+    """A run whose log holds only some of the groups that it had planned is not taken for done: the same id commits the rest."""
+    uri = small_files(tmp_path / "t")
+    before = rows_of(uri)
+    victim = next(Path(uri, "p=a").glob("*.parquet"))
+    whole = victim.read_bytes()
+    victim.write_bytes(b"not whole")
+    first = compactor.run(uri, settings=SETTINGS, run_id="nightly-2")
+    assert (first.status, first.groups_committed) == (RunStatus.FAILED, 1)
+    victim.write_bytes(whole)
+    for record in Path(uri, "_compactor", "runs").iterdir():
+        record.unlink()  # as if the process had died before it could write one
+    second = compactor.run(uri, settings=SETTINGS, run_id="nightly-2")
+    assert (second.status, second.groups_committed) == (RunStatus.COMMITTED, 1)
+    assert rows_of(uri) == before

@@ -119,7 +119,7 @@ class HandTable:
         """Take over what others have committed since: version, live files, row ids."""
         known = {int(path.stem): path for path in self.log.glob("*.json") if path.stem.isdigit()}
         for version in range(self.version + 1, max(known) + 1):
-            actions = [json.loads(line) for line in known[version].read_text(encoding="utf-8").splitlines() if line]
+            actions = [json.loads(line) for line in known[version].read_text(encoding="utf-8").split("\n") if line]
             for removed in (action["remove"] for action in actions if "remove" in action):
                 self.adds.pop(identity(removed), None)
             for added in (action["add"] for action in actions if "add" in action):

@@ -32,6 +32,7 @@ GENERATION_TAG = "compactor.generation"
 FINISHED_TAG = "compactor.finishedFor"
 FORMAT_TAG = "compactor.formatVersion"
 GROUPS_TAG = "compactor.groups"
+PLANNED_TAG = "compactor.groupsPlanned"
 ROW_TRACKING_DOMAIN = "delta.rowTracking"
 ROWS_PRESERVED_TAG = "delta.rowTracking.preserved"
 _COPIED = ("partitionValues", "size", "tags", "deletionVector", "baseRowId", "defaultRowCommitVersion", "stats")
@@ -63,6 +64,7 @@ class EntryTerms:
     keeps_row_ids: bool = False
     iceberg_compat: int | None = None
     compression: float = 1.0
+    planned: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +160,7 @@ def _commit_info(terms: EntryTerms, groups: Sequence[EntryGroup], engine_info: s
             FORMAT_TAG: TAG_FORMAT_VERSION,
             RATIO_TAG: str(terms.compression),
             GROUPS_TAG: pack_ids(group.finished.result.group_id for group in groups),
+            **({PLANNED_TAG: str(terms.planned)} if terms.planned else {}),
             **commit_tags([group.finished.result for group in groups]),
             **({ROWS_PRESERVED_TAG: "true"} if terms.keeps_row_ids else {}),
         },

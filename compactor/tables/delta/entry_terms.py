@@ -31,6 +31,7 @@ def terms_for(store: ObjectStore, target: Snapshot, *, now_ms: int, read_version
         transaction_id=request.transaction_id,
         purge=request.purge,
         compression=request.compression,
+        planned=request.planned,
         types=leaf_types(state.metadata, target.features),
         string_prefix=string_prefix(target.properties),
         tight_bounds="deletionVectors" in target.features,

@@ -5,17 +5,19 @@ A commit is ours when its commitInfo carries our transaction id or run id; never
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 
 from compactor.errors import ObjectMissing
 from compactor.model.commit import Committed
 from compactor.storage.base import ObjectStore
-from compactor.tables.delta.entry import GROUPS_TAG, RUN_TAG, unpack_ids
+from compactor.tables.delta.entry import GROUPS_TAG, PLANNED_TAG, RUN_TAG, unpack_ids
 from compactor.tables.delta.log import entry_key, list_log, parse_entry
 from compactor.tables.delta.state import Action, LogEntry
 
+_IN_FLIGHT = 32
 SCAN_LIMIT = 2_000
 """Entries of the log that a search for a run looks at, newest first."""
 
@@ -34,23 +36,46 @@ def run_of(entry: LogEntry) -> str | None:
 
 
 def find_run(store: ObjectStore, run_id: str, limit: int = SCAN_LIMIT) -> Committed | None:
-    """What the newest `limit` retained entries hold of a run, its commits added up (version: the last of them); None when nothing.
+    """What the newest `limit` retained entries hold of a run, its commits added up (version: the last of them).
 
-    Every entry costs one GET and a search for the id in its bytes; only an entry that holds it is parsed. Raises StorageError,
+    None when they hold nothing of it, or only some of the groups that it had planned: such a run was cut short and may be repeated. Every
+    entry costs one GET, many in flight, and a search for the id in its bytes; only an entry that holds it is parsed. Raises StorageError,
     TableCorrupt.
     """
     needle = orjson.dumps(run_id)
     found: list[LogEntry] = []
-    for version in sorted(list_log(store).commits, reverse=True)[:limit]:
-        try:
-            data = bytes(store.get(entry_key(version)))
-        except ObjectMissing:  # cleaned away since the listing
-            break
-        if needle in data:
+    versions = sorted(list_log(store).commits, reverse=True)[:limit]
+    for version, data in zip(versions, _fetched(store, versions), strict=True):
+        if data is not None and needle in data:
             entry = parse_entry(data, version, 0, f"{store.uri}/{entry_key(version)}")
             if run_of(entry) == run_id:
                 found.append(entry)
-    return committed_of(found) if found else None
+    if not found:
+        return None
+    landed = committed_of(found)
+    return landed if len(landed.groups) >= max(map(_planned, found)) else None
+
+
+def _fetched(store: ObjectStore, versions: Sequence[int]) -> Iterator[bytes | None]:
+    """The entries' bytes, some ahead; None for one that was cleaned away since the listing."""
+    if store.uri.startswith("memory:"):  # one after the other: a simulation must not depend on the order of threads
+        yield from (_entry_bytes(store, version) for version in versions)
+        return
+    with ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="find-run") as pool:
+        for start in range(0, len(versions), _IN_FLIGHT):
+            yield from pool.map(lambda version: _entry_bytes(store, version), versions[start : start + _IN_FLIGHT])
+
+
+def _entry_bytes(store: ObjectStore, version: int) -> bytes | None:
+    try:
+        return bytes(store.get(entry_key(version)))
+    except ObjectMissing:
+        return None
+
+
+def _planned(entry: LogEntry) -> int:
+    text = str(((entry.commit_info or {}).get("tags") or {}).get(PLANNED_TAG, ""))
+    return int(text) if text.isdecimal() else 0
 
 
 def committed_of(entries: Sequence[LogEntry]) -> Committed:
