@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 setup: $(STAMP)  ## make .venv with everything that tests, demo and lint need
 
 test: $(STAMP)  ## the tests (minutes)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 test-long: $(STAMP)  ## the same claims at full size: wide, huge, very many (tens of minutes, several GiB)
 	$(BIN)/python -m pytest -m long --timeout 3600
