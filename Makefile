@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-long lint format demo bench bench-log bench-memory conformance simulate simulate-drip clean
+.PHONY: help setup fuzz test test-long lint format demo bench bench-log bench-memory conformance simulate simulate-drip clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ simulate: $(STAMP)  ## SEEDS=100 worlds of writers and compactors under a seed e
 
 simulate-drip: $(STAMP)  ## SCALE=20 what slow appends cost in rewritten bytes and files, against the bars, by replay and by real runs
 	cd tests && ../$(BIN)/python -m simulation.drip --scale $(or $(SCALE),20)
+
+fuzz: $(STAMP)  ## CASES=5000 random tables, compacted and judged by a reader that is not ours
+	cd tests && ../$(BIN)/python -m support.fuzz_tables --cases $(or $(CASES),5000)
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
