@@ -14,7 +14,7 @@ from support import delta_log
 from support.plain_compactor import Rows, by_partition, clickhouse_rows, compact, deltalake_rows
 from support.protocol_check import check_entry
 
-from compactor.model.commit import Committed, Conflict
+from compactor.model.commit import CommitOutcome, Committed, Conflict
 from compactor.storage import open_store
 from compactor.tables.delta.landed import run_of
 from compactor.tables.delta.log import list_log, read_entry
@@ -87,9 +87,17 @@ def test_rows_equal_a_replay_of_the_writer(tmp_path: Path) -> None:
     writer = Writer(uri, 7)
     writer.work(8)
     store = open_store(uri)
-    thread = threading.Thread(target=writer.work, args=(24,))
+    outcomes: list[CommitOutcome] = []
+
+    def work() -> None:
+        """At least 24 operations, and on until enough of our commits have met them."""
+        for round_ in range(40):
+            if round_ >= 6 and sum(isinstance(outcome, Committed) for outcome in outcomes) > 3:
+                return
+            writer.work(4)
+
+    thread = threading.Thread(target=work)
     thread.start()
-    outcomes = []
     while thread.is_alive():
         snapshot = delta_log.load(store)
         chosen = [rows[:4] for rows in by_partition(snapshot).values() if len(rows) > 1]

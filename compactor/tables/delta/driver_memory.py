@@ -15,7 +15,7 @@ BYTES_PER_FILE = 650
 BATCH_ROWS = 32_768
 """Rows of a checkpoint that are decoded at once."""
 _DECODED_FILES = 100_000
-_DECODED_FILE_BYTES = 1_750
+_DECODED_FILE_BYTES = 2_500
 """What decoding takes beside that: a row group of the checkpoint, fetched, and batches of it as actions."""
 _ENTRY_EXPANSION = 9
 """A JSON entry is parsed as a whole: bytes of its objects, its text and the columns made of them, by byte of the entry."""
