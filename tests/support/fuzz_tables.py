@@ -1,214 +1,206 @@
-"""Random Delta tables, each from a seed: nested schemas of every type, nulls, files of other ages and writers' settings, deletion vectors,
-odd partition values. `check(seed, folder)` compacts one and has it judged by a reader that shares no code with the compactor.
+"""Random Delta tables, each from a seed: nested schemas that evolve, files of several writers, deletion vectors, odd partitions.
 
-    python -m support.fuzz_tables --first 0 --cases 5000      one line a failing seed; exit 1 when there is one
+Built on HandTable's log; shares no code with the compactor.
 """
 
 from __future__ import annotations
 
-import argparse
-import datetime
-import shutil
-import sys
-import tempfile
-from decimal import Context, Decimal
+import copy
+import json
+import uuid
 from pathlib import Path
 from random import Random
 from typing import Any
-from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-import compactor
-from compactor.model.run import RunStatus
-from compactor.storage import open_store
-from support import reader
-from support.delta_tables import HandTable, make_table, mask_rows, write_files
-from support.protocol_check import check_entry
-from support.statistics_truth import check_statistics
+from support.delta_tables import Action, HandTable, mask_rows
+from support.fuzz_values import arrow_field, random_field, random_value, widened
+from support.own_tables.registry import add_file, resized
 
-LEAVES = (
-    pa.string(), pa.int64(), pa.int32(), pa.int16(), pa.int8(), pa.float32(), pa.float64(), pa.bool_(), pa.binary(), pa.date32(),
-    pa.timestamp("us", "UTC"), pa.timestamp("us"), pa.decimal128(9, 2), pa.decimal128(18, 6), pa.decimal128(38, 10),
-)  # fmt: skip
-EXACT = Context(prec=80)
-KEYS = (pa.string(), pa.int64(), pa.date32())
-PARTITIONS: dict[pa.DataType, tuple[Any, ...]] = {
-    pa.string(): (None, "a b", "50%", "k=v", "ä/ö", "x:y", "%41", "'quoted'"),
-    pa.int64(): (None, 0, -1, 2**62),
-    pa.date32(): (None, datetime.date(1, 1, 1), datetime.date(2024, 2, 29)),
-    pa.decimal128(9, 2): (None, Decimal("-0.25"), Decimal("-1.50"), Decimal("3.00")),
-    pa.bool_(): (None, True, False),
+FEATURES = ["appendOnly", "invariants", "columnMapping", "deletionVectors", "timestampNtz", "typeWidening"]
+PARTITIONS: dict[str, list[str | None]] = {
+    "string": ["a", "a b", "x:y", "100%", "é", "__HIVE_DEFAULT_PARTITION__", "", None],
+    "integer": ["-1", "0", "7", None],
+    "decimal(6,2)": ["-1.50", "-0.25", "1234.00", None],
+    "date": ["1969-12-31", "2024-02-29", None],
+    "boolean": ["true", "false", None],
+    "timestamp": ["2021-09-08 11:11:11", "1969-12-31 23:59:59.999999", None],
+    "double": ["NaN", "-0.0", "1.0E10", None],
 }
-WIDENED = {pa.int64(): (pa.int32(), pa.int16(), pa.int8()), pa.int32(): (pa.int16(), pa.int8()), pa.float64(): (pa.float32(),)}
 
 
-def random_type(rng: Random, depth: int) -> pa.DataType:
-    """A type nested at most `depth` times."""
-    shape = rng.random() if depth else 1.0
-    if shape < 0.15:
-        return pa.struct([(f"f{i}", random_type(rng, depth - 1)) for i in range(rng.randint(1, 3))])
-    if shape < 0.25:
-        return pa.list_(random_type(rng, depth - 1))
-    if shape < 0.32:
-        return pa.map_(rng.choice(KEYS), random_type(rng, depth - 1))
-    return rng.choice(LEAVES)
+class FuzzTable:
+    """One table under a seed. `grow` commits random files, `evolve` changes the schema, `delete` gives files deletion vectors."""
+
+    def __init__(self, seed: int, root: Path) -> None:
+        self.chance = Random(seed)
+        self.mapping = self.chance.choice(("none", "none", "name", "id"))
+        self._last_id = 0
+        self.fields = [self._numbered(random_field(self.chance, f"c{i}", 3)) for i in range(self.chance.randint(1, 6))]
+        kinds = self.chance.sample(list(PARTITIONS), self.chance.choice((0, 0, 1, 2)))
+        self.parts = [self._numbered({"name": f"p{i}", "type": kind, "nullable": True, "metadata": {}}) for i, kind in enumerate(kinds)]
+        self.table = HandTable(root, pa.schema([]), [part["name"] for part in self.parts], [], self.mapping != "none")
+        self.table.protocol = {
+            "minReaderVersion": 3,
+            "minWriterVersion": 7,
+            "readerFeatures": ["columnMapping", "deletionVectors", "timestampNtz", "typeWidening"],
+            "writerFeatures": FEATURES,
+        }
+        self.table.commit([{"protocol": self.table.protocol}, {"metaData": self._metadata()}], "CREATE TABLE")
+
+    def _numbered(self, field: Action) -> Action:
+        """With ids and physical names at every level, where columns are mapped."""
+        if self.mapping != "none":
+            self._last_id += 1
+            about = {"delta.columnMapping.id": self._last_id, "delta.columnMapping.physicalName": f"col-{self._last_id}"}
+            field["metadata"] = {**about, **field["metadata"]}
+            self._number_below(field["type"])
+        return field
+
+    def _number_below(self, kind: Any) -> None:
+        if isinstance(kind, dict):
+            for inner in kind.get("fields", ()):
+                self._numbered(inner)
+            for name in ("elementType", "valueType"):
+                self._number_below(kind.get(name))
+
+    def _metadata(self) -> Action:
+        properties = {"delta.enableDeletionVectors": "true", "delta.enableTypeWidening": "true"}
+        if self.mapping != "none":
+            properties |= {"delta.columnMapping.mode": self.mapping, "delta.columnMapping.maxColumnId": str(self._last_id)}
+        if (indexed := self.chance.choice((None, None, "0", "3", "-1"))) is not None:
+            properties["delta.dataSkippingNumIndexedCols"] = indexed
+        order = [*self.fields[:1], *self.parts, *self.fields[1:]]
+        self.table.metadata = {
+            "id": self.table.metadata.get("id") or str(uuid.UUID(int=self.chance.getrandbits(128))),
+            "format": {"provider": "parquet", "options": {}},
+            "schemaString": json.dumps({"type": "struct", "fields": order}),
+            "partitionColumns": [part["name"] for part in self.parts],
+            "configuration": properties,
+            "createdTime": self.table.tick(),
+        }
+        return self.table.metadata
+
+    def evolve(self) -> None:
+        """One or two changes of the schema: columns added, dropped, renamed, widened; members of structs too."""
+        for _ in range(self.chance.randint(1, 2)):
+            self.chance.choice((self._add, self._drop, self._rename, self._widen, self._add_member))()
+        self.table.commit([{"metaData": self._metadata()}], "CHANGE COLUMN")
+
+    def _add(self) -> None:
+        name = f"n{self.chance.getrandbits(30)}"
+        self.fields.insert(self.chance.randint(0, len(self.fields)), self._numbered(random_field(self.chance, name, 2)))
+
+    def _drop(self) -> None:
+        if self.mapping != "none" and len(self.fields) > 1:
+            self.fields.pop(self.chance.randrange(len(self.fields)))
+
+    def _rename(self) -> None:
+        if self.mapping != "none":
+            self.chance.choice(self.fields)["name"] = self.chance.choice(
+                [f"r{self.chance.getrandbits(30)}", f"odd, (name) {self.chance.random()}"]
+            )
+
+    def _widen(self) -> None:
+        field = self.chance.choice(self._leaves(self.fields) or self.fields)
+        wider = widened(self.chance, field["type"]) if isinstance(field["type"], str) else None
+        if wider is not None:
+            changes = field["metadata"].setdefault("delta.typeChanges", [])
+            changes.append({"fromType": field["type"], "toType": wider})
+            field["type"] = wider
+
+    def _leaves(self, fields: list[Action]) -> list[Action]:
+        """Fields of plain types, members of structs among them."""
+        found = []
+        for field in fields:
+            if isinstance(field["type"], str):
+                found.append(field)
+            elif field["type"]["type"] == "struct":
+                found += self._leaves(field["type"]["fields"])
+        return found
+
+    def _add_member(self) -> None:
+        structs = [field for field in self.fields if isinstance(field["type"], dict) and field["type"]["type"] == "struct"]
+        if structs:
+            members = self.chance.choice(structs)["type"]["fields"]
+            member = self._numbered(random_field(self.chance, f"m{self.chance.getrandbits(30)}", 1))
+            members.insert(self.chance.randint(0, len(members)), member)
+
+    def grow(self) -> None:
+        """A commit of one to four files with rows of the current schema."""
+        self.table.commit([{"add": self._file()} for _ in range(self.chance.randint(1, 4))])
+
+    def _file(self) -> Action:
+        n = self.chance.choice((0, 1, 2, self.chance.randint(3, 60)))
+        nulls = self.chance.choice((0.0, 0.2, 0.9, 1.0))
+        left_out = self.chance.random() < 0.1 and len(self.fields) > 1
+        fields = copy.deepcopy(self.fields[1:] if left_out else self.fields)
+        if self.chance.random() < 0.2:
+            self.chance.shuffle(fields)
+        stored = [arrow_field(field, self.mapping) for field in fields]
+        if self.mapping == "none" and self.chance.random() < 0.1:
+            stored = [field.with_name(field.name.upper()) for field in stored]
+        columns = [
+            pa.array([random_value(self.chance, field["type"], nulls, self.mapping) for _ in range(n)], one.type)
+            for field, one in zip(fields, stored, strict=True)
+        ]
+        partition = {arrow_field(part, self.mapping).name: self.chance.choice(PARTITIONS[part["type"]]) for part in self.parts}
+        folder = self.chance.choice(["", "ab/", "p=a b/", "p=100%25/"]) if self.parts else ""
+        return self._written(pa.table(columns, schema=pa.schema(stored)), partition, folder)
+
+    def _written(self, rows: pa.Table, partition: dict[str, str | None], folder: str) -> Action:
+        """The file by a random writer with random settings."""
+        name, stats = f"{uuid.UUID(int=self.chance.getrandbits(128))}.parquet", self.chance.random() < 0.8
+        add = add_file(self.table, rows, partition=partition, folder=folder, stats=stats, name=name, **self._options(rows))
+        flat = self.mapping == "none" and rows.num_rows and all(str(field.type) in _FLAT_ARROW for field in rows.schema)
+        if flat and self.chance.random() < 0.5:
+            target = self.table.root / folder / name
+            self.chance.choice((_by_polars, _by_duckdb))(rows, target)
+            return resized(add, target)
+        return add
+
+    def _options(self, rows: pa.Table) -> dict[str, Any]:
+        choose = self.chance.choice
+        zoneless = any("timestamp[us]" in str(field.type) for field in rows.schema)
+        return {
+            "compression": choose(("snappy", "zstd", "gzip", "none", "lz4", "brotli")),
+            "row_group_size": choose((1, 3, 17, 1000)),
+            "data_page_version": choose(("1.0", "2.0")),
+            "data_page_size": choose((100, 1000, 1 << 20)),  # below about 50 pyarrow writes pages that it cannot read again
+            "use_dictionary": choose((True, False)),
+            "dictionary_pagesize_limit": choose((1, 1 << 20)),
+            "write_statistics": choose((True, False)),
+            "write_page_index": choose((True, False)),
+            "write_page_checksum": choose((True, False)),
+            "store_schema": choose((True, False)),
+            "store_decimal_as_integer": choose((True, False)),
+            "use_deprecated_int96_timestamps": not zoneless and choose((True, False)),
+        }
+
+    def delete(self) -> None:
+        """Deletion vectors for some of the files that have none; some delete every row."""
+        for add in list(self.table.live()):
+            if "deletionVector" in add or self.chance.random() < 0.6 or "stats" not in add:
+                continue
+            n = json.loads(add["stats"])["numRecords"]
+            gone = self.chance.choice((range(n), self.chance.sample(range(n), self.chance.randint(0, n))))
+            mask_rows(self.table, add, sorted(gone), self.chance.choice(("u", "i", "p")), self.chance.choice(("", "ab")))
 
 
-def random_value(rng: Random, kind: pa.DataType, nulls: float) -> Any:
-    """A value of the type, or None."""
-    if rng.random() < nulls:
-        return None
-    if pa.types.is_struct(kind):
-        return {child.name: random_value(rng, child.type, nulls) for child in kind}
-    if pa.types.is_map(kind):
-        keys = {random_value(rng, kind.key_type, 0.0) for _ in range(rng.randint(0, 3))}
-        return [(key, random_value(rng, kind.item_type, nulls)) for key in sorted(keys)]
-    if pa.types.is_list(kind):
-        return [random_value(rng, kind.value_type, nulls) for _ in range(rng.randint(0, 3))]
-    return _leaf(rng, kind)
+_FLAT_ARROW = {"int8", "int16", "int32", "int64", "float", "double", "bool", "string", "date32[day]"}
 
 
-def _leaf(rng: Random, kind: pa.DataType) -> Any:
-    if pa.types.is_string(kind):
-        return rng.choice(["", "same", "\U0001f600" * rng.randint(1, 40), "é" * 33, "x" * rng.randint(0, 90), str(rng.random())])
-    if pa.types.is_binary(kind):
-        return rng.choice([b"", b"\x00\xff", rng.randbytes(rng.randint(1, 40))])
-    if pa.types.is_boolean(kind):
-        return rng.random() < 0.5
-    if pa.types.is_floating(kind):
-        return rng.choice([0.0, -0.0, 1.5, -2.25, float("nan"), float("inf"), float("-inf")])
-    if pa.types.is_decimal(kind):
-        largest = 10**kind.precision - 1
-        return Decimal(rng.choice([0, largest, -largest, rng.randint(-largest, largest)])).scaleb(-kind.scale, EXACT)
-    if pa.types.is_date(kind):
-        return datetime.date.fromordinal(rng.choice([1, 3652059, rng.randint(1, 3652059)]))
-    if pa.types.is_timestamp(kind):
-        return rng.choice([0, -1, 1, rng.randint(-(10**16), 10**16)])
-    bits = kind.bit_width - 1
-    return rng.choice([0, -(2**bits), 2**bits - 1, rng.randint(-100, 100)])
+def _by_polars(rows: pa.Table, target: Path) -> None:
+    import polars
+
+    polars.DataFrame(rows).write_parquet(target, row_group_size=7)
 
 
-def random_rows(rng: Random, schema: pa.Schema, count: int) -> pa.Table:
-    """Rows of the schema; partition columns take few values."""
-    nulls = rng.choice([0.0, 0.1, 0.5, 1.0])
-    columns = []
-    for child in schema:
-        if child.name.startswith("p"):
-            choices = PARTITIONS[child.type]
-            columns.append(pa.array([rng.choice(choices) for _ in range(count)], child.type))
-        else:
-            columns.append(pa.array([random_value(rng, child.type, nulls) for _ in range(count)], child.type))
-    return pa.table(columns, schema=schema)
+def _by_duckdb(rows: pa.Table, target: Path) -> None:
+    import duckdb
 
-
-def random_table(rng: Random, root: Path) -> HandTable:
-    """A table with files of several ages and settings, some rows masked."""
-    fields = [pa.field(f"c{i}", random_type(rng, 3)) for i in range(rng.randint(1, 5))]
-    partitions = [pa.field(f"p{i}", rng.choice(tuple(PARTITIONS))) for i in range(rng.choice([0, 0, 1, 1, 2]))]
-    schema = pa.schema([*fields, *partitions])
-    vectors = rng.random() < 0.5
-    features = [*(["deletionVectors"] if vectors else []), "timestampNtz", "columnMapping", "typeWidening"]
-    table = make_table(
-        root,
-        random_rows(rng, schema, rng.randint(1, 30)),
-        files=rng.randint(1, 4),
-        partition_by=[field.name for field in partitions],
-        features=features,
-        mapping=rng.choice(["none", "name", "id"]),
-        properties={"delta.parquet.compression.codec": rng.choice(["zstd", "snappy", "gzip"])},
-    )
-    for _ in range(rng.randint(1, 5)):
-        table.commit([{"add": add} for add in _older_files(rng, table, schema)])
-    if vectors:
-        for add in [add for add in table.live() if rng.random() < 0.5]:
-            rows = reader.open_file(reader.read_log(root), add).metadata.num_rows
-            if rows:
-                mask_rows(table, add, rng.sample(range(rows), rng.randint(1, rows)), rng.choice(["u", "i"]))
-    return table
-
-
-def _older_files(rng: Random, table: HandTable, schema: pa.Schema) -> list[dict[str, Any]]:
-    """Files that may lack columns or hold narrower ones, by a writer of random settings."""
-    kept = [child for child in schema if child.name.startswith("p") or rng.random() < 0.8] or list(schema)
-    older = [_narrower(rng, child) for child in kept]
-    if all(child.name.startswith("p") for child in older):
-        older = list(schema)
-    adds = write_files(table, random_rows(rng, pa.schema(older), rng.choice([0, 1, 7, 60])))
-    for add in adds:
-        _rewritten(rng, table, add)
-    return adds
-
-
-def _narrower(rng: Random, child: pa.Field) -> pa.Field:
-    if child.name.startswith("p") or child.type not in WIDENED or rng.random() < 0.6:
-        return child
-    return child.with_type(rng.choice(WIDENED[child.type]))
-
-
-def _rewritten(rng: Random, table: HandTable, add: dict[str, Any]) -> None:
-    """The same rows as another writer would have stored them."""
-    path = reader.local_path(table.root, add["path"])
-    stored = pq.ParquetFile(path).read()
-    pq.write_table(
-        stored,
-        path,
-        compression=rng.choice(["snappy", "zstd", "gzip", "none", "lz4", "brotli"]),
-        use_dictionary=rng.random() < 0.5,
-        data_page_version=rng.choice(["1.0", "2.0"]),
-        row_group_size=rng.choice([1, 5, 1000]),
-        data_page_size=rng.choice([64, 4096, 1 << 20]),
-        write_page_index=rng.random() < 0.3,
-        write_page_checksum=rng.random() < 0.3,
-        store_schema=rng.random() < 0.5,
-    )
-    add["size"] = path.stat().st_size
-
-
-def check(seed: int, folder: Path) -> None:
-    """Raises AssertionError when compacting the table of this seed changed its rows or broke a rule of the protocol."""
-    rng = Random(f"table-{seed}")
-    table = random_table(rng, folder / "t")
-    before = reader.rows(table.root)
-    live = {(unquote(path), vector): add for (path, vector), add in table.adds.items()}
-    settings = compactor.Settings(
-        executor="serial",
-        force_rewrite=rng.random() < 0.7,
-        min_input_files=2,
-        target_size=rng.choice(["1KiB", "20KiB", "256MiB"]),
-        memory=rng.choice(["64MiB", "1GiB"]),
-    )
-    run = compactor.run(str(table.root), settings=settings)
-    assert run.status in (RunStatus.COMMITTED, RunStatus.NOTHING_TO_DO), f"{run.status}: {run.reason}"
-    assert reader.rows(table.root) == before, "rows changed"
-    if run.status is RunStatus.COMMITTED:
-        assert run.version is not None
-        check_entry(open_store(str(table.root)), run.version, live, parquet=True)
-        log = reader.read_log(table.root)
-        for add in [add for key, add in log.adds.items() if key not in live and add["path"] not in {path for path, _ in table.adds}]:
-            check_statistics(log, add)
-
-
-def main(arguments: list[str]) -> int:
-    """See the module."""
-    parser = argparse.ArgumentParser(prog="fuzz_tables")
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--cases", type=int, default=1000)
-    chosen = parser.parse_args(arguments)
-    failed = 0
-    for seed in range(chosen.first, chosen.first + chosen.cases):
-        folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
-        try:
-            check(seed, folder)
-        except Exception as error:  # noqa: BLE001 - every seed is told
-            failed += 1
-            print(f"seed {seed}: {type(error).__name__}: {str(error)[:300]}", flush=True)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    print(f"{chosen.cases} tables, {failed} failed")
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    text = str(target).replace("'", "''")
+    with duckdb.connect(config={"threads": 1}) as session:
+        session.register("given", rows)
+        session.execute(f"copy given to '{text}' (format parquet, row_group_size 2048)")

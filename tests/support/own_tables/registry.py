@@ -91,6 +91,11 @@ def add_file(
     return add
 
 
+def resized(add: Action, target: Path) -> Action:
+    """The add after another writer has replaced the file."""
+    return {**add, "size": target.stat().st_size}
+
+
 def commit_files(table: HandTable, *adds: Action) -> HandTable:
     """Commit these adds; returns the table."""
     table.commit([{"add": add} for add in adds])
