@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fuzz test test-long lint format demo bench bench-log bench-memory conformance simulate simulate-drip clean
+.PHONY: help setup test test-long test-spark lint format demo bench bench-log bench-memory conformance fuzz simulate simulate-drip clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -24,6 +24,10 @@ test: $(STAMP)  ## the tests (minutes)
 
 test-long: $(STAMP)  ## the same claims at full size: wide, huge, very many (tens of minutes, several GiB)
 	$(BIN)/python -m pytest -m long --timeout 3600
+
+test-spark: $(STAMP)  ## Delta on Spark beside us; skipped with a message where Java or Maven's repository is missing (minutes)
+	@$(BIN)/python tests/spark/prepare.py; code=$$?; \
+	if [ $$code = 0 ]; then TEST_SPARK=1 $(BIN)/python -m pytest -m spark tests/spark; else test $$code = 3; fi
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -46,6 +50,9 @@ bench-log: $(STAMP)  ## a log of a million live files, against deltalake
 bench-memory: $(STAMP)  ## predicted against actual peaks of rewriting varied groups
 	$(BIN)/python -m tests.benchmarks.memory
 
+fuzz: $(STAMP)  ## FUZZ=20 times as many random tables and changed Parquet files as the tests have (nightly)
+	FUZZ=$(or $(FUZZ),20) $(BIN)/python -m pytest --timeout 7200 tests/properties/test_fuzz_tables.py tests/properties/test_mutated_parquet.py
+
 conformance: $(STAMP)  ## judge every public and own table again and write docs/conformance.md
 	cd tests && ../$(BIN)/python -m conformance.report $(ARGS)
 
@@ -54,9 +61,6 @@ simulate: $(STAMP)  ## SEEDS=100 worlds of writers and compactors under a seed e
 
 simulate-drip: $(STAMP)  ## SCALE=20 what slow appends cost in rewritten bytes and files, against the bars, by replay and by real runs
 	cd tests && ../$(BIN)/python -m simulation.drip --scale $(or $(SCALE),20)
-
-fuzz: $(STAMP)  ## CASES=5000 random tables, compacted and judged by a reader that is not ours
-	cd tests && ../$(BIN)/python -m support.fuzz_tables --cases $(or $(CASES),5000)
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
