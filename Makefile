@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 setup: $(STAMP)  ## make .venv with everything that tests, demo and lint need
 
 test: $(STAMP)  ## the tests (minutes)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-long: $(STAMP)  ## the same claims at full size: wide, huge, very many (tens of minutes, several GiB)
 	$(BIN)/python -m pytest -m long --timeout 3600
@@ -50,8 +50,8 @@ bench-log: $(STAMP)  ## a log of a million live files, against deltalake
 bench-memory: $(STAMP)  ## predicted against actual peaks of rewriting varied groups
 	$(BIN)/python -m tests.benchmarks.memory
 
-fuzz: $(STAMP)  ## FUZZ=20 times as many random tables and changed Parquet files as the tests have (nightly)
-	FUZZ=$(or $(FUZZ),20) $(BIN)/python -m pytest --timeout 7200 tests/properties/test_fuzz_tables.py tests/properties/test_mutated_parquet.py
+fuzz: $(STAMP)  ## CASES=5000 random tables and twice as many changed Parquet files, judged by a reader that is not ours (nightly)
+	FUZZ_CASES=$(or $(CASES),5000) $(BIN)/python -m pytest --timeout 7200 tests/properties/test_fuzz_tables.py tests/properties/test_mutated_parquet.py
 
 conformance: $(STAMP)  ## judge every public and own table again and write docs/conformance.md
 	cd tests && ../$(BIN)/python -m conformance.report $(ARGS)

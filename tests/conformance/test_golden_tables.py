@@ -10,7 +10,7 @@ from support.clickhouse import ClickHouse
 from support.conformance import Verdict, judge, judge_damaged
 from support.golden import BROKEN, GOLDEN_MISSING, TABLES
 
-pytestmark = pytest.mark.skipif(GOLDEN_MISSING is not None, reason=str(GOLDEN_MISSING))
+pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.skipif(GOLDEN_MISSING is not None, reason=str(GOLDEN_MISSING))]
 NOT_REWRITTEN = {
     "delta--variant-stats-no-checkpoint": "shredded",
     "delta--variant-stats-state-reconstruction": "shredded",

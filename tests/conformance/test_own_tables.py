@@ -12,6 +12,9 @@ from support.own_tables import OWN_TABLES, OwnTable
 
 import compactor
 
+pytestmark = pytest.mark.xdist_group("conformance")
+"""The report takes over what these tests found, so they run in one process."""
+
 
 @pytest.mark.parametrize("own", OWN_TABLES.values(), ids=OWN_TABLES)
 def test_own_table(own: OwnTable, tmp_path: Path, clickhouse: ClickHouse, verdicts: dict[str, Verdict]) -> None:

@@ -10,6 +10,8 @@ from conformance.report import DOCUMENT, judge_all, render
 from support.conformance import Verdict
 from support.golden import GOLDEN_MISSING
 
+pytestmark = pytest.mark.xdist_group("conformance")
+
 
 @pytest.mark.skipif(GOLDEN_MISSING is not None, reason=str(GOLDEN_MISSING))
 def test_the_document_is_current(tmp_path: Path, verdicts: dict[str, Verdict]) -> None:
