@@ -1,9 +1,9 @@
 """Statistics of output columns as typed values: null counts, and minimum and maximum where they are wanted and exist.
 
-A leaf's come from the footer of the file just written: this writer's are exact. What a footer does not tell is taken from the rows: whether
-a float column holds NaN (then it gets no bounds), bounds of long strings (writers leave those out), null counts of lists and maps. A leaf
-below a null struct counts as null. Never used on files of other writers, whose footers may be cut, signed wrongly or missing (Delta
-protocol, "Per-file Statistics": a bound that is not certain is left out).
+A leaf's come from the footer of the file just written: this writer's are exact. What a footer does not tell is taken from the rows: all
+of a float column (its footer has none, and it gets no bounds when it holds NaN), bounds of long strings (writers leave those out), null
+counts of lists and maps. A leaf below a null struct counts as null. Never used on files of other writers, whose footers may be cut, signed
+wrongly or missing (Delta protocol, "Per-file Statistics": a bound that is not certain is left out).
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ class StatisticsCollector:
     def add(self, rows: pa.Table) -> None:
         """The rows of the next row group."""
         for tally in self._tallies:
-            if tally.leaf is None:
+            if tally.leaf is None or pa.types.is_floating(tally.kind):
                 tally.nulls += _values(tally, rows).null_count
-            elif tally.column.bounds and not tally.unbounded:
+            if tally.leaf is not None and tally.column.bounds and not tally.unbounded:
                 _look(tally, _values(tally, rows), self._row_groups)
         self._row_groups += 1
 
     def finish(self, footer: pq.FileMetaData) -> tuple[ColumnStatistics, ...]:
         """The statistics, given the footer of the file that holds exactly the row groups added."""
         for tally in self._tallies:
-            if tally.leaf is not None:
+            if tally.leaf is not None and not pa.types.is_floating(tally.kind):
                 _count_footer(tally, footer)
         return tuple(self._statistics(tally) for tally in self._tallies)
 
@@ -136,6 +136,9 @@ def _look(tally: _Tally, values: pa.ChunkedArray, row_group: int) -> None:
         total = pc.sum(values).as_py()
         if total is not None and math.isnan(total) and pc.any(pc.is_nan(values)).as_py():
             tally.unbounded = True
+        else:
+            found = pc.min_max(values).as_py()
+            tally.widen(found["min"], found["max"])
     elif (pa.types.is_string(tally.kind) or pa.types.is_binary(tally.kind)) and _longest(values) > _LONG_VALUE_BYTES:
         tally.not_in_footer.add(row_group)
         _count_long(tally, values)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from compactor.model.rewrite import OutputFile, WriteSpec
 from compactor.rewriting.column_statistics import StatisticsCollector
+from compactor.rewriting.leaves import leaves
 from compactor.storage.base import ObjectWriter
 
 _BUFFER_BYTES = 1024 * 1024
@@ -76,10 +77,21 @@ class Output:
             data_page_size=_PAGE_BYTES,
             write_batch_size=_write_batch(rows),
             use_dictionary=list(dictionaries) or False,
+            write_statistics=_counted(self._schema),
             write_page_index=True,
             store_schema=False,
             metadata_collector=self._footers,
         )
+
+
+def _counted(schema: pa.Schema) -> list[str] | bool:
+    """The columns with bounds in the footer: all but floats.
+
+    HAZARD: this writer's bounds pass over NaN, and Spark, to which NaN is greater than every number, would skip the rows that hold it.
+    """
+    found = leaves(schema)
+    counted = [leaf.parquet_path for leaf in found if not pa.types.is_floating(leaf.type)]
+    return counted if len(counted) < len(found) else True
 
 
 def _write_batch(rows: pa.Table) -> int:

@@ -234,3 +234,18 @@ def test_values_larger_than_a_page_do_not_multiply(monkeypatch: pytest.MonkeyPat
     large = pa.table({"s": ["x" * 100_000] * 10})
     assert output_module._write_batch(small) > 1000
     assert output_module._write_batch(large) <= 16
+
+
+def test_floats_get_no_bounds_in_footers() -> None:
+    """A footer tells no bounds of floats, at any depth: they pass over NaN, which is the largest number to Spark, so that it would skip it."""
+    values = [1.5, float("nan"), None]
+    nested = [{"f": 1.0, "l": [2.0]}, None, {"f": None, "l": []}]
+    kind = pa.struct([("f", pa.float32()), ("l", pa.list_(pa.float64()))])
+    data = pa.table(
+        {"n": [1, 2, 3], "x": pa.array(values, pa.float64()), "a.b": pa.array(values, pa.float32()), "s": pa.array(nested, kind)}
+    )
+    store = MemoryStore()
+    result = rewritten(run(store, job_of(data.schema), [put(store, "f", data)]))
+    footer = pq.ParquetFile(pa.BufferReader(store.get(result.outputs[0].key))).metadata.row_group(0)
+    told = {footer.column(i).path_in_schema: footer.column(i).statistics for i in range(footer.num_columns)}
+    assert {path for path, statistics in told.items() if statistics is not None and statistics.has_min_max} == {"n"}
