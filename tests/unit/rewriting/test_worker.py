@@ -237,7 +237,7 @@ def test_values_larger_than_a_page_do_not_multiply(monkeypatch: pytest.MonkeyPat
 
 
 def test_floats_get_no_bounds_in_footers() -> None:
-    """A footer tells no bounds of floats, at any depth: they pass over NaN, which is the largest number to Spark, so that it would skip it."""
+    """A footer tells no bounds of floats, at any depth: they pass over NaN, Spark's largest number, which it would then skip."""
     values = [1.5, float("nan"), None]
     nested = [{"f": 1.0, "l": [2.0]}, None, {"f": None, "l": []}]
     kind = pa.struct([("f", pa.float32()), ("l", pa.list_(pa.float64()))])
