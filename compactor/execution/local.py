@@ -22,8 +22,8 @@ from compactor.storage.base import ObjectStore
 
 Mode = Literal["auto", "threads", "processes"]
 
-SMALL_PLAN_BYTES = 128 * 1024 * 1024
-"""A plan that reads less than this is done by threads before worker processes would have imported what they need."""
+SMALL_PLAN_BYTES = 1024 * 1024 * 1024
+"""A plan that reads less than this is done by threads: starting worker processes would cost more than a twentieth of the work."""
 LOOK_AHEAD = 16
 """How many tasks are taken before the first one starts, to see whether the plan is small."""
 
@@ -60,8 +60,13 @@ class LocalExecutor:
         first = list(islice(waiting, LOOK_AHEAD)) if self._mode == "auto" else []
         everything = chain(first, waiting)
         if self._by_threads(job, first):
+            place = self.capacity()
             crew = ThreadCrew(
-                size=self.capacity().parallelism, toolkit=self._toolkit, clock=self._clock, deadline_s=self._limits.deadline_s
+                size=place.parallelism,
+                memory_bytes=place.parallelism * place.memory_per_task_bytes,
+                toolkit=self._toolkit,
+                clock=self._clock,
+                deadline_s=self._limits.deadline_s,
             )
             store = self._store or self._toolkit.open_store(job.root_uri, job.storage)
             return crew.run(job, everything, store)

@@ -18,19 +18,20 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 
+from compactor.ambient.cores import PipeCores, offer
 from compactor.ambient.ports import Clock
 from compactor.errors import ExecutionFailed
-from compactor.execution.machine import resident_bytes
+from compactor.execution.machine import processors, resident_bytes
 from compactor.execution.work import Attempt, Toolkit, deadline_drop, dropped_by, perform
 from compactor.model.rewrite import GroupDropped, RewriteJob, RewriteTask, TaskOutcome
 from compactor.units import format_bytes
 
-_BOOT = "import sys; sys.path[:] = sys.argv[2:]; from compactor.execution.processes import serve; serve(int(sys.argv[1]))"
+_BOOT = "import sys; sys.path[:] = sys.argv[4:]; from compactor.execution.processes import serve; serve(*map(int, sys.argv[1:4]))"
 _RAN_OUT = 77
 _ALLOWANCE = 256 * 1024 * 1024
 _LOOK_S = 0.02
 _READY = "ready"
-_ALLOCATION = {
+_SURROUNDINGS = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": str(4 * 1024 * 1024),
@@ -44,13 +45,12 @@ _LOST = (EOFError, ConnectionError, BrokenPipeError)
 class WorkerProcess:
     """One worker, seen from the driver."""
 
-    def __init__(self, toolkit: Toolkit) -> None:
+    def __init__(self, toolkit: Toolkit, cores: PipeCores) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-c", _BOOT, str(theirs.fileno()), *sys.path]
-            self._process = subprocess.Popen(
-                command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, env={**_ALLOCATION, **os.environ}
-            )
+            passed = (theirs.fileno(), cores.reader, cores.writer)
+            command = [sys.executable, "-c", _BOOT, *map(str, passed), *sys.path]
+            self._process = subprocess.Popen(command, pass_fds=passed, stdin=subprocess.DEVNULL, env={**_SURROUNDINGS, **os.environ})
         self.connection = Connection(ours.detach())
         self._job: RewriteJob | None = None
         self._ready = False
@@ -108,6 +108,7 @@ class ProcessPool:
         self._toolkit = toolkit
         self._clock = clock
         self._deadline_s = deadline_s
+        self._cores: PipeCores | None = None
         self._idle: list[WorkerProcess] = []
 
     def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Generator[TaskOutcome]:
@@ -118,7 +119,7 @@ class ProcessPool:
         try:
             while True:
                 while len(busy) < self._size and (attempt := _next(again, waiting)) is not None:
-                    worker = self._idle.pop() if self._idle else WorkerProcess(self._toolkit)
+                    worker = self._idle.pop() if self._idle else self._start()
                     busy[worker] = (attempt, self._clock.monotonic_s() + self._deadline_s)
                     worker.assign(job, attempt.task)
                 if not busy:
@@ -132,6 +133,14 @@ class ProcessPool:
         """End the idle workers. Busy ones end with the iterator that they work for."""
         while self._idle:
             self._idle.pop().stop()
+        if self._cores is not None:
+            self._cores.close()
+            self._cores = None
+
+    def _start(self) -> WorkerProcess:
+        if self._cores is None:
+            self._cores = PipeCores.fresh(max(self._size, processors()))
+        return WorkerProcess(self._toolkit, self._cores)
 
     def _completed(self, busy: dict[WorkerProcess, tuple[Attempt, float]], again: list[Attempt]) -> Generator[TaskOutcome]:
         """Waits for the next message, death or deadline; yields the outcomes it brings, puts lost attempts into `again`."""
@@ -185,10 +194,11 @@ def _ending(code: int) -> str:
     return f"{name} (a kill from outside, often for want of memory)" if -code == signal.SIGKILL else name
 
 
-def serve(descriptor: int) -> None:
+def serve(descriptor: int, *cores: int) -> None:
     """The worker's life: tasks in, outcomes out, until the socket closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver gets it too and ends us
     os.dup2(2, 1)
+    offer(PipeCores(*cores))
     connection = Connection(descriptor)
     inbox: queue.SimpleQueue[tuple[RewriteJob | None, RewriteTask]] = queue.SimpleQueue()
     toolkit: Toolkit = connection.recv()

@@ -39,6 +39,9 @@ class RevocableStore:
         self.check()
         return self._inner.get(key)
 
+    def read_soon(self, key: str) -> bool:
+        return self._inner.read_soon(key)
+
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes | memoryview]:
         self.check()
         return self._inner.get_ranges(key, ranges)

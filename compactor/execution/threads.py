@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections import deque
+from collections.abc import Collection, Generator, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
+from compactor.ambient.cores import ThreadCores, offer
 from compactor.ambient.ports import Clock
+from compactor.execution.machine import processors
 from compactor.execution.revocable import RevocableStore
 from compactor.execution.work import Toolkit, deadline_drop, perform
 from compactor.model.rewrite import RewriteJob, RewriteTask, TaskOutcome
@@ -29,30 +33,46 @@ class _Running:
 
 
 class ThreadCrew:
-    """Runs the tasks of one job in at most `size` threads."""
+    """Runs the tasks of one job in `size` threads, and the last few beside them.
 
-    def __init__(self, *, size: int, toolkit: Toolkit, clock: Clock, deadline_s: float) -> None:
+    A last task or two would leave most processors idle for its whole length. It starts early instead, beside a full crew, when what all are
+    predicted to need fits `memory_bytes`.
+    """
+
+    def __init__(self, *, size: int, memory_bytes: int, toolkit: Toolkit, clock: Clock, deadline_s: float) -> None:
         self._size = size
+        self._memory_bytes = memory_bytes
         self._toolkit = toolkit
         self._clock = clock
         self._deadline_s = deadline_s
 
     def run(self, job: RewriteJob, tasks: Iterable[RewriteTask], store: ObjectStore) -> Generator[TaskOutcome]:
-        """Outcomes as tasks complete. Takes a task only when a thread is free for it."""
-        waiting = iter(tasks)
+        """Outcomes as tasks complete. Takes a task only when a thread is free for it, and a few to see whether they are the last."""
+        offer(ThreadCores(max(self._size, processors())))
+        source = iter(tasks)
+        waiting: deque[RewriteTask] = deque()
         done: queue.SimpleQueue[tuple[int, TaskOutcome]] = queue.SimpleQueue()
         running: dict[int, _Running] = {}
         number = 0
         try:
             while True:
-                while len(running) < self._size and (task := next(waiting, None)) is not None:
+                waiting.extend(islice(source, self._size // 2 + 1 - len(waiting)))
+                while waiting and self._has_room(running.values(), waiting):
                     number += 1
-                    running[number] = self._start(number, job, task, store, done)
+                    running[number] = self._start(number, job, waiting.popleft(), store, done)
+                    waiting.extend(islice(source, 1))
                 if not running:
                     return
                 yield from self._completed(running, done)
         finally:
             _stop(running.values())
+
+    def _has_room(self, running: Collection[_Running], waiting: Collection[RewriteTask]) -> bool:
+        if len(running) < self._size:
+            return True
+        tasks = [*(entry.task for entry in running), *waiting]
+        last = len(waiting) <= self._size // 2 and len(running) < self._size + self._size // 2
+        return last and sum(task.memory_bytes for task in tasks) <= self._memory_bytes
 
     def _start(
         self, number: int, job: RewriteJob, task: RewriteTask, store: ObjectStore, done: queue.SimpleQueue[tuple[int, TaskOutcome]]

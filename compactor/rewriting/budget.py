@@ -17,7 +17,8 @@ class Budget:
 
     fetch: whole files in flight or waiting; whole_file: larger files are streamed by ranges; batch: decoded rows handled at once;
     row_group: decoded rows that become one row group (two are held: one is
-    gathered while one is encoded); stream: read buffers of all columns of a streamed file together.
+    gathered while one is encoded); stream: read buffers of all columns of a streamed file together; spare: what nothing else is planned
+    for, so that a guess about one file may turn out that wrong.
     """
 
     fetch: int
@@ -25,18 +26,16 @@ class Budget:
     batch: int
     row_group: int
     stream: int
+    spare: int = 0
 
 
 def divide(memory_bytes: int) -> Budget:
     """The division of `memory_bytes` less what allocators and threads keep. Upper limits are where more no longer buys speed."""
     usable = max(memory_bytes // 4, memory_bytes - _KEPT)
-    return Budget(
-        fetch=_between(usable // 16, 1 * MIB, 16 * MIB),
-        whole_file=_between(usable // 16, 1 * MIB, 16 * MIB),
-        batch=_between(usable // 64, MIB // 4, 16 * MIB),
-        row_group=_between(usable // 8, 1 * MIB, 48 * MIB),
-        stream=_between(usable // 8, 1 * MIB, 64 * MIB),
-    )
+    fetch, row_group, stream = (_between(usable // part, 1 * MIB, most * MIB) for part, most in ((16, 16), (8, 48), (8, 64)))
+    batch = _between(usable // 64, MIB // 4, 16 * MIB)
+    held = max(fetch, stream) + 2 * batch + 4 * row_group
+    return Budget(fetch=fetch, whole_file=fetch, batch=batch, row_group=row_group, stream=stream, spare=max(0, usable - held))
 
 
 def _between(wanted: int, low: int, high: int) -> int:

@@ -5,8 +5,8 @@ files that read ranges when asked. Never asks for a size that the log has told.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from compactor.errors import ObjectMissing
@@ -17,6 +17,8 @@ from compactor.rewriting.ranged import RangedFile
 from compactor.storage.base import ObjectStore
 
 FETCHES_IN_FLIGHT = 8
+
+_Coming = Callable[[], bytes | memoryview]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class Fetcher:
         self._waiting = deque(enumerate(inputs))
         self._store = store
         self.budget = budget
-        self._ahead: deque[tuple[int, InputFile, int, Future[bytes | memoryview] | None]] = deque()
+        self._ahead: deque[tuple[int, InputFile, int, _Coming | None]] = deque()
         self._bytes_ahead = 0
         self._ranged: list[RangedFile] = []
         self._requests = self._bytes = 0
@@ -67,17 +69,22 @@ class Fetcher:
             if self._ahead and whole and self._bytes_ahead + size > self.budget.fetch:
                 return
             self._waiting.popleft()
-            future = pool.submit(self._store.get, file.key) if whole else None
             self._bytes_ahead += size if whole else 0
-            self._ahead.append((index, file, size, future))
+            self._ahead.append((index, file, size, self._begin(pool, file.key) if whole else None))
+
+    def _begin(self, pool: Executor, key: str) -> _Coming:
+        """Have a whole object come: by the store itself where it can, else by a thread."""
+        if self._store.read_soon(key):
+            return lambda: self._store.get(key)
+        return pool.submit(self._store.get, key).result
 
     def _next(self) -> Fetched:
-        index, file, size, future = self._ahead.popleft()
-        if future is None:
+        index, file, size, coming = self._ahead.popleft()
+        if coming is None:
             ranged = RangedFile(self._store, file.key, size)
             self._ranged.append(ranged)
             return Fetched(index=index, input=file, size_bytes=size, source=ranged)
-        data = future.result()
+        data = coming()
         self._bytes_ahead -= size
         self._requests += 1
         self._bytes += len(data)

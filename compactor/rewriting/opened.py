@@ -7,7 +7,7 @@ work is done once for each schema in a row.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -22,7 +22,7 @@ from compactor.rewriting.fetch import Fetched
 from compactor.rewriting.footer import check_chunks, checked_rows, footer_length
 from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.ranged import RangedFile
-from compactor.rewriting.row_bytes import Hiding, hiding_of
+from compactor.rewriting.row_bytes import Hiding, Probed, hiding_of
 from compactor.rewriting.row_filter import DeletedRows, load_deletes
 from compactor.storage.base import ObjectStore
 
@@ -46,6 +46,7 @@ class Opened:
     conform: Conformer
     deleted: DeletedRows | None
     hiding: Hiding
+    probed: Probed
     rows: int
     surviving: int
     added: AddedColumns | None = None
@@ -65,13 +66,15 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """How files of one schema are read."""
+    """How files of one schema are read. `leaves`: the leaf index of each column that is read as a dictionary, by Parquet path."""
 
     as_read: pa.Schema
     columns: list[str] | None
     dictionaries: list[str]
+    leaves: Mapping[str, int]
     conform: Conformer
     hiding: Hiding
+    probed: Probed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +131,7 @@ class Opener:
             columns=reading.columns,
             conform=reading.conform,
             hiding=reading.hiding,
+            probed=reading.probed,
             deleted=deleted,
             rows=rows,
             surviving=rows - (len(deleted) if deleted is not None else 0),
@@ -153,7 +157,7 @@ class Opener:
             with contextlib.suppress(KeyError):  # a column that the one before had as a dictionary is not in this file
                 file = source.open(self._reading.dictionaries)
                 alike = file.schema_arrow.equals(self._reading.as_read, check_metadata=True)
-                if alike and _as_dictionaries(file.metadata, self._reading.dictionaries) == self._reading.dictionaries:
+                if alike and _readable_as_dictionaries(file.metadata, self._reading.leaves) == self._reading.dictionaries:
                     return file, self._reading
         self._reading = self._prepare(source)
         return source.open(self._reading.dictionaries, known=True), self._reading
@@ -171,19 +175,23 @@ class Opener:
         if any("." in schema.field(i).name or schema.get_field_index(schema.field(i).name) < 0 for i in wanted):
             wanted = list(range(len(schema)))  # Arrow selects by name only, takes `a.b` for b in a too, and names may be there twice
         columns = None if len(wanted) == len(schema) else [schema.field(i).name for i in wanted]
-        dictionaries = _as_dictionaries(file.metadata, self._dictionaries)
+        dictionaries = _readable_as_dictionaries(file.metadata, _leaf_indices(file.metadata.schema, self._dictionaries))
         as_read = source.open(dictionaries, known=True).schema_arrow
         conform = Conformer(pa.schema([as_read.field(i) for i in wanted]), self._data, self._spec.match)
+        leaves = _leaf_indices(file.metadata.schema, dictionaries)
         hiding = hiding_of(file.metadata, columns, dictionaries)
-        return _Reading(as_read=as_read, columns=columns, dictionaries=dictionaries, conform=conform, hiding=hiding)
+        return _Reading(
+            as_read=as_read, columns=columns, dictionaries=dictionaries, conform=conform, hiding=hiding, leaves=leaves, probed=Probed()
+        )
 
 
-def _as_dictionaries(metadata: pq.FileMetaData, wanted: Collection[str]) -> list[str]:
-    """Those of these Parquet paths that the file has, encoded throughout so that they can be read as dictionaries; sorted."""
-    paths = ((i, metadata.schema.column(i).path) for i in range(len(metadata.schema) if wanted else 0))
-    groups = range(metadata.num_row_groups)
-    return sorted(
-        path
-        for i, path in paths
-        if path in wanted and all(_NEVER_DICTIONARIES.isdisjoint(metadata.row_group(g).column(i).encodings) for g in groups)
-    )
+def _leaf_indices(schema: pq.ParquetSchema, wanted: Collection[str]) -> dict[str, int]:
+    """The leaf index of each of these Parquet paths that a file of this schema has, by path in order."""
+    found = {schema.column(i).path: i for i in range(len(schema) if wanted else 0)}
+    return {path: found[path] for path in sorted(wanted) if path in found}
+
+
+def _readable_as_dictionaries(metadata: pq.FileMetaData, leaves: Mapping[str, int]) -> list[str]:
+    """Those of these leaves that the file has encoded throughout so that they can be read as dictionaries."""
+    groups = [metadata.row_group(g) for g in range(metadata.num_row_groups if leaves else 0)]
+    return [path for path, i in leaves.items() if all(_NEVER_DICTIONARIES.isdisjoint(group.column(i).encodings) for group in groups)]

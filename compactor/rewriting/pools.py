@@ -5,10 +5,12 @@ A store in memory has nothing to wait for, and a simulation over it must make it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
+from compactor.ambient.cores import Cores, offered
 from compactor.storage.base import ObjectStore
 
 P = ParamSpec("P")
@@ -27,6 +29,55 @@ class Inline(Executor):
         return future
 
 
+class Helper(Executor):
+    """Runs a call in a thread of its own while a processor is idle, else at once, in the caller's. One call at a time."""
+
+    def __init__(self, cores: Cores) -> None:
+        self._cores = cores
+        self._here = Inline()
+        self._beside: ThreadPoolExecutor | None = None
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        if not self._cores.take():
+            return self._here.submit(fn, *args, **kwargs)
+        if self._beside is None:
+            self._beside = ThreadPoolExecutor(1, thread_name_prefix="encode")
+        return self._beside.submit(self._returning, fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        if self._beside is not None:
+            self._beside.shutdown(wait=wait, cancel_futures=cancel_futures)
+
+    def _returning(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return fn(*args, **kwargs)
+        finally:
+            self._cores.give()
+
+
 def pool_for(store: ObjectStore, threads: int, name: str) -> Executor:
     """An executor for work on `store`; the caller shuts it down."""
-    return Inline() if store.uri.startswith("memory:") else ThreadPoolExecutor(threads, thread_name_prefix=name)
+    return Inline() if _in_memory(store) else ThreadPoolExecutor(threads, thread_name_prefix=name)
+
+
+@contextmanager
+def beside(store: ObjectStore) -> Iterator[Executor]:
+    """For a task at work on `store`: for its length it holds a processor if one is free, and what it submits runs beside it where another
+    is. Nothing runs any more on leaving.
+    """
+    if _in_memory(store):
+        yield Inline()
+        return
+    cores = offered()
+    held = cores.take()
+    helper = Helper(cores)
+    try:
+        yield helper
+    finally:
+        helper.shutdown()
+        if held:
+            cores.give()
+
+
+def _in_memory(store: ObjectStore) -> bool:
+    return store.uri.startswith("memory:")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import replace
 
 from compactor.ambient.ports import Clock
@@ -22,7 +23,7 @@ from compactor.rewriting.fingerprint import Fingerprinter
 from compactor.rewriting.fragment import Fragment
 from compactor.rewriting.memory import MemoryMeter
 from compactor.rewriting.opened import Opened, Opener
-from compactor.rewriting.pools import pool_for
+from compactor.rewriting.pools import beside
 from compactor.rewriting.problems import FileProblem, at_file, named
 from compactor.rewriting.proof import ReadAgain, check_equal, read_outputs, reading_budget
 from compactor.rewriting.sink import Sink
@@ -36,17 +37,28 @@ def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock
     Raises FileProblem, StorageError, MemoryError; nothing of the attempt is left then if the store allows.
     """
     started_s = clock.monotonic_s()
+    meter = MemoryMeter(task.budget_bytes)
+    try:
+        with beside(store) as encoding:
+            result = _rewritten(job, task, store, budget, encoding, meter)
+    finally:
+        meter.close()
+    return replace(result, seconds=clock.monotonic_s() - started_s, peak_memory_bytes=meter.peak_bytes)
+
+
+def _rewritten(
+    job: RewriteJob, task: RewriteTask, store: ObjectStore, budget: Budget | None, encoding: Executor, meter: MemoryMeter
+) -> RewriteResult:
+    """The group's result, whose time and memory are not known yet."""
     reading = budget or reading_budget(task.buffer_bytes)
     budget = budget or divide(task.buffer_bytes)
     division = Division(sum(map(_weight, task.inputs)), task.output_files)
     opener = Opener(job.read, store, budget)
     plan = OutputPlan(name=lambda i: output_key(job, task, i), schema=lambda: opener.schema, spec=job.write, division=division)
-    encoding = pool_for(store, 1, "encode")
     sink = Sink(store, plan, budget, encoding)
     fetcher = Fetcher(task.inputs, store, budget)
     fingerprinter = Fingerprinter() if job.proof == "full" else None
     left_out: list[InputLeftOut] = []
-    meter = MemoryMeter(task.budget_bytes)
     try:
         offsets = tuple(_pour(fetcher, sink, opener, meter, left_out, fingerprinter))
         _check_worth(task, left_out)
@@ -61,9 +73,6 @@ def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock
         with contextlib.suppress(StorageError):
             sink.abort()
         raise
-    finally:
-        meter.close()
-        encoding.shutdown(wait=True)
     result = RewriteResult(
         group_id=task.group_id,
         attempt=task.attempt,
@@ -73,8 +82,8 @@ def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock
         row_map=Concat(offsets=tuple(starts)),
         bytes_read=fetcher.bytes_read,
         requests=fetcher.requests,
-        seconds=clock.monotonic_s() - started_s,
-        peak_memory_bytes=meter.peak_bytes,
+        seconds=0.0,
+        peak_memory_bytes=0,
         left_out=tuple(left_out),
     )
     return result if fingerprinter is None else _with_proof(result, again)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pyarrow.parquet as pq
 
 _WIDTHS = {"BOOLEAN": 0.125, "INT32": 4.0, "INT64": 8.0, "INT96": 8.0, "FLOAT": 4.0, "DOUBLE": 8.0, "BYTE_ARRAY": 4.0}
+_ALIKE = 1.5
 _PREFIXED = "DELTA_BYTE_ARRAY"
 
 
@@ -42,6 +43,21 @@ class Hiding:
                     most += chunk.num_values * chunk.total_uncompressed_size
                     longest = max(longest, chunk.total_uncompressed_size)
         return columns, most, longest
+
+
+class Probed:
+    """What reading the first rows of earlier files of one schema showed, so that files like them need not be probed again."""
+
+    def __init__(self) -> None:
+        self._footer_says = self._found = 0.0
+
+    def recall(self, footer_says: float) -> float | None:
+        """Hidden bytes of a row of a file whose footer allows `footer_says` of them, by files that allowed as many; None: look yourself."""
+        return self._found if footer_says <= _ALIKE * self._footer_says else None
+
+    def learn(self, footer_says: float, found: float) -> None:
+        """A probe of a file whose footer allows `footer_says` hidden bytes of a row found this many."""
+        self._footer_says, self._found = max(self._footer_says, footer_says), max(self._found, found)
 
 
 def hiding_of(metadata: pq.FileMetaData, columns: Collection[str] | None, dictionaries: Collection[str]) -> Hiding:

@@ -59,11 +59,20 @@ def _check_dictionaries(rows: pa.Table) -> None:
 
 
 def _hidden_row_bytes(opened: Opened, row_groups: range, groups: Sequence[pq.RowGroupMetaData], budget: Budget) -> float:
-    """Bytes in a decoded row of columns whose repeated long values the footer does not show, by the first rows."""
+    """Bytes in a decoded row of columns whose repeated long values the footer does not show, by the first rows.
+
+    Files like one that was probed are taken to be like it where being wrong, as far as their footers allow, would still fit.
+    """
     hidden, most_bytes, longest_bytes = opened.hiding.expanding(groups)
     if most_bytes <= budget.batch:
         return 0.0
+    rows = max(1, sum(group.num_rows for group in groups))
+    known = opened.probed.recall(most_bytes / rows) if most_bytes <= budget.spare else None
+    if known is not None:
+        return known
     probe = max(_PROBE_ROWS_LEAST, min(_PROBE_ROWS, budget.batch // max(1, longest_bytes)))
     for batch in opened.file.iter_batches(probe, row_groups=[row_groups.start], columns=list(hidden), use_threads=False):
-        return float(batch.nbytes / max(1, batch.num_rows))
+        found = float(batch.nbytes / max(1, batch.num_rows))
+        opened.probed.learn(most_bytes / rows, found)
+        return found
     return 0.0

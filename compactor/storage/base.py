@@ -82,6 +82,10 @@ class ObjectStore(Protocol):
         """The whole object in one request. Raises ObjectMissing, ObjectArchived, AccessDenied, …"""
         ...
 
+    def read_soon(self, key: str) -> bool:
+        """A hint that the whole object will be asked for soon. True: getting it then waits for nothing worth a thread; False: it may."""
+        ...
+
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes | memoryview]:
         """The byte ranges (start, length) of an object, in order; neighbouring ranges may be fetched together.
 

@@ -50,6 +50,9 @@ class CloudStore:
     def get(self, key: str) -> bytes | memoryview:
         return read_whole(self._connection.retrying, self._name(key), f"{self._uri}/{key}")
 
+    def read_soon(self, key: str) -> bool:
+        return False
+
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes | memoryview]:
         return read_ranges(self._connection.retrying, self._name(key), f"{self._uri}/{key}", ranges)
 

@@ -50,6 +50,9 @@ class CountingStore:
         self.add("get", len(data))
         return data
 
+    def read_soon(self, key: str) -> bool:
+        return self._inner.read_soon(key)
+
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes | memoryview]:
         parts = self._inner.get_ranges(key, ranges)
         self.add("get_ranges", sum(map(len, parts)))

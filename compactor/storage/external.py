@@ -36,6 +36,10 @@ class ExternalReads:
         store, key = self._where(key)
         return store.get(key)
 
+    def read_soon(self, key: str) -> bool:
+        store, key = self._where(key)
+        return store.read_soon(key)
+
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes | memoryview]:
         store, key = self._where(key)
         return store.get_ranges(key, ranges)

@@ -80,6 +80,9 @@ class FaultyStore:
         data, cut = self._call("get", key, lambda: self._inner.get(key))
         return memoryview(data)[: len(data) // 2] if cut else data
 
+    def read_soon(self, key: str) -> bool:
+        return self._inner.read_soon(key)
+
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Sequence[bytes | memoryview]:
         parts, cut = self._call("get_ranges", key, lambda: self._inner.get_ranges(key, ranges))
         if cut:

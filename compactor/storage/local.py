@@ -47,6 +47,13 @@ class LocalStore:
         with self._opened(key) as fd:
             return _read_whole(fd)
 
+    def read_soon(self, key: str) -> bool:
+        if not hasattr(os, "posix_fadvise"):
+            return False
+        with contextlib.suppress(StorageError), self._opened(key) as fd:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_WILLNEED)
+        return True
+
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes | memoryview]:
         check_ranges(key, self._root, ranges)
         found: list[bytes | memoryview] = []

@@ -13,6 +13,7 @@ from compactor.errors import StorageError
 from compactor.storage.local_errors import disk_error
 
 _BUFFER_BYTES = 1024 * 1024
+_FLUSH_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class LocalWriter:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._size = 0
+        self._size = self._flushing = 0
         self.closed = False
         try:
             self._file = _open_new(target.temporary)
@@ -44,6 +45,7 @@ class LocalWriter:
         except OSError as error:
             raise disk_error(error, self._target.name) from error
         self._size += written
+        self._start_flushing()
         return written
 
     def flush_to_disk(self) -> None:
@@ -53,6 +55,17 @@ class LocalWriter:
             os.fsync(self._file.fileno())
         except OSError as error:
             raise disk_error(error, self._target.name) from error
+
+    def _start_flushing(self) -> None:
+        """Have the disk take what was written while more is being made, so that the flush at the end has little to wait for.
+
+        POSIX_FADV_DONTNEED makes Linux begin to write the range, and forget what is on the disk already, which none of it is.
+        """
+        ready = self._size - self._size % _FLUSH_BYTES
+        if ready > self._flushing and hasattr(os, "posix_fadvise"):
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(self._file.fileno(), self._flushing, ready - self._flushing, os.POSIX_FADV_DONTNEED)
+            self._flushing = ready
 
     def has_second_name(self) -> bool:
         """Whether the file got its real name too, whatever link(2) answered."""

@@ -51,6 +51,9 @@ class S3ObjectStore:
     def get(self, key: str) -> bytes | memoryview:
         return read_whole(self._connection.reads, self._name(key), f"{self._uri}/{key}")
 
+    def read_soon(self, key: str) -> bool:
+        return False
+
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes | memoryview]:
         return read_ranges(self._connection.reads, self._name(key), f"{self._uri}/{key}", ranges)
 

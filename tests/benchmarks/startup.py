@@ -19,6 +19,7 @@ RUN_MODULES = (
     "compactor.execution.local",
     "compactor.execution.worker",
     "compactor.planning.plan",
+    "pandas",  # pyarrow imports it where it is installed, at the first array that is made of a list; Ray Data needs it, so it is
 )
 FORBIDDEN_IN_HELP = ("ray", "pyarrow", "deltalake")
 

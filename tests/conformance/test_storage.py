@@ -306,3 +306,13 @@ def test_a_reader_never_sees_half_an_object(store: ObjectStore) -> None:
     reader.join()
     assert seen
     assert all(seen)
+
+
+def test_a_hint_changes_nothing(store: ObjectStore) -> None:
+    """A store may be told what will be read soon, also what is not there; reading says what it would have said."""
+    store.put("a/b.parquet", b"x" * 100_000)
+    hints = [store.read_soon("a/b.parquet"), store.read_soon("a/missing")]
+    assert set(hints) <= {True, False}
+    assert bytes(store.get("a/b.parquet")) == b"x" * 100_000
+    with pytest.raises(ObjectMissing):
+        store.get("a/missing")

@@ -102,6 +102,9 @@ class SteppedStore:
     def get(self, key: str) -> bytes | memoryview:
         return self.call(f"get {key}", None, lambda: self._inner.get(key))
 
+    def read_soon(self, key: str) -> bool:
+        return self._inner.read_soon(key)
+
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes | memoryview]:
         return self.call(f"get_ranges {key} {list(ranges)}", None, lambda: self._inner.get_ranges(key, ranges))
 

@@ -53,6 +53,9 @@ class FaultyStore:
                 delayed, self._delayed = self._delayed, None
                 self.inner.create(*delayed)
 
+    def read_soon(self, key: str) -> bool:
+        return self.inner.read_soon(key)
+
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes | memoryview]:
         return self.inner.get_ranges(key, ranges)
 

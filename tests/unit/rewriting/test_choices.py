@@ -22,6 +22,7 @@ from compactor.rewriting.fetch import Fetcher
 from compactor.rewriting.footer import survey_files
 from compactor.rewriting.ranged import RangedFile
 from compactor.rewriting.rewrite import rewrite
+from compactor.rewriting.row_bytes import Probed
 from compactor.storage.local import LocalStore
 from compactor.storage.memory import MemoryStore
 
@@ -135,3 +136,21 @@ def test_repeated_long_values_do_not_swell_batches() -> None:
     footer = pq.read_metadata(pa.BufferReader(store.get(result.outputs[0].key)))
     assert footer.num_row_groups >= 4
     assert read_back(store, result).equals(table)
+
+
+@pytest.mark.parametrize("memory_mib", [16, 64, 300, 1024, 65536])
+def test_what_is_spare_is_beside_all_that_is_planned_for(memory_mib: int) -> None:
+    """A file may be misjudged by what is spare and no more: fetched bytes, batches and row groups have their own share."""
+    memory_bytes = memory_mib * 1024 * 1024
+    budget = divide(memory_bytes)
+    assert budget.spare == 0 or budget.spare + max(budget.fetch, budget.stream) + 2 * budget.batch + 4 * budget.row_group < memory_bytes
+
+
+def test_a_file_like_one_that_was_probed_is_taken_to_be_like_it() -> None:
+    """A probe answers for files whose footers allow about as much; one that allows more is looked into itself."""
+    probed = Probed()
+    assert probed.recall(100.0) is None
+    probed.learn(100.0, 7.0)
+    assert (probed.recall(100.0), probed.recall(140.0), probed.recall(200.0)) == (7.0, 7.0, None)
+    probed.learn(300.0, 3.0)
+    assert probed.recall(300.0) == 7.0

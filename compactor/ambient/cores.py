@@ -1,0 +1,94 @@
+"""Processors of this machine that tasks of a run may keep busy, counted in tokens, so that a task works ahead in a second thread only where
+a processor would idle. More threads than processors cost a sixth of the work in lost caches.
+
+A task takes a token for itself and goes on without one if there is none: tokens decide who may use more, never who may work.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from typing import Protocol
+
+
+class Cores(Protocol):
+    """A count of idle processors. Safe for threads."""
+
+    def take(self) -> bool:
+        """Take one if there is one; never waits."""
+        ...
+
+    def give(self) -> None:
+        """Give back one that was taken."""
+        ...
+
+
+class ThreadCores:
+    """The processors of a run whose tasks are threads of this process."""
+
+    def __init__(self, processors: int) -> None:
+        self._free = threading.Semaphore(processors)
+
+    def take(self) -> bool:
+        return self._free.acquire(blocking=False)
+
+    def give(self) -> None:
+        self._free.release()
+
+
+class PipeCores:
+    """The processors of a run whose tasks are processes: each token is a byte in a pipe that all of them share, as make's jobs do.
+
+    A process that dies takes what it held with it, which only makes the others work ahead less.
+    """
+
+    def __init__(self, reader: int, writer: int) -> None:
+        """The pipe's descriptors; the reader must not block."""
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    def fresh(cls, processors: int) -> PipeCores:
+        """A new pipe with a token for each processor."""
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        os.write(writer, b"+" * processors)
+        return cls(reader, writer)
+
+    def take(self) -> bool:
+        try:
+            return bool(os.read(self.reader, 1))
+        except OSError:  # nothing there, or the pipe is closed
+            return False
+
+    def give(self) -> None:
+        with suppress(OSError):
+            os.write(self.writer, b"+")
+
+    def close(self) -> None:
+        """Close this process's ends."""
+        for descriptor in (self.reader, self.writer):
+            with suppress(OSError):
+                os.close(descriptor)
+
+
+class _NoCores:
+    def take(self) -> bool:
+        return False
+
+    def give(self) -> None:
+        raise AssertionError("nothing was taken")
+
+
+_offered: Cores = _NoCores()
+
+
+def offer(cores: Cores) -> None:
+    """From now on tasks of this process share these. Until then each keeps to its one thread."""
+    global _offered
+    _offered = cores
+
+
+def offered() -> Cores:
+    """What tasks of this process share."""
+    return _offered

@@ -1,0 +1,51 @@
+"""The crew of threads: how many tasks are at work at once, and when the last ones start."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from support import tasks as t
+
+from compactor.ambient.ports import Clock
+from compactor.ambient.system import SystemClock
+from compactor.execution.threads import ThreadCrew
+from compactor.execution.work import Toolkit
+from compactor.model.rewrite import GroupDropped, RewriteJob, RewriteTask, TaskOutcome
+from compactor.storage.base import ObjectStore
+from compactor.storage.memory import MemoryStore
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("size", "groups", "memory_mib", "most"),
+    [
+        (2, 5, 1000, 3),
+        (2, 5, 150, 2),
+        (2, 2, 1000, 2),
+        (2, 3, 1000, 3),
+        (1, 5, 1000, 1),
+        (4, 6, 1000, 6),
+    ],
+)
+def test_the_last_tasks_start_beside_a_full_crew(size: int, groups: int, memory_mib: int, most: int) -> None:
+    """Up to half a crew of last tasks starts early where all that are at work then fit the memory; otherwise no more run than threads."""
+    lock, running, seen, order = threading.Lock(), [0], [0], []
+
+    def work(_job: RewriteJob, task: RewriteTask, _store: ObjectStore, _clock: Clock) -> TaskOutcome:
+        with lock:
+            running[0] += 1
+            seen[0] = max(seen[0], running[0])
+            order.append(task.group_id)
+        time.sleep(0.05)
+        with lock:
+            running[0] -= 1
+        return GroupDropped(group_id=task.group_id, reason="failed", detail="x")
+
+    crew = ThreadCrew(size=size, memory_bytes=memory_mib * MIB, toolkit=Toolkit(worker=work), clock=SystemClock(), deadline_s=60)
+    outcomes = list(crew.run(t.job("/t"), (t.task(i) for i in range(groups)), MemoryStore()))
+    assert sorted(outcome.group_id for outcome in outcomes) == list(range(groups))
+    assert seen[0] == most
+    assert order == list(range(groups))
