@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.delta_tables import HandTable, append, make_table, mask_rows, remove_of, table_of
+from support.moto_s3 import MotoS3
 from support.same_rows import FORCED, compacted, refused, tree
 
 import compactor
@@ -66,6 +69,42 @@ def test_a_shallow_clone_is_compacted_into_its_own_folder(tmp_path: Path, scheme
     assert tree(source.root) == before
 
 
+def uploaded(moto: MotoS3, folder: Path, bucket: str, prefix: str) -> None:
+    """The files below a folder as objects below a prefix."""
+    for path in filter(Path.is_file, folder.rglob("*")):
+        moto.client().put_object(Bucket=bucket, Key=f"{prefix}{path.relative_to(folder)}", Body=path.read_bytes())
+
+
+@pytest.mark.parametrize("executor", ["serial", "local"])
+def test_a_shallow_clone_of_a_table_in_another_bucket(tmp_path: Path, moto_s3: MotoS3, executor: str) -> None:
+    """Files of the source are read from its bucket, with their deletes, and outputs are written to the clone's bucket alone."""
+    moto = moto_s3
+    source_bucket, bucket = moto.bucket(), moto.bucket()
+    source = make_table(tmp_path / "source", table_of(n=range(40)), files=4, features=["deletionVectors"])
+    mask_rows(source, source.live()[0], [1, 2], storage="i")
+    copy = make_table(tmp_path / "clone", table_of(n=range(100, 110)), files=2, features=["deletionVectors"])
+    copy.commit([{"add": {**add, "path": f"{source_bucket.uri}/source/{add['path']}"}} for add in source.live()], "CLONE")
+    uploaded(moto, source.root, source_bucket.name, "source/")
+    uploaded(moto, copy.root, bucket.name, "clone/")
+    before = {item["Key"]: item["ETag"] for item in moto.client().list_objects_v2(Bucket=source_bucket.name)["Contents"]}
+    place = {"endpoint_url": moto.endpoint_url, "region": source_bucket.options.region, "path_style": True, "executor": executor}
+    run = compactor.run(f"{bucket.uri}/clone", settings=ALLOWED.model_copy(update=place))
+    assert (run.status, run.files_removed, run.files_added, run.rows) == (RunStatus.COMMITTED, 6, 1, 48), run.reason
+    after = {item["Key"]: item["ETag"] for item in moto.client().list_objects_v2(Bucket=source_bucket.name)["Contents"]}
+    assert after == before
+    entry = moto.client().get_object(Bucket=bucket.name, Key=f"clone/_delta_log/{run.version:020}.json")["Body"].read()
+    (path,) = [action["add"]["path"] for action in map(json.loads, entry.splitlines()) if "add" in action]
+    data = moto.client().get_object(Bucket=bucket.name, Key=f"clone/{path}")["Body"].read()
+    expected = [*range(100, 110), *(n for n in range(40) if n not in masked(source))]
+    assert sorted(pq.read_table(pa.BufferReader(data)).column("n").to_pylist()) == sorted(expected)
+
+
+def masked(source: HandTable) -> set[int]:
+    """The values of the rows that the first file's vector deletes."""
+    found = next(add for add in source.live() if "deletionVector" in add)
+    return set(pq.read_table(source.root / found["path"]).column("n").to_pylist()[1:3])
+
+
 def test_a_purge_of_a_clone_reads_footers_of_the_source(tmp_path: Path) -> None:
     """The survey finds files of the source too."""
     source, copy = clone(tmp_path, "")
@@ -106,8 +145,6 @@ def test_randomised_prefixes(tmp_path: Path, length: str | None, expected: int) 
 
 def test_the_intent_knows_where_outputs_are(tmp_path: Path) -> None:
     """What the intent says of a group's place is where its outputs are, random prefixes and clones included, so that all can be found."""
-    import json
-
     table = make_table(tmp_path / "t", table_of(n=range(12)), files=6, properties={"delta.randomizeFilePrefixes": "true"})
     seen: list[tuple[str, str]] = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import struct
-from decimal import Decimal
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import pyarrow as pa
 
 from support.delta_tables import HandTable, make_table, table_of
 from support.own_tables.mapping import nested_rows
-from support.own_tables.registry import add_file, commit_files, no_rows, own, own_each
+from support.own_tables.registry import add_file, commit_files, no_rows, own, own_each, resized
+from support.parquet_footer import I32, Field, joined, member, split
 
 UTC = datetime.UTC
+_DECIMAL = 5  # Parquet's ConvertedType of that name
 EXTREMES: dict[str, tuple[pa.DataType, list[Any]]] = {
     "byte": (pa.int8(), [-128, 127]),
     "short": (pa.int16(), [-(2**15), 2**15 - 1]),
@@ -91,6 +93,24 @@ def decimals_of(root: Path, precision: int, scale: int) -> HandTable:
     table = make_table(root, rows.slice(0, 0))
     adds = [add_file(table, rows.slice(i, 2), store_decimal_as_integer=integer) for i in (0, 2) for integer in (False, True)]
     return commit_files(table, *adds)
+
+
+@own_each(**{f"{p}_{s}": {"precision": p, "scale": s} for p, s in ((5, 2), (18, 6), (38, 18))})
+def decimals_as_bytes(root: Path, precision: int, scale: int) -> HandTable:
+    """Decimals in as many bytes as each value takes, as some writers store them, in one file of two. pyarrow writes no such file."""
+    largest = 10**precision - 1
+    unscaled = [largest, -largest, None, 0, 1, -1, 127, -128, 128]
+    kind = pa.decimal128(precision, scale)
+    values = pa.array([None if n is None else Decimal(n).scaleb(-scale, Context(prec=40)) for n in unscaled], kind)
+    table = make_table(root, pa.table({"d": values.slice(0, 0)}))
+    stored = [None if n is None else n.to_bytes(n.bit_length() // 8 + 1, "big", signed=True) for n in unscaled]
+    add = add_file(table, pa.table({"d": pa.array(stored, pa.binary())}), write_statistics=False, store_schema=False)
+    target = table.root / add["path"]
+    body, footer = split(target.read_bytes())
+    element = member(footer, 2).value.values[1]
+    element[:] = [field for field in element if field.id <= 4] + [Field(6, I32, _DECIMAL), Field(7, I32, scale), Field(8, I32, precision)]
+    target.write_bytes(joined(body, footer))
+    return commit_files(table, resized(add, target), add_file(table, pa.table({"d": values})))
 
 
 @own()
