@@ -6,6 +6,7 @@ A path is compared only in canonical form, and turned into a key only when it st
 from __future__ import annotations
 
 import re
+from unicodedata import category
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -18,7 +19,8 @@ from compactor.errors import TableRefused
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _SUSPICIOUS = r"^[A-Za-z][A-Za-z0-9+.\-]*:|^/|%2[eEfF]|\.\."
 _S3_SPELLINGS = re.compile(r"^s3[an]?://")
-_UNRESERVED = "/!$&'()*+,;=@-._~"
+_JAVA_LEGAL = "/!$&'()*+,;=@-._~"
+_JAVA_ESCAPED = {"Cc", "Cs", "Zl", "Zp", "Zs"}
 
 
 def canonical(path: str) -> str:
@@ -66,8 +68,23 @@ def _below_root(uri: str, root: str) -> str:
 
 
 def encode_path(key: str) -> str:
-    """A key below the root as a path of the log: percent-encoded, slashes kept, and colons encoded so that it never reads as a scheme."""
-    return quote(key, safe=_UNRESERVED, errors="surrogateescape")
+    """A key below the root as a path of the log, spelled as java.net.URI spells it: what is not ASCII stays, but for spaces and controls.
+
+    Spark's VACUUM looks for a listed file among the paths of the log as text: a live file that is spelled otherwise is deleted.
+    Colons stay too, but for the first folder, where they would read as the end of a scheme.
+    """
+    first, slash, rest = key.partition("/")
+    return _java_quoted(first, _JAVA_LEGAL) + slash + _java_quoted(rest, _JAVA_LEGAL + ":")
+
+
+def _java_quoted(text: str, safe: str) -> str:
+    if text.isascii():
+        return quote(text, safe=safe)
+    return "".join(one if _stays(one) else quote(one, safe=safe, errors="surrogateescape") for one in text)
+
+
+def _stays(one: str) -> bool:
+    return not one.isascii() and category(one) not in _JAVA_ESCAPED
 
 
 def suspicious_rows(paths: pa.ChunkedArray) -> npt.NDArray[np.int64]:
