@@ -42,6 +42,7 @@ from compactor.model.snapshot import Snapshot
 from compactor.model.storage import StorageOptions
 from compactor.model.survey import Survey
 from compactor.model.usage import Economy
+from compactor.model.verification import ReadFiles
 from compactor.planning.assess import assess
 from compactor.planning.cost import Assumptions, row_bytes
 from compactor.planning.decide import confirm, decide
@@ -84,6 +85,7 @@ class Ports:
     sink: Sink
     economy: Callable[[Snapshot], Economy]
     proof: ProofLevel = "full"
+    read_files: ReadFiles | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,11 +344,12 @@ class _Act:
             purge=purge,
             compression=self._plan.compression,
             planned=len(self._plan),
+            max_deleted_ratio=self._plan.policy.max_deleted_ratio,
         )
         self._fates.offered(ids)
         try:
             # Always judged from the version that was read: a schema that changed since must be seen.
-            outcome = self._ports.table.publish(self._snapshot, request, self._permit)
+            outcome = self._ports.table.publish(self._snapshot, request, self._permit, self._ports.read_files)
         except CompactorError:
             self._fates.discarded(ids)  # by contract: it is known that nothing landed
             raise

@@ -19,10 +19,11 @@ from compactor.coordination.recovery import Recovery
 from compactor.execution.base import Executor
 from compactor.model.events import Event, Sink
 from compactor.model.plan import Resources
+from compactor.model.rewrite import InputFile, ReadSpec
 from compactor.model.snapshot import Snapshot, TableRef
 from compactor.model.survey import Survey
 from compactor.model.usage import Economy
-from compactor.model.verification import ReadFiles
+from compactor.model.verification import ReadFiles, Reading
 from compactor.pipeline import Ports
 from compactor.settings import Settings
 from compactor.storage import normalise_uri, open_store
@@ -31,7 +32,12 @@ from compactor.tables.base import Checkpointer, Table
 from compactor.units import parse_seconds
 
 if TYPE_CHECKING:
-    from compactor.tables.delta.options import DynamoDBOptions
+    from compactor.coordination.claims import Claims
+    from compactor.execution.ray_pass import RayPass
+    from compactor.execution.reading import Gaze, LocalPass
+    from compactor.model.findings import ObserveFiles
+    from compactor.tables.care import TableCare
+    from compactor.tables.delta.options import DeltaOptions, DynamoDBOptions
 
 RAY_TASK_BYTES = 2 * 1024**3
 """Memory asked of a cluster for one task when nobody said."""
@@ -76,18 +82,64 @@ def wire(
         sink=sink or _nobody,
         economy=_economy(store, settings),
         proof=settings.proof,
+        read_files=_read_files(_reading(store, settings), settings),
     )
+
+
+def _read_files(store: ObjectStore, settings: Settings) -> ReadFiles:
+    """Reads a few files here and now, within what the driver may use."""
+
+    def read(spec: ReadSpec, files: Sequence[InputFile]) -> Iterator[tuple[int, Reading]]:
+        from compactor.execution.reading import LocalPass
+
+        return LocalPass(store=store, parallelism=1, memory_bytes=_driver_memory(settings))(spec, files)
+
+    return read
+
+
+def open_care(uri: str, settings: Settings, ambient: Ambient | None = None) -> tuple[TableCare, ObjectStore]:
+    """The table at `uri` for maintenance, and the store at its root, which reads elsewhere too where that is allowed."""
+    from compactor.tables.delta.care import DeltaCare
+
+    store = open_store(normalise_uri(uri), settings.storage())
+    reading = _reading(store, settings)
+    return DeltaCare(TableRef(uri=store.uri), reading, ambient or system_ambient(), _options(settings)), reading
+
+
+def claims_on(store: ObjectStore, settings: Settings) -> Claims:
+    """What runs of the table at the root of `store` that have not ended may still need, by the intents here and where `state` says."""
+    from compactor.coordination.claims import read_claims
+
+    configured = _place_of_records(store, settings)
+    return read_claims([(store, "_compactor/"), *([] if settings.state is None else [configured])])
+
+
+@contextmanager
+def open_observing(store: ObjectStore, settings: Settings, ambient: Ambient) -> Iterator[ObserveFiles]:
+    """How files are read to be held against their statistics; as `open_reading`."""
+    from compactor.execution.reading import observations
+
+    with _open_pass(store, settings, ambient, observations) as observe:
+        yield observe
 
 
 @contextmanager
 def open_reading(store: ObjectStore, settings: Settings, ambient: Ambient) -> Iterator[ReadFiles]:
     """How files of the table at the root of `store` are read to be verified: Ray Data where a cluster is configured, else threads here."""
+    from compactor.execution.reading import fingerprints
+
+    with _open_pass(store, settings, ambient, fingerprints) as read:
+        yield read
+
+
+@contextmanager
+def _open_pass(store: ObjectStore, settings: Settings, ambient: Ambient, gaze: Gaze) -> Iterator[LocalPass | RayPass]:
     if not _on_ray(settings):
         from compactor.execution.reading import LocalPass
 
         resources = _resources(settings)
         parallelism = resources.parallelism
-        yield LocalPass(store=store, parallelism=parallelism, memory_bytes=resources.memory_bytes * parallelism)
+        yield LocalPass(store=store, parallelism=parallelism, memory_bytes=resources.memory_bytes * parallelism, gaze=gaze)
         return
     from compactor.execution.on_ray import RayExecutor
     from compactor.execution.ray_pass import RayPass
@@ -96,23 +148,27 @@ def open_reading(store: ObjectStore, settings: Settings, ambient: Ambient) -> It
     limits = Limits(memory_bytes=settings.memory_bytes or RAY_TASK_BYTES, parallelism=settings.parallelism)
     executor = RayExecutor(clock=ambient.clock, address=settings.ray_address, limits=limits)
     try:
-        yield RayPass(executor, store.uri, settings.storage())
+        yield RayPass(executor, store.uri, settings.storage(), gaze)
     finally:
         executor.close()
 
 
 def _table(store: ObjectStore, settings: Settings, ambient: Ambient) -> Table:
-    from compactor.tables.delta.options import DeltaOptions
     from compactor.tables.delta.table import DeltaTable
 
-    options = DeltaOptions(
+    return DeltaTable(TableRef(uri=store.uri), _reading(store, settings), ambient, _options(settings))
+
+
+def _options(settings: Settings) -> DeltaOptions:
+    from compactor.tables.delta.options import DeltaOptions
+
+    return DeltaOptions(
         arbiter=settings.arbiter,
         rivals=settings.rivals,
         memory_bytes=_driver_memory(settings),
         external_paths=settings.allow_external_paths,
         dynamodb=_dynamodb(settings),
     )
-    return DeltaTable(TableRef(uri=store.uri), _reading(store, settings), ambient, options)
 
 
 def _dynamodb(settings: Settings) -> DynamoDBOptions | None:

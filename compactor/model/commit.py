@@ -24,6 +24,7 @@ class CommitRequest:
 
     purge: its purpose is to get rid of deleted rows and dropped columns, which the log then says. compression: that of its plan.
     planned: groups of the whole run, so that a log that holds only some of them tells a run that was cut short; 0 when nobody counted.
+    max_deleted_ratio: up to which share rows of an output may be marked as deleted that others deleted meanwhile; None: never.
     """
 
     run_id: str
@@ -32,11 +33,15 @@ class CommitRequest:
     purge: bool = False
     compression: float = 1.0
     planned: int = 0
+    max_deleted_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed:
-    """The log has it, as `version`. `groups` are the group ids in it; `dropped` lost inputs to other writers and are not in it."""
+    """The log has it, as `version`. `groups` are the group ids in it; `dropped` lost inputs to other writers and are not in it.
+
+    rows: without `masked_rows`, which others deleted while their files were rewritten, and which outputs mark as deleted.
+    """
 
     version: int
     attempts: int
@@ -47,6 +52,7 @@ class Committed:
     bytes_added: int
     rows: int
     dropped: tuple[GroupDropped, ...] = ()
+    masked_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,25 +1,16 @@
-"""Deleted rows: loads a file's deletes and drops those rows by physical position.
-
-A 64-bit roaring bitmap in the portable serialisation, behind a magic number; framed in an object by its size and CRC-32 (Delta protocol,
-"Deletion Vector Format" and "Deletion Vector File Storage Format"). A bitmap that is not exactly what the log says is a corrupt file:
-reading on would bring deleted rows back or lose live ones.
-"""
+"""Deleted rows: loads a file's deletes and drops those rows by physical position."""
 
 from __future__ import annotations
-
-import struct
-import zlib
 
 import numpy as np
 import pyarrow as pa
 from pyroaring import BitMap64
 
 from compactor.errors import ObjectTooShort
+from compactor.model.positions import FRAME_BYTES, unframe, unpack
 from compactor.model.rewrite import Deletes
 from compactor.rewriting.problems import FileProblem
 from compactor.storage.base import ObjectStore
-
-_MAGIC = 1681511377
 
 
 class DeletedRows:
@@ -50,31 +41,19 @@ class DeletedRows:
 
 def load_deletes(deletes: Deletes, store: ObjectStore) -> DeletedRows:
     """The positions that `deletes` holds. Raises FileProblem when they are not what the log says, StorageError."""
-    data = deletes.inline if deletes.inline is not None else _framed(deletes, store)
-    name = deletes.key or "the log"
-    if len(data) < 4 or struct.unpack("<I", data[:4])[0] != _MAGIC:
-        raise FileProblem("corrupt-file", f"The deletion vector in {name} does not begin with its magic number.")
     try:
-        positions = BitMap64.deserialize(bytes(data[4:]))
-    except (ValueError, IndexError) as error:
-        raise FileProblem("corrupt-file", f"The deletion vector in {name} cannot be decoded.") from error
-    if len(positions) != deletes.cardinality:
-        raise FileProblem("corrupt-file", f"The deletion vector in {name} holds {len(positions)} rows, the log says {deletes.cardinality}.")
-    return DeletedRows(positions)
+        data = deletes.inline if deletes.inline is not None else _framed(deletes, store)
+        return DeletedRows(unpack(data, deletes.cardinality, deletes.key or "the log"))
+    except ValueError as error:
+        raise FileProblem("corrupt-file", str(error)) from error
 
 
 def _framed(deletes: Deletes, store: ObjectStore) -> bytes:
-    """The bitmap's bytes out of their frame: big-endian size, bytes, big-endian CRC-32."""
+    """The bitmap's bytes out of their object. Raises ValueError too."""
     if deletes.key is None:
         raise FileProblem("corrupt-file", "A deletion vector has neither inline data nor an object.")
     try:
-        (framed,) = store.get_ranges(deletes.key, [(deletes.offset, deletes.size_bytes + 8)])
+        (framed,) = store.get_ranges(deletes.key, [(deletes.offset, deletes.size_bytes + FRAME_BYTES)])
     except ObjectTooShort as error:
         raise FileProblem("corrupt-file", f"The deletion vector is cut short: {error}") from error
-    (size,) = struct.unpack(">I", framed[:4])
-    if size != deletes.size_bytes:
-        raise FileProblem("corrupt-file", f"The deletion vector in {deletes.key} has {size} bytes, the log says {deletes.size_bytes}.")
-    data = bytes(framed[4 : 4 + size])
-    if zlib.crc32(data) != struct.unpack(">I", framed[4 + size :])[0]:
-        raise FileProblem("corrupt-file", f"The deletion vector in {deletes.key} does not have its checksum.")
-    return data
+    return unframe(framed, deletes.size_bytes, deletes.key)

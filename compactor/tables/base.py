@@ -14,7 +14,7 @@ from compactor.model.plan import Plan, RewriteGroup
 from compactor.model.recovery import References
 from compactor.model.rewrite import InputFile, ReadSpec, WriteSpec
 from compactor.model.snapshot import Snapshot, TableRef
-from compactor.model.verification import RecordedRewrite
+from compactor.model.verification import ReadFiles, RecordedRewrite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +117,12 @@ class Table(Protocol):
         """
         ...
 
-    def publish(self, snapshot: Snapshot, request: CommitRequest, permit: Permit = always) -> CommitOutcome:
+    def publish(self, snapshot: Snapshot, request: CommitRequest, permit: Permit = always, prove: ReadFiles | None = None) -> CommitOutcome:
         """Commit what can be committed of `request`, planned against `snapshot`, judging again against every version that others took.
 
         permit: called before every attempt, after the log was listed for it and before its outputs are looked for; what it raises
         (Superseded) passes through, and nothing has landed then. Recovery rests on that order: see coordination/recovery.py.
+        prove: reads files, to prove groups of which others deleted rows meanwhile.
         Raises StorageError only when it is known that nothing landed.
         """
         ...

@@ -54,7 +54,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "rich": ("compactor_cli",),
     "pydantic": ("compactor.settings",),
     "pydantic_settings": ("compactor.settings",),
-    "pyroaring": ("compactor.rewriting.row_filter",),
+    "pyroaring": ("compactor.model.positions", "compactor.rewriting.row_filter", "compactor.tables.delta"),
     "time": ("compactor.ambient.system",),
     "random": ("compactor.ambient",),
     "secrets": (),

@@ -23,6 +23,7 @@ from compactor.errors import CompactorError
 from compactor.model.commit import CommitOutcome, CommitRequest, Committed, Conflict, Unknown
 from compactor.model.rewrite import GroupDropped
 from compactor.model.snapshot import Snapshot
+from compactor.model.verification import ReadFiles
 from compactor.storage.base import Created, ObjectStore, PutUnknown
 from compactor.tables.base import Permit, always
 from compactor.tables.delta.arbiter import Arbiter, arbiter_for
@@ -35,6 +36,7 @@ from compactor.tables.delta.log import list_log, read_entries, read_entry
 from compactor.tables.delta.options import DeltaOptions
 from compactor.tables.delta.paths import encode_path
 from compactor.tables.delta.replay import apply
+from compactor.tables.delta.rescue import Rescuer
 from compactor.tables.delta.salvage import Candidates, any_live, judged, proven, with_outputs
 from compactor.tables.delta.state import DeltaState, LogEntry
 
@@ -52,8 +54,11 @@ def publish(
     snapshot: Snapshot,
     request: CommitRequest,
     permit: Permit = always,
+    prove: ReadFiles | None = None,
 ) -> CommitOutcome:
     """Commit what can be committed of `request`, whose groups were read from `snapshot`; `permit` is asked before every attempt.
+
+    prove: reads files to prove groups whose inputs lost rows meanwhile; without it such groups are dropped where rows are proven at all.
 
     Raises StorageError, TableCorrupt, TableRefused, SettingsError or what `permit` raises, only when it is known that nothing landed.
     """
@@ -64,6 +69,7 @@ def publish(
         attempts_left=options.max_commit_attempts,
         request=request,
         permit=permit,
+        prove=prove,
     )
     return committer.run(snapshot)
 
@@ -92,12 +98,14 @@ class _Committer:
     request: CommitRequest
     attempts_left: int
     permit: Permit
+    prove: ReadFiles | None
     attempts: int = 0
 
     def run(self, base: Snapshot) -> CommitOutcome:
         """Judge, claim, and again, until the entry is in the log, nothing is left to commit, or the attempts are used up."""
         target = base
         work = proven(self.store, base, self.request.groups)
+        rescuer = Rescuer(store=self.store, request=self.request, read=work.adds, prove=self.prove)
         while True:
             winners = self._winners(target)
             ours = [winner for winner in winners if self._is_ours(winner)]
@@ -106,7 +114,7 @@ class _Committer:
             self.permit()  # after the listing, before outputs are looked for: who takes a run for dead relies on it
             if winners:
                 target = apply(target, winners)
-                work = judged(work, winners, Terms.of(base), target)
+                work = judged(work, winners, Terms.of(base), target, rescuer.rescue)
             work, groups = with_outputs(self.store, self._honoured(work, target))
             if not groups:
                 return self._conflict(work, target, "no group was left to commit")
@@ -193,6 +201,7 @@ def _contended(work: Candidates) -> Candidates:
 def _committed(version: int, attempts: int, groups: tuple[EntryGroup, ...], dropped: tuple[GroupDropped, ...]) -> Committed:
     outputs = [output for group in groups for output in group.outputs]
     removed = [add for group in groups for add in group.inputs]
+    masked = sum(int(vector["cardinality"]) for group in groups for vector in group.vectors if vector is not None)
     return Committed(
         version=version,
         attempts=attempts,
@@ -201,6 +210,7 @@ def _committed(version: int, attempts: int, groups: tuple[EntryGroup, ...], drop
         files_added=len(outputs),
         bytes_removed=sum(int(add["size"]) for add in removed),
         bytes_added=sum(output.size_bytes for output in outputs),
-        rows=sum(output.rows for output in outputs),
+        rows=sum(output.rows for output in outputs) - masked,
         dropped=dropped,
+        masked_rows=masked,
     )

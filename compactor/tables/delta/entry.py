@@ -69,11 +69,15 @@ class EntryTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryGroup:
-    """A group to write. `inputs`: the live add actions of its files, raw; `modified_ms`: of each output, by the store's clock."""
+    """A group to write. `inputs`: the live add actions of its files, raw; `modified_ms`: of each output, by the store's clock.
+
+    vectors: of each output the descriptor of the rows that are deleted in it from the start, or None.
+    """
 
     finished: FinishedGroup
     inputs: Sequence[Action]
     modified_ms: Sequence[int]
+    vectors: Sequence[Action | None]
 
     @property
     def outputs(self) -> tuple[OutputFile, ...]:
@@ -109,8 +113,8 @@ def _adds(terms: EntryTerms, groups: Iterable[EntryGroup]) -> tuple[list[Action]
     for group in groups:
         _check_mark(mark, group.inputs)
         values = group.inputs[0].get("partitionValues") or {}
-        for output, modified_ms in zip(group.outputs, group.modified_ms, strict=True):
-            add = _add(terms, group.finished, output, values)
+        for output, modified_ms, vector in zip(group.outputs, group.modified_ms, group.vectors, strict=True):
+            add = _add(terms, group.finished, output, values, vector)
             add["modificationTime"] = modified_ms
             if mark is not None:
                 add |= {"baseRowId": mark + 1, "defaultRowCommitVersion": terms.version}
@@ -126,7 +130,10 @@ def _check_mark(mark: int | None, inputs: Iterable[Action]) -> None:
             raise TableCorrupt(f"Row ids from {add['baseRowId']} on are in use ({add['path']}), but the high-water mark is {mark}.")
 
 
-def _add(terms: EntryTerms, finished: FinishedGroup, output: OutputFile, partition_values: Mapping[str, str | None]) -> Action:
+def _add(
+    terms: EntryTerms, finished: FinishedGroup, output: OutputFile, partition_values: Mapping[str, str | None], vector: Action | None
+) -> Action:
+    tight = None if not terms.tight_bounds else vector is None
     tags = {GENERATION_TAG: str(finished.generation), **file_tags(output)}
     if finished.finished_for_bytes is not None:
         tags[FINISHED_TAG] = str(finished.finished_for_bytes)
@@ -138,8 +145,9 @@ def _add(terms: EntryTerms, finished: FinishedGroup, output: OutputFile, partiti
         "size": output.size_bytes,
         "modificationTime": 0,
         "dataChange": False,
-        "stats": stats_json(output, terms.types, tight_bounds=terms.tight_bounds, prefix=terms.string_prefix),
+        "stats": stats_json(output, terms.types, tight_bounds=tight, prefix=terms.string_prefix),
         "tags": tags,
+        **({} if vector is None else {"deletionVector": vector}),
     }
 
 

@@ -82,6 +82,7 @@ def committed_of(entries: Sequence[LogEntry]) -> Committed:
     """The outcome that entries of ours tell, added up. Which groups a run dropped is not in the log."""
     adds = [add for entry in entries for add in entry.adds]
     removes = [remove for entry in entries for remove in entry.removes]
+    masked = sum(int(add["deletionVector"]["cardinality"]) for add in adds if add.get("deletionVector"))
     return Committed(
         version=max(entry.version for entry in entries),
         attempts=len(entries),
@@ -90,7 +91,8 @@ def committed_of(entries: Sequence[LogEntry]) -> Committed:
         files_added=len(adds),
         bytes_removed=_size(removes),
         bytes_added=_size(adds),
-        rows=sum(int(orjson.loads(add["stats"])["numRecords"]) for add in adds),
+        rows=sum(int(orjson.loads(add["stats"])["numRecords"]) for add in adds) - masked,
+        masked_rows=masked,
     )
 
 

@@ -45,6 +45,17 @@ def rewrite_at(store: ObjectStore, ref: TableRef, version: int) -> RecordedRewri
     return _recorded(entry, terms, ref)
 
 
+def as_rewrite(snapshot: Snapshot, removed: Sequence[Action], added: Sequence[Action]) -> RecordedRewrite:
+    """An exchange of files that is not in the log yet, on top of `snapshot`: raw adds of what goes and of what comes.
+
+    Raises TableCorrupt, TableRefused for a path that may not be read.
+    """
+    terms = _terms(snapshot)
+    files = [_file(action, terms, snapshot.table, added=False) for action in removed]
+    files += [_file(action, terms, snapshot.table, added=True) for action in added]
+    return RecordedRewrite(version=snapshot.version + 1, run_id=None, read=terms.read, files=tuple(files))
+
+
 def _keeps_rows(entry: LogEntry) -> bool:
     return bool(entry.adds and entry.removes) and not any(action.get("dataChange", True) for action in (*entry.adds, *entry.removes))
 

@@ -1,13 +1,14 @@
 """What of a request can still be committed: groups that are proven, whose inputs are live and whose outputs are there.
 
-Drops groups, each with its reason, and never repairs one. Reads the store; writes nothing.
+Drops groups, each with its reason, and never repairs one: whether a group that lost rows can be saved is for rescue.py to say. Reads the
+store; writes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,12 +33,33 @@ Problem = tuple[str, str, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rescued:
+    """A group whose inputs lost rows. group: with the inputs that are still live, as they are now, and the fingerprint of the rows left.
+
+    adds: their raw adds; vectors: for each output the descriptor of its deleted rows, or None; rows: how many these are in all.
+    """
+
+    group: FinishedGroup
+    adds: Mapping[FileKey, Action]
+    vectors: tuple[Action | None, ...]
+    rows: int
+
+
+Rescue = Callable[[int, Snapshot], Rescued | str]
+"""Saves the group of that id on a snapshot, or says why not; no words: that it is not worth a word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """Groups that may still be committed and those dropped on the way. `adds`: raw add actions of all inputs, as last seen live."""
+    """Groups that may still be committed and those dropped on the way. `adds`: raw add actions of all inputs, as last seen live.
+
+    rescued: of the groups that lost rows, how they were saved, by their ids.
+    """
 
     groups: tuple[FinishedGroup, ...]
     dropped: tuple[GroupDropped, ...] = ()
     adds: Mapping[FileKey, Action]
+    rescued: Mapping[int, Rescued] = field(default_factory=dict)
 
     def without(self, problem: Callable[[FinishedGroup], Problem | None]) -> Candidates:
         """Those groups for which `problem` finds none; the others join the dropped."""
@@ -77,7 +99,7 @@ def _mixed(group: FinishedGroup, adds: Mapping[FileKey, Action]) -> Problem | No
 def live_rows(snapshot: Snapshot, keys: Iterable[FileKey]) -> dict[FileKey, int]:
     """Rows of `snapshot.files` of those keys that are live there: same path string, same deletes."""
     wanted = set(keys)
-    rows = _rows_of(snapshot, {key.path for key in wanted})
+    rows = rows_of(snapshot, {key.path for key in wanted})
     some = snapshot.files.select(["path", "deletes_id"]).take(rows)
     pairs = zip(some["path"].to_pylist(), some["deletes_id"].to_pylist(), rows.to_pylist(), strict=True)
     live = {FileKey(path=path, deletes_id=deletes): row for path, deletes, row in pairs}
@@ -86,10 +108,11 @@ def live_rows(snapshot: Snapshot, keys: Iterable[FileKey]) -> dict[FileKey, int]
 
 def any_live(snapshot: Snapshot, paths: set[str]) -> bool:
     """Whether one of these paths of the log is live, whatever its deletes."""
-    return bool(len(_rows_of(snapshot, paths)))
+    return bool(len(rows_of(snapshot, paths)))
 
 
-def _rows_of(snapshot: Snapshot, paths: set[str]) -> pa.Array:
+def rows_of(snapshot: Snapshot, paths: set[str]) -> pa.Array:
+    """Rows of `snapshot.files` of the live files at these paths of the log, whatever their deletes."""
     column = snapshot.files["path"]
     return pc.indices_nonzero(pc.is_in(column, value_set=pa.array(sorted(paths), column.type)))
 
@@ -131,19 +154,40 @@ def _unproven(group: FinishedGroup, counts: Mapping[FileKey, int | None]) -> Pro
     return None
 
 
-def judged(candidates: Candidates, winners: Sequence[LogEntry], before: Terms, after: Snapshot) -> Candidates:
-    """The groups that outlive `winners` by the rules of conflicts.py and are live in `after`, with their adds as the winners left them."""
-    verdicts: dict[int, Verdict] = {v.group_id: v for v in judge(candidates.groups, winners, before, Terms.of(after))}
+def judged(candidates: Candidates, winners: Sequence[LogEntry], before: Terms, after: Snapshot, rescue: Rescue) -> Candidates:
+    """The groups that outlive `winners` by the rules of conflicts.py and are live in `after`, with their adds as the winners left them.
+
+    A group that lost inputs, or rows of them, is kept as `rescue` saves it, if it does.
+    """
+    terms = Terms.of(after)
+    verdicts: dict[int, Verdict] = {v.group_id: v for v in judge(candidates.groups, winners, before, terms)}
+    saved: dict[int, Rescued] = {}
 
     def problem(group: FinishedGroup) -> Problem | None:
         verdict = verdicts[group.result.group_id]
-        return None if verdict.reason is None else (verdict.reason, verdict.detail, verdict.file)
+        if verdict.reason != INPUT_VANISHED:
+            return None if verdict.reason is None else (verdict.reason, verdict.detail, verdict.file)
+        found = rescue(group.result.group_id, after)
+        if isinstance(found, str):
+            return INPUT_VANISHED, f"{verdict.detail}; {found}" if found else verdict.detail, verdict.file
+        (again,) = judge([found.group], (), before, terms)
+        if again.reason is not None:
+            return again.reason, again.detail, again.file
+        saved[group.result.group_id] = found
+        return None
 
     kept = candidates.without(problem)
+    kept = replace(
+        kept,
+        groups=tuple(saved[g.result.group_id].group if g.result.group_id in saved else g for g in kept.groups),
+        rescued={**kept.rescued, **saved},
+    )
     kept = live_only(kept, live_rows(after, (key for group in kept.groups for key in group.inputs)), after.version)
     fresh = _refreshed(kept.adds, winners)
     if keeps_row_ids(before.metadata, before.features):
-        kept = kept.without(lambda group: _renumbered(group, kept.adds, fresh))
+        kept = kept.without(lambda g: None if g.result.group_id in saved else _renumbered(g, kept.adds, fresh))
+    for rescued in saved.values():
+        fresh.update(rescued.adds)
     return replace(kept, adds=fresh)
 
 
@@ -184,14 +228,16 @@ def with_outputs(store: ObjectStore, candidates: Candidates) -> tuple[Candidates
         return None
 
     kept = candidates.without(problem)
-    return kept, tuple(_entry_group(group, kept.adds, found) for group in kept.groups)
+    return kept, tuple(_entry_group(group, kept, found) for group in kept.groups)
 
 
-def _entry_group(group: FinishedGroup, adds: Mapping[FileKey, Action], found: Mapping[str, ObjectMeta | None]) -> EntryGroup:
+def _entry_group(group: FinishedGroup, kept: Candidates, found: Mapping[str, ObjectMeta | None]) -> EntryGroup:
     metas = [found[output.key] for output in group.result.outputs]
+    rescued = kept.rescued.get(group.result.group_id)
     return EntryGroup(
         finished=group,
-        inputs=tuple(adds[key] for key in group.inputs),
+        inputs=tuple(kept.adds[key] for key in group.inputs),
+        vectors=rescued.vectors if rescued is not None else (None,) * len(metas),
         modified_ms=tuple(meta.modified_ms for meta in metas if meta is not None),
     )
 

@@ -53,8 +53,8 @@ def string_prefix(configuration: Mapping[str, str]) -> int:
     return int(text) if text.isdecimal() and int(text) > 0 else DEFAULT_STRING_PREFIX
 
 
-def stats_json(output: OutputFile, types: LeafTypes, *, tight_bounds: bool, prefix: int = DEFAULT_STRING_PREFIX) -> str:
-    """The value of `add.stats` for an output. `tight_bounds`: write `tightBounds` (only where deletion vectors are supported)."""
+def stats_json(output: OutputFile, types: LeafTypes, *, tight_bounds: bool | None, prefix: int = DEFAULT_STRING_PREFIX) -> str:
+    """The value of `add.stats` for an output. `tight_bounds`: what to say of that; None where deletion vectors are not supported."""
     lows: Tree = {}
     highs: Tree = {}
     nulls: Tree = {}
@@ -66,8 +66,8 @@ def stats_json(output: OutputFile, types: LeafTypes, *, tight_bounds: bool, pref
         if high is not None:
             _place(highs, column.path, high)
     stats: Tree = {"numRecords": output.rows, "minValues": lows, "maxValues": highs, "nullCount": nulls}
-    if tight_bounds:
-        stats["tightBounds"] = True
+    if tight_bounds is not None:
+        stats["tightBounds"] = tight_bounds
     return orjson.dumps(stats).decode()
 
 

@@ -32,7 +32,7 @@ from compactor.tables.delta.writing import write_spec
 if TYPE_CHECKING:
     from compactor.model.commit import CommitOutcome, CommitRequest, Committed
     from compactor.model.recovery import References
-    from compactor.model.verification import RecordedRewrite
+    from compactor.model.verification import ReadFiles, RecordedRewrite
 
 RIVALS_WITHIN = 100
 """How many versions a run looks back for damage by others, when one of them is known to do some."""
@@ -106,10 +106,10 @@ class DeltaTable:
     def inputs(self, snapshot: Snapshot, plan: Plan) -> Callable[[RewriteGroup], tuple[InputFile, ...]]:
         return planned_inputs(self._store, snapshot, plan, external=self._options.external_paths)
 
-    def publish(self, snapshot: Snapshot, request: CommitRequest, permit: Permit = always) -> CommitOutcome:
+    def publish(self, snapshot: Snapshot, request: CommitRequest, permit: Permit = always, prove: ReadFiles | None = None) -> CommitOutcome:
         from compactor.tables.delta import commit
 
-        return commit.publish(self._store, self._ambient, self._options, snapshot, request, permit)
+        return commit.publish(self._store, self._ambient, self._options, snapshot, request, permit, prove)
 
     def checkpoint_due(self, snapshot: Snapshot, version: int) -> bool:
         from compactor.tables.delta import checkpoint

@@ -56,3 +56,15 @@ def decode_z85(text: str) -> bytes:
             value = value * 85 + _VALUE[character]
         out += struct.pack(">I", value)
     return bytes(out)
+
+
+def encode_z85(data: bytes) -> str:
+    """`data`, a multiple of four bytes, as text."""
+    text: list[str] = []
+    for (value,) in struct.iter_unpack(">I", data):
+        digits = []
+        for _ in range(5):
+            value, digit = divmod(value, 85)
+            digits.append(_ALPHABET[digit])
+        text += reversed(digits)
+    return "".join(text)

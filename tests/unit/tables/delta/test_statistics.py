@@ -14,7 +14,7 @@ from compactor.tables.delta.statistics import leaf_types, stats_json, string_pre
 
 def text_of(kind: str, low: Bound | None, high: Bound | None, prefix: int = 32) -> str:
     column = ColumnStatistics(path=("c",), null_count=1, minimum=low, maximum=high)
-    return stats_json(OutputFile(key="k", size_bytes=1, rows=2, statistics=(column,)), {("c",): kind}, tight_bounds=False, prefix=prefix)
+    return stats_json(OutputFile(key="k", size_bytes=1, rows=2, statistics=(column,)), {("c",): kind}, tight_bounds=None, prefix=prefix)
 
 
 @pytest.mark.parametrize(
