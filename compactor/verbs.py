@@ -20,7 +20,7 @@ from compactor.planning.artefact import save
 from compactor.planning.diff import PlanDiff, diff
 from compactor.planning.explain import FileExplanation, PartitionExplanation, explain_file, explain_partitions, of_partition
 from compactor.run_report import Tally, report
-from compactor.service.discovery import FailedTable, Neighbour, ScanEntry, ScannedTable, discover
+from compactor.service.discovery import FailedTable, ScanEntry, ScannedTable, discover
 from compactor.settings import Settings
 from compactor.storage import normalise_uri, open_store
 from compactor.tables.base import HistoryEntry
@@ -114,10 +114,11 @@ def explain(uri: str, settings: Settings | None, file: str | None, partition: st
     settings = settings or Settings()
     if file is not None and partition is not None:
         raise UsageError("Explain either a file or a partition.")
-    selected = None if partition is None else of_partition(partition)
     prepared = prepare(open_ports(uri, settings), settings.policy())
     if file is not None:
         return explain_file(prepared.snapshot, prepared.plan, file)
+    columns = [column.name for column in prepared.snapshot.partition_columns]
+    selected = None if partition is None else of_partition(partition, columns)
     return explain_partitions(prepared.snapshot, prepared.plan, selected)
 
 
@@ -150,7 +151,7 @@ def scan(uri: str, settings: Settings | None) -> Iterator[ScanEntry]:
     empty = True
     for found in discover(store):
         empty = False
-        yield found if isinstance(found, Neighbour) else _look_at(found, settings)
+        yield _look_at(found, settings) if isinstance(found, TableRef) else found
     if empty:
         raise UsageError(f"There is no table at or below {store.uri}.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from compactor.model.health import Compact, Decision, Health
-from compactor.model.plan import PLAN_FORMAT_VERSION, Plan, SavedPlan
+from compactor.model.plan import PLAN_FORMAT_VERSION, Plan
 from compactor.model.recovery import LeftRun
 from compactor.model.run import RUN_FORMAT_VERSION, Run, RunRecord
 from compactor.model.usage import Usage
@@ -14,11 +14,13 @@ from compactor.planning.diff import GroupSummary, PlanDiff
 from compactor.planning.explain import FileExplanation, PartitionExplanation
 from compactor.service.discovery import FailedTable, Neighbour, ScanEntry
 from compactor.tables.base import HistoryEntry
-from compactor_cli.partitions import Places, partition_map
+from compactor_cli.partitions import partition_map
 
+SCAN_FORMAT_VERSION = 1
 HISTORY_FORMAT_VERSION = 1
 EXPLAIN_FORMAT_VERSION = 1
 DIFF_FORMAT_VERSION = 1
+CLEAN_FORMAT_VERSION = 1
 
 
 def run_object(run: Run, *, dry_run: bool = False) -> dict[str, object]:
@@ -59,37 +61,38 @@ def usage_object(usage: Usage | None) -> dict[str, object] | None:
     return {**asdict(usage), "seconds": round(usage.seconds, 3), "task_s": round(usage.task_s, 3), "cost": named}
 
 
-def plan_object(plan: Plan, snapshot: Places) -> dict[str, object]:
-    """A plan: its groups without their files, the files left out by reason, and what it is predicted to take."""
+def plan_object(plan: Plan, plan_id: str | None = None) -> dict[str, object]:
+    """A plan: its groups without their files, the files left out by reason, and what it is predicted to take. plan_id: of a kept one."""
     return {
         "format_version": PLAN_FORMAT_VERSION,
-        "plan_id": snapshot.plan_id if isinstance(snapshot, SavedPlan) else None,
+        "plan_id": plan_id,
         "table": plan.table.uri,
         "version": plan.version,
         "target_bytes": plan.target_bytes,
-        "groups": [_group(row, snapshot) for row in plan.groups.to_pylist()],
+        "groups": [_group(row, plan) for row in plan.groups.to_pylist()],
         "left_out": {reason.value: count for reason, count in plan.left_out},
         "prediction": usage_object(plan.prediction),
     }
 
 
-def _group(row: dict[str, object], snapshot: Places) -> dict[str, object]:
+def _group(row: dict[str, object], plan: Plan) -> dict[str, object]:
     kept = ("group_id", "kind", "input_files", "input_bytes", "input_rows", "output_files", "output_bytes", "memory_bytes", "generation")
     partition = row["partition_id"]
     assert isinstance(partition, int)
-    return {**{name: row[name] for name in kept}, "partition": partition_map(snapshot, partition)}
+    return {**{name: row[name] for name in kept}, "partition": partition_map(plan, partition)}
 
 
 def scan_object(entry: ScanEntry) -> dict[str, object]:
     """One line of a scan: a table, a table that could not be looked at, or a neighbour. `kind` says which."""
+    head: dict[str, object] = {"format_version": SCAN_FORMAT_VERSION}
     match entry:
         case Neighbour():
-            return {"kind": "neighbour", "uri": entry.uri, "reason": entry.reason, "why": entry.why}
+            return {**head, "kind": "neighbour", "uri": entry.uri, "reason": entry.reason, "why": entry.why}
         case FailedTable():
-            return {"kind": "failed", "table": entry.table.uri, "exit_code": entry.exit_code, "why": entry.why}
+            return {**head, "kind": "failed", "table": entry.table.uri, "exit_code": entry.exit_code, "why": entry.why}
         case _:
-            head: dict[str, object] = {"kind": "table", "table": entry.table.uri, "format": entry.table.format, "version": entry.version}
-            return {**head, **_decision(entry.decision), **health_object(entry.health)}
+            named = {"kind": "table", "table": entry.table.uri, "format": entry.table.format, "version": entry.version}
+            return {**head, **named, **_decision(entry.decision), **health_object(entry.health)}
 
 
 def _decision(decision: Decision) -> dict[str, object]:
@@ -161,7 +164,7 @@ def record_object(record: RunRecord) -> dict[str, object]:
 
 def left_object(left: LeftRun, *, dry_run: bool) -> dict[str, object]:
     """One run that did not end cleanly."""
-    return {**asdict(left), "state": left.state.value, "dry_run": dry_run}
+    return {"format_version": CLEAN_FORMAT_VERSION, **asdict(left), "state": left.state.value, "dry_run": dry_run}
 
 
 def diff_object(diff: PlanDiff) -> dict[str, object]:

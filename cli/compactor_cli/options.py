@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from compactor.settings import Settings
 
 Panel = Literal["Policy", "Execution", "Table", "Storage"]
+Uri = Annotated[str, typer.Argument(metavar="URI", help="A table: s3://…, gs://…, az://… or a local path.")]
 EVERYTHING: tuple[Panel, ...] = ("Policy", "Execution", "Table", "Storage")
 
 

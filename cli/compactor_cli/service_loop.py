@@ -21,7 +21,7 @@ from compactor.settings import Settings
 from compactor.units import format_bytes, format_seconds
 from compactor_cli.guard import explain
 from compactor_cli.jsonable import run_object, scan_object
-from compactor_cli.output import print_json, print_line
+from compactor_cli.output import counted, print_json, print_line
 from compactor_cli.render.run import outcome_line
 from compactor_cli.signals import Signals
 
@@ -138,9 +138,8 @@ class Loop:
         if self._as_json:
             print_json({"kind": "run", **run_object(run)})
         else:
-            moved = (
-                f" ({run.files_removed:,} files -> {run.files_added:,}, {format_bytes(run.bytes_removed)})" if run.groups_committed else ""
-            )
+            files = f"{counted(run.files_removed, 'file')} -> {run.files_added:,}"
+            moved = f" ({files}, {format_bytes(run.bytes_removed)})" if run.groups_committed else ""
             print_line(f"{outcome_line(run)}{moved}")
 
     def _summary(self, done: _Round, seconds: float) -> None:
@@ -148,8 +147,8 @@ class Loop:
             counts = {"tables": done.tables, "compacted": done.compacted, "healthy": done.healthy, "failed": done.failed}
             print_json({"kind": "round", **counts, "seconds": round(seconds, 3)})
         else:
-            counted = f"{done.tables:,} tables: {done.compacted:,} compacted, {done.healthy:,} healthy, {done.failed:,} failed"
-            print_line(f"Round ended after {format_seconds(seconds)}, {counted}.")
+            sums = f"{counted(done.tables, 'table')}: {done.compacted:,} compacted, {done.healthy:,} healthy, {done.failed:,} failed"
+            print_line(f"Round ended after {format_seconds(seconds)}, {sums}.")
 
     def _wait_until(self, due_s: float) -> bool:
         """False when asked to stop. Short slices, because a handler may only set a value."""

@@ -6,7 +6,7 @@ Columnar: `groups` has one row a group, `inputs` one row a planned file. A Rewri
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import pyarrow as pa
@@ -117,6 +117,7 @@ class Plan:
     """See the module. `left_out` counts reasons; `reasons` has one LeftOut string (or null: planned) for each row of Snapshot.files.
 
     compression: output bytes that were predicted for a byte of a file that others wrote.
+    partitions: row i is the partition of `groups.partition_id` i, one nullable string column for each partition column, by its name.
     """
 
     table: TableRef
@@ -129,6 +130,7 @@ class Plan:
     left_out: tuple[tuple[LeftOut, int], ...]
     prediction: Prediction
     compression: float = 1.0
+    partitions: pa.Table = field(default_factory=lambda: pa.table({}))
 
     def __len__(self) -> int:
         return int(self.groups.num_rows)
@@ -169,13 +171,11 @@ class SavedPlan:
     """A plan as it is stored and carried to another machine, without the snapshot it was made on (see planning/artefact.py).
 
     plan_id: a digest of all that it says but the spelling of the table's URI. table_id: of the table it is for, wherever that is.
-    partitions: row i is the partition of `plan.groups.partition_id` i, one nullable string column for each partition column, by its name.
-    In `plan`, inputs have no row of a snapshot (`file` is -1), and `reasons` is empty.
+    In `plan`, `partitions` has only those of its groups, inputs have no row of a snapshot (`file` is -1), and `reasons` is empty.
     """
 
     plan_id: str
     table_id: str
-    partitions: pa.Table
     plan: Plan
 
     @property

@@ -34,10 +34,7 @@ Row = dict[str, Any]
 def save(plan: Plan, snapshot: Snapshot) -> SavedPlan:
     """The plan with all that it needs to leave its snapshot behind."""
     used = plan.groups["partition_id"].unique()
-    names = [column.name for column in snapshot.partition_columns]
-    columns = [snapshot.partitions[column.physical_name].take(used) for column in snapshot.partition_columns]
     ids = pc.index_in(plan.groups["partition_id"], value_set=used)
-    partitions = pa.table(columns, names=names) if names else pa.table({"": pa.nulls(len(used))}).select([])
     inputs = plan.inputs.set_column(0, INPUTS_SCHEMA.field("file"), pa.array([-1] * plan.inputs.num_rows, pa.int64()))
     at = GROUPS_SCHEMA.get_field_index("partition_id")
     groups = plan.groups.set_column(at, GROUPS_SCHEMA.field(at), ids)
@@ -52,12 +49,13 @@ def save(plan: Plan, snapshot: Snapshot) -> SavedPlan:
         left_out=plan.left_out,
         prediction=plan.prediction,
         compression=plan.compression,
+        partitions=plan.partitions.take(used) if plan.partitions.num_columns else plan.partitions,
     )
-    unnamed = SavedPlan(plan_id="", table_id=snapshot.table_id, partitions=partitions, plan=alone)
+    unnamed = SavedPlan(plan_id="", table_id=snapshot.table_id, plan=alone)
     digest = _digest(_header(unnamed))
     for line in _group_lines(unnamed):
         digest.update(line.encode())
-    return SavedPlan(plan_id=digest.hexdigest()[:32], table_id=snapshot.table_id, partitions=partitions, plan=alone)
+    return SavedPlan(plan_id=digest.hexdigest()[:32], table_id=snapshot.table_id, plan=alone)
 
 
 def encode(saved: SavedPlan) -> Iterator[str]:
@@ -110,14 +108,14 @@ def _header(saved: SavedPlan) -> Row:
         "groups": len(plan),
         "left_out": {str(reason): count for reason, count in plan.left_out},
         "prediction": asdict(plan.prediction),
-        "partition_columns": saved.partitions.column_names,
+        "partition_columns": saved.plan.partitions.column_names,
         "input_columns": list(_INPUT),
     }
 
 
 def _group_lines(saved: SavedPlan) -> Iterator[str]:
-    groups, names = saved.plan.groups, saved.partitions.column_names
-    places = saved.partitions.to_pylist() if names else []
+    groups, names = saved.plan.groups, saved.plan.partitions.column_names
+    places = saved.plan.partitions.to_pylist() if names else []
     for begin in range(0, groups.num_rows, _BATCH):
         batch = groups.slice(begin, _BATCH).to_pylist()
         first, last = batch[0]["first_input"], batch[-1]
@@ -197,9 +195,9 @@ def _assemble(header: Row, reader: _Reader) -> SavedPlan:
         left_out=tuple((LeftOut(reason), count) for reason, count in header["left_out"].items()),
         prediction=usage_of(header["prediction"]) or Usage(),
         compression=float(header["compression"]),
+        partitions=pa.table(columns, names=names),
     )
-    partitions = pa.table(columns, names=names) if names else pa.table({"": pa.nulls(len(reader.partitions))}).select([])
-    return SavedPlan(plan_id=header["plan_id"], table_id=header["table_id"], partitions=partitions, plan=plan)
+    return SavedPlan(plan_id=header["plan_id"], table_id=header["table_id"], plan=plan)
 
 
 def _policy(body: Row) -> Policy:

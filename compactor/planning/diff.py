@@ -114,11 +114,11 @@ def _pairs(before: list[RewriteGroup], after: list[RewriteGroup]) -> dict[int, R
 
 
 def _summary(saved: SavedPlan, group: RewriteGroup) -> GroupSummary:
-    columns = saved.partitions.column_names
+    columns = saved.plan.partitions.column_names
     return GroupSummary(
         group_id=group.group_id,
         kind=str(group.kind),
-        partition=tuple((name, saved.partitions[name][group.partition_id].as_py()) for name in columns),
+        partition=tuple((name, saved.plan.partitions[name][group.partition_id].as_py()) for name in columns),
         input_files=len(group.inputs),
         input_bytes=group.input_bytes,
         output_files=group.output_files,

@@ -5,6 +5,7 @@ Explains a plan that was made; it decides nothing, and judges each file by the s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,13 +115,14 @@ def explain_file(snapshot: Snapshot, plan: Plan, path: str) -> FileExplanation:
     )
 
 
-def of_partition(text: str) -> Predicate:
+def of_partition(text: str, columns: Sequence[str] = ()) -> Predicate:
     """The partition that people write as `date=2026-01-01/region=eu` (`null` for null; not every column must be named).
 
+    columns: names of the partition columns; with them, names and values may have slashes of their own.
     Raises UsageError when it is not so written.
     """
     terms: list[Term] = []
-    for part in text.split("/"):
+    for part in _parts(text, columns):
         column, equals, value = part.partition("=")
         if not equals or not column.strip():
             raise UsageError(f'"{text}" is not a partition such as "date=2026-01-01" or "date=2026-01-01/region=eu".')
@@ -128,6 +130,15 @@ def of_partition(text: str) -> Predicate:
         null = NullTest(column=column.strip())
         terms.append(null if value == "null" else Comparison(column=column.strip(), operator="=", literal=quoted))
     return Predicate(text=text, terms=tuple(terms))
+
+
+def _parts(text: str, columns: Sequence[str]) -> list[str]:
+    """The text cut where the name of a column follows a slash; cut at every slash where it does not begin with one."""
+    named = tuple(f"{column}=" for column in columns)
+    if not named or not text.startswith(named):
+        return text.split("/")
+    starts = [0, *(i + 1 for i, character in enumerate(text) if character == "/" and text.startswith(named, i + 1))]
+    return [text[start:end] for start, end in zip(starts, [*(start - 1 for start in starts[1:]), len(text)], strict=True)]
 
 
 def explain_partitions(snapshot: Snapshot, plan: Plan, selected: Predicate | None) -> PartitionExplanation:
@@ -140,7 +151,9 @@ def explain_partitions(snapshot: Snapshot, plan: Plan, selected: Predicate | Non
     if selected is not None:
         here = select(selected, snapshot.partition_columns, snapshot.partitions)[partition]
         if not here.any():
-            raise UsageError(f"There is no live file where {selected.text} in version {snapshot.version} of {snapshot.table.uri}.")
+            names = ", ".join(column.name for column in snapshot.partition_columns)
+            where = f"version {snapshot.version} of {snapshot.table.uri}"
+            raise UsageError(f"There is no live file where {selected.text} in {where}; its partition columns are {names}.")
     size, limits = _ints(snapshot, "size_bytes"), _thresholds(plan)
     ids = set(partition[here].tolist())
     groups = plan.groups["partition_id"].to_numpy()

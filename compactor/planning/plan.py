@@ -18,7 +18,7 @@ from compactor.model.policy import Policy
 from compactor.model.snapshot import Snapshot
 from compactor.model.survey import Survey
 from compactor.planning.classify import REASONS, UNDECIDED, Classes, Codes, Setting, classify, code
-from compactor.planning.columns import Bools, FileColumns, Int64s, file_columns, positions_in
+from compactor.planning.columns import Bools, FileColumns, Int64s, file_columns, named_partitions, positions_in
 from compactor.planning.cost import (
     Assumptions,
     Load,
@@ -122,6 +122,7 @@ def _assemble(out: _Outcome, setting: Setting, resources: Resources, assumed: As
         left_out=_counted(out.reason),
         prediction=predict(table, resources.parallelism, assumed),
         compression=setting.compression,
+        partitions=named_partitions(out.snapshot),
     )
 
 

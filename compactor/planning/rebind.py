@@ -17,7 +17,7 @@ from compactor.errors import TableRefused, UsageError
 from compactor.model.plan import GROUPS_SCHEMA, INPUTS_SCHEMA, Plan, Resources, SavedPlan
 from compactor.model.rewrite import GroupDropped
 from compactor.model.snapshot import Snapshot
-from compactor.planning.columns import Bools, Int64s, positions_in
+from compactor.planning.columns import Bools, Int64s, named_partitions, positions_in
 from compactor.planning.cost import Assumptions
 from compactor.planning.groups import reduce_runs
 from compactor.planning.predict import predict
@@ -82,6 +82,7 @@ def _standing(saved: SavedPlan, snapshot: Snapshot, stands: Bools, row: Int64s, 
         groups=standing.combine_chunks(),
         inputs=files.combine_chunks(),
         prediction=predict(standing, resources.parallelism, assumed),
+        partitions=named_partitions(snapshot),
     )
 
 

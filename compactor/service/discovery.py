@@ -2,7 +2,7 @@
 
 A folder is asked first whether it has a `_delta_log/`; only a folder without one is listed, one level, so that the data files of a table
 are never listed, however many there are. Neighbours in other formats (Iceberg, Hudi, plain Parquet) are named with the reason why they
-are passed over. Depth and pages are bounded, and reaching a bound is itself a finding, never a silence.
+are passed over. Depth and pages are bounded, and reaching a bound is itself a finding, never a silence; so is a folder that is denied.
 
 Must never: open a table, write, or descend into one.
 """
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from compactor.errors import AccessDenied
 from compactor.model.health import Decision, Health
 from compactor.model.snapshot import TableRef
 from compactor.storage.base import Listing, ObjectStore
@@ -45,7 +46,7 @@ class ScannedTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedTable:
-    """A table that could not be looked at. `exit_code` and `why` are those of the error; the scan goes on."""
+    """A table, or a folder that may be one, that could not be looked at. `exit_code` and `why` are those of the error; the scan goes on."""
 
     table: TableRef
     exit_code: int
@@ -53,22 +54,24 @@ class FailedTable:
 
 
 ScanEntry = ScannedTable | FailedTable | Neighbour
-Found = TableRef | Neighbour
+Found = TableRef | Neighbour | FailedTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Look:
-    """What one folder is. `level` is None for a table: its inside is nobody's business here."""
+    """What one folder is. `level` is None for a table: its inside is nobody's business here. `denied`: nobody could tell."""
 
     folder: str
-    level: Listing | None
+    level: Listing | None = None
+    denied: AccessDenied | None = None
 
 
 def discover(store: ObjectStore, *, max_depth: int = MAX_DEPTH, max_pages: int = MAX_PAGES) -> Iterator[Found]:
     """Tables and neighbours below the store's root (the root itself may be one), as they are found, always in the same order.
 
     max_depth: folders below the root that are looked into. max_pages: pages of listing read for a folder that is no table.
-    Costs one request a table, two or three for every other folder. Raises StorageError.
+    Costs one request a table, two or three for every other folder. Raises StorageError; a folder below the root that may not be read is
+    a FailedTable instead.
     """
     with ThreadPoolExecutor(max_workers=_AHEAD, thread_name_prefix="discover") as pool:
         walk = _Walk(store, pool, max_depth, max_pages)
@@ -90,10 +93,20 @@ class _Walk:
     def look(self, folder: str) -> _Look:
         probe = self._store.list_level(folder + _LOG, max_pages=1)
         if probe.objects or probe.folders:
-            return _Look(folder=folder, level=None)
+            return _Look(folder=folder)
         return _Look(folder=folder, level=self._store.list_level(folder, max_pages=self._max_pages))
 
+    def peek(self, folder: str) -> _Look:
+        """Like `look`, for one folder of many: what is denied there must not hide the others."""
+        try:
+            return self.look(folder)
+        except AccessDenied as error:
+            return _Look(folder=folder, denied=error)
+
     def below(self, look: _Look, depth: int) -> Iterator[Found]:
+        if look.denied is not None:
+            yield FailedTable(table=TableRef(uri=self._uri(look.folder)), exit_code=look.denied.exit_code, why=str(look.denied))
+            return
         level = look.level
         if level is None:
             yield TableRef(uri=self._uri(look.folder))
@@ -113,10 +126,10 @@ class _Walk:
         yield from self._children(look.folder, folders, depth)
 
     def _children(self, folder: str, folders: list[str], depth: int) -> Iterator[Found]:
-        for look in _ahead(self._pool, self.look, [child for child in folders if not _is_partition(child)]):
+        for look in _ahead(self._pool, self.peek, [child for child in folders if not _is_partition(child)]):
             yield from self.below(look, depth + 1)
         partitions = [child for child in folders if _is_partition(child)]
-        for index, look in enumerate(_ahead(self._pool, self.look, partitions)):
+        for index, look in enumerate(_ahead(self._pool, self.peek, partitions)):
             for found in self.below(look, depth + 1):
                 if index == 0 and isinstance(found, Neighbour) and found.reason == "parquet":
                     yield self._parquet(folder)  # the first partition of plain Parquet speaks for all, be they thousands
@@ -136,7 +149,10 @@ class _Walk:
         return None
 
     def _has_iceberg_metadata(self, folder: str) -> bool:
-        level = self._store.list_level(folder + "metadata/", max_pages=1)
+        try:
+            level = self._store.list_level(folder + "metadata/", max_pages=1)
+        except AccessDenied:
+            return False  # then it is a folder of that name, and is named when its turn comes
         return any(item.key.endswith((".metadata.json", ".metadata.json.gz", "version-hint.text")) for item in level.objects)
 
     def _parquet(self, folder: str) -> Neighbour:

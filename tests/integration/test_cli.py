@@ -7,14 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from support.moto_s3 import Bucket
 
+from compactor.storage.local import LocalStore
 from compactor_cli.main import main
 
 COMMAND = [sys.executable, "-c", "from compactor_cli.main import main; main()"]
@@ -93,6 +96,35 @@ def test_reading_writes_nothing(compactor: Callable[..., Shown], table: Path, co
     shown = compactor(command, table, *(["--dry-run"] if command == "run" else []))
     assert (shown.returncode, shown.stderr.count("Traceback")) == (0, 0)
     assert contents(table) == before
+
+
+@pytest.mark.parametrize(
+    "arguments", [("plan",), ("plan", "--json"), ("run", "--dry-run"), ("plan", "-o", "{folder}/plan.jsonl")], ids=" ".join
+)
+def test_to_show_a_plan_the_log_is_read_once(
+    compactor: Callable[..., Shown], table: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """A plan that is shown, or kept, asks the store for no object and no listing more than a look at the table by `scan` does."""
+    asked: Counter[str] = Counter()
+    read, listed = LocalStore.get, LocalStore.list
+
+    def get(store: LocalStore, key: str) -> bytes | memoryview:
+        asked[key] += 1
+        return read(store, key)
+
+    def listing(store: LocalStore, *of: Any, **options: Any) -> Any:
+        asked["list"] += 1
+        return listed(store, *of, **options)
+
+    monkeypatch.setattr(LocalStore, "get", get)
+    monkeypatch.setattr(LocalStore, "list", listing)
+    assert compactor("scan", table).returncode == 0
+    scanned = Counter(asked)
+    asked.clear()
+    shown = compactor(arguments[0], table, *(argument.format(folder=table.parent) for argument in arguments[1:]))
+    assert shown.returncode == 0, shown.stderr
+    assert "_delta_log/00000000000000000011.json" in scanned
+    assert asked == scanned
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from compactor.model.plan import GROUPS_SCHEMA, INPUTS_SCHEMA, LeftOut, Plan, Pr
 from compactor.model.policy import Policy
 from compactor.model.rewrite import GroupDropped
 from compactor.model.run import Run, RunStatus
-from compactor.model.snapshot import FILES_SCHEMA, PartitionColumn, Snapshot, TableRef
+from compactor.model.snapshot import TableRef
 from compactor.service.discovery import FailedTable, Neighbour, ScannedTable
 
 MIB = 1024 * 1024
@@ -46,19 +46,6 @@ def scanned(decision: Decision | None = None) -> ScannedTable:
 SKIPPED = scanned(Skip(reason="healthy", why="Every file is of the right size."))
 FAILED = FailedTable(table=TableRef(uri="s3://lake/broken"), exit_code=6, why="Version 3 of s3://lake/broken is damaged.")
 ICEBERG = Neighbour(uri="s3://lake/ice", reason="iceberg", why="it is an Iceberg table (metadata/); only Delta tables are compacted")
-
-
-def snapshot() -> Snapshot:
-    return Snapshot(
-        table=TABLE,
-        version=7,
-        table_id="id",
-        properties={},
-        features=frozenset(),
-        partition_columns=(PartitionColumn(name="day", physical_name="day", type="date"),),
-        partitions=pa.table({"day": pa.array(["2026-01-01", None])}),
-        files=FILES_SCHEMA.empty_table(),
-    )
 
 
 def plan(groups: int = 3) -> Plan:
@@ -98,6 +85,7 @@ def plan(groups: int = 3) -> Plan:
         reasons=pa.array([], pa.string()),
         left_out=((LeftOut.RIGHT_SIZE, 7), (LeftOut.TOO_FEW, 1202)),
         prediction=prediction if groups else Prediction(),
+        partitions=pa.table({"day": pa.array(["2026-01-01", None])}),
     )
 
 

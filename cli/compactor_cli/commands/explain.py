@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from compactor_cli.commands.scan import Uri
-from compactor_cli.options import Flags, takes_flags
+from compactor_cli.options import Flags, Uri, takes_flags
 from compactor_cli.output import print_json, print_line
 from compactor_cli.session import conduct
 

@@ -42,13 +42,11 @@ def _plan(uri: str, flags: Flags) -> int:
     from compactor_cli.jsonable import plan_object
     from compactor_cli.render.plan import plan_lines
 
-    settings = flags.settings()
-    planned = compactor.plan(uri, settings=settings)
-    snapshot = compactor.load(uri, settings=settings, version=planned.version)
+    planned = compactor.plan(uri, settings=flags.settings())
     if flags.as_json:
-        print_json(plan_object(planned, snapshot))
+        print_json(plan_object(planned))
     else:
-        for line in plan_lines(planned, snapshot):
+        for line in plan_lines(planned):
             print_line(line)
     return 0
 
@@ -62,9 +60,9 @@ def _keep(uri: str, flags: Flags, output: str) -> int:
     if output == "-":
         return 0
     if flags.as_json:
-        print_json(plan_object(saved.plan, saved))
+        print_json(plan_object(saved.plan, saved.plan_id))
     else:
-        for line in plan_lines(saved.plan, saved):
+        for line in plan_lines(saved.plan):
             print_line(line)
     say(f"The plan {saved.plan_id} is in {output}; apply it with: compactor run {uri} --plan {output}")
     return 0

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compactor_cli.commands.scan import Uri
-from compactor_cli.options import POLICY, Flags, takes_flags
+from compactor_cli.options import POLICY, Flags, Uri, takes_flags
 from compactor_cli.output import print_json, print_line, say
 from compactor_cli.session import conduct
 from compactor_cli.signals import Signals
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from compactor.model.health import Health
     from compactor.model.plan import Plan
     from compactor.model.run import Run
-    from compactor.settings import Settings
     from compactor_cli.guard import Failure
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Plan and check everything, write nothing.")]
@@ -38,7 +36,9 @@ def run(uri: Uri, flags: Flags, dry_run: DryRun = False, run_id: RunId = None, p
 
     witness = Witness(table=uri, run_id=run_id or "", dry_run=dry_run, stored_plan=plan)
     return conduct(
-        lambda signals: _run(flags, witness, signals), as_json=flags.as_json, describe=lambda failure: failed_object(failure, witness)
+        lambda signals: _run(flags, run_id, witness, signals),
+        as_json=flags.as_json,
+        describe=lambda failure: failed_object(failure, witness),
     )
 
 
@@ -71,16 +71,18 @@ class Witness:
                 pass
 
 
-def _run(flags: Flags, witness: Witness, signals: Signals) -> int:
+def _run(flags: Flags, run_id: str | None, witness: Witness, signals: Signals) -> int:
     import compactor
+    from compactor.coordination.documents import check_run_id
     from compactor_cli.jsonable import run_object
     from compactor_cli.progress import progress
     from compactor_cli.render.run import failure_line
 
+    if run_id is not None:
+        check_run_id(run_id)
     if witness.stored_plan is not None:
         _refuse_policy(flags, witness)
     settings = flags.settings()
-    asked_id = witness.run_id or None
 
     with progress() as draw:
 
@@ -90,7 +92,7 @@ def _run(flags: Flags, witness: Witness, signals: Signals) -> int:
             draw(event)
 
         result = compactor.run(
-            witness.table, settings=settings, run_id=asked_id, dry_run=witness.dry_run, plan=witness.stored_plan, sink=sink
+            witness.table, settings=settings, run_id=run_id, dry_run=witness.dry_run, plan=witness.stored_plan, sink=sink
         )
     signals.hold()
     if flags.as_json:
@@ -98,7 +100,7 @@ def _run(flags: Flags, witness: Witness, signals: Signals) -> int:
     if result.exit_code:
         say(failure_line(result))
     if not flags.as_json and (result.groups_committed or not result.exit_code):
-        for line in _lines(result, witness, settings):
+        for line in _lines(result, witness):
             print_line(line)
     return result.exit_code
 
@@ -112,15 +114,13 @@ def _refuse_policy(flags: Flags, witness: Witness) -> None:
         raise UsageError(f"{given[0]} cannot be used with --plan: the plan was made with its own policy and names its own run; plan again.")
 
 
-def _lines(result: Run, witness: Witness, settings: Settings) -> list[str]:
+def _lines(result: Run, witness: Witness) -> list[str]:
     """Text for stdout: the plan of a dry run, else the summary."""
-    import compactor
     from compactor_cli.render.plan import plan_lines
     from compactor_cli.render.run import run_lines
 
     if witness.dry_run and witness.plan is not None:
-        snapshot = compactor.load(witness.plan.table.uri, settings=settings, version=witness.plan.version)
-        return [*plan_lines(witness.plan, snapshot), "", "Dry run: nothing was written."]
+        return [*plan_lines(witness.plan), "", "Dry run: nothing was written."]
     return run_lines(result, witness.before)
 
 

@@ -85,7 +85,7 @@ class _Story:
     def _plan(self) -> None:
         self._chapter("3. What a run would do", f"compactor plan {TABLE} --target-size {TARGET}")
         plan = compactor.plan(TABLE, settings=self._settings)
-        self._lines(plan_lines(plan, compactor.load(TABLE, settings=self._settings, version=plan.version)))
+        self._lines(plan_lines(plan))
 
     def _compact(self) -> None:
         """The run on Ray, with the writer beside it. Raises ExecutionFailed when it does not commit."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from compactor.model.plan import LeftOut, Plan
 from compactor.units import format_bytes, format_seconds
 from compactor_cli.output import aligned
-from compactor_cli.partitions import Places, partition_name
+from compactor_cli.partitions import partition_name
 from compactor_cli.render.usage import surroundings
 
 SHOWN_PARTITIONS = 20
@@ -26,12 +26,12 @@ WHY_LEFT_OUT: dict[LeftOut, str] = {
 }
 
 
-def plan_lines(plan: Plan, snapshot: Places) -> list[str]:
+def plan_lines(plan: Plan) -> list[str]:
     """The whole plan in at most a screen or so."""
     head = f"{plan.table.uri}, version {plan.version}, target {format_bytes(plan.target_bytes)}"
     if not len(plan):
         return [f"{head}: nothing to do", *_left_out(plan)]
-    return [head, *_prediction(plan), "", *_partitions(plan, snapshot), *_left_out(plan)]
+    return [head, *_prediction(plan), "", *_partitions(plan), *_left_out(plan)]
 
 
 def _prediction(plan: Plan) -> list[str]:
@@ -48,7 +48,7 @@ def _prediction(plan: Plan) -> list[str]:
     return aligned(rows, indent="  ")
 
 
-def _partitions(plan: Plan, snapshot: Places) -> list[str]:
+def _partitions(plan: Plan) -> list[str]:
     sums = [("group_id", "count"), ("input_files", "sum"), ("input_bytes", "sum"), ("output_files", "sum"), ("kind", "distinct")]
     table = plan.groups.group_by("partition_id", use_threads=False).aggregate(sums)
     rows = sorted(table.to_pylist(), key=lambda row: (row["output_files_sum"] - row["input_files_sum"], row["partition_id"]))
@@ -60,7 +60,7 @@ def _partitions(plan: Plan, snapshot: Places) -> list[str]:
             f"{row['output_files_sum']:,}",
             format_bytes(row["input_bytes_sum"]),
         )
-        lines.append((partition_name(snapshot, row["partition_id"]), *numbers, " and ".join(sorted(row["kind_distinct"]))))
+        lines.append((partition_name(plan, row["partition_id"]), *numbers, " and ".join(sorted(row["kind_distinct"]))))
     rest = len(rows) - SHOWN_PARTITIONS
     tail = [f"  … and {rest:,} more partitions"] if rest > 0 else []
     return [*aligned(lines, right=frozenset({1, 2, 3, 4}), indent="  "), *tail]

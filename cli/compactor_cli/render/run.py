@@ -6,7 +6,7 @@ from compactor.model.health import Health
 from compactor.model.run import Run, RunStatus
 from compactor.units import format_bytes, format_seconds
 from compactor_cli.guard import one_sentence
-from compactor_cli.output import aligned
+from compactor_cli.output import aligned, counted
 from compactor_cli.render.usage import compared
 
 _PROOFS = {"counts": "counts: as many rows out as in", "full": "full: the rows of the outputs, read again, are those of the inputs"}
@@ -30,11 +30,9 @@ def run_lines(run: Run, before: Health | None) -> list[str]:
             ("files", f"{before.files:,} -> {before.files - run.files_removed + run.files_added:,}"),
             ("size", f"{format_bytes(before.bytes)} -> {format_bytes(before.bytes - run.bytes_removed + run.bytes_added)}"),
         ]
+    taken = counted(run.files_removed, "file")
     rows += [
-        (
-            "rewritten",
-            f"{run.files_removed:,} files ({format_bytes(run.bytes_removed)}) -> {run.files_added:,} ({format_bytes(run.bytes_added)})",
-        ),
+        ("rewritten", f"{taken} ({format_bytes(run.bytes_removed)}) -> {run.files_added:,} ({format_bytes(run.bytes_added)})"),
         ("rows", f"{run.rows:,} in, {run.rows:,} out"),
         *([("proof", _PROOFS[run.proof])] if run.proof else []),
         ("groups", f"{run.groups_committed:,} of {run.groups_planned:,} committed"),
@@ -48,7 +46,7 @@ def run_lines(run: Run, before: Health | None) -> list[str]:
 
 def failure_line(run: Run) -> str:
     """What is said of a run that did not end well. A reason that names the table already is not introduced by its name again."""
-    if run.reason and run.reason.startswith(run.table):
+    if run.reason and "/" in run.table and run.table in run.reason:
         return one_sentence(run.reason)
     return outcome_line(run)
 

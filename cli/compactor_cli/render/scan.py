@@ -5,7 +5,7 @@ from __future__ import annotations
 from compactor.model.health import Compact, Health
 from compactor.service.discovery import FailedTable, Neighbour, ScanEntry
 from compactor.units import format_bytes
-from compactor_cli.output import aligned
+from compactor_cli.output import aligned, counted
 
 HEADER = f"{'FILES':>11}  {'SIZE':>9}  {'SMALL':>5}  {'OVERSIZED':>9}  {'DECISION':<11}  TABLE"
 
@@ -63,5 +63,5 @@ def _histogram(health: Health) -> list[str]:
     for bucket in filled:
         upto = "and above" if bucket.to_bytes is None else f"to {format_bytes(bucket.to_bytes)}"
         bar = "█" * max(1, round(30 * bucket.files / most))
-        rows.append((format_bytes(bucket.from_bytes), upto, f"{bucket.files:,} files", format_bytes(bucket.bytes), bar))
+        rows.append((format_bytes(bucket.from_bytes), upto, counted(bucket.files, "file"), format_bytes(bucket.bytes), bar))
     return aligned(rows, right=frozenset({0, 2, 3}), indent="  ")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from compactor.model.verification import CommitVerdict, PartVerdict, Verdict, Verification
+from compactor_cli.output import counted
 
 _WORDS = {
     Verdict.EQUAL: "equal",
@@ -19,8 +20,9 @@ _MOST_FILES = 10
 
 def commit_lines(verdict: CommitVerdict) -> list[str]:
     """One line a commit, and its first fault below it."""
-    rows = "" if verdict.rows is None else f", {verdict.rows:,} rows"
-    head = f"version {verdict.version}: {verdict.files_removed:,} files -> {verdict.files_added:,}{rows}: {_WORDS[verdict.verdict]}"
+    rows = "" if verdict.rows is None else f", {counted(verdict.rows, 'row')}"
+    removed = counted(verdict.files_removed, "file")
+    head = f"version {verdict.version}: {removed} -> {verdict.files_added:,}{rows}: {_WORDS[verdict.verdict]}"
     if verdict.verdict in (Verdict.EQUAL, Verdict.RECORDED):
         return [head]
     return [f"{head}: {verdict.why}", *(_fault_lines(verdict.first_fault) if verdict.first_fault else ())]
@@ -36,7 +38,7 @@ def _fault_lines(part: PartVerdict) -> list[str]:
 
 
 def _rows(rows: int | None) -> str:
-    return "an unknown number of rows" if rows is None else f"{rows:,} rows"
+    return "an unknown number of rows" if rows is None else counted(rows, "row")
 
 
 def _partition(values: Mapping[str, str | None]) -> str:
@@ -49,7 +51,7 @@ def summary_line(found: Verification) -> str:
     if not counts:
         return f"{found.table}: the log retains no commits of ours, so there is nothing to verify"
     told = ", ".join(f"{counts[verdict]:,} {_WORDS[verdict].lower()}" for verdict in Verdict if counts[verdict])
-    return f"{found.table}: {len(found.commits):,} rewrite{'s' if len(found.commits) != 1 else ''}: {told}"
+    return f"{found.table}: {counted(len(found.commits), 'rewrite')}: {told}"
 
 
 def fault_line(found: Verification) -> str:

@@ -161,6 +161,21 @@ def test_a_run_that_did_not_end_well_is_said(
     assert (code, json.loads(out)["status"], json.loads(out)["reason"]) == (exit_code, status.value, reason)
 
 
+def test_a_scan_of_one_table_ends_as_the_table_did(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the only table of a scan cannot be looked at, its sentence and exit code are the command's; among others it is only a line."""
+    monkeypatch.setattr(compactor, "scan", lambda *_, **__: iter([cli_values.FAILED]))
+    code, out, err = invoke("scan", "x", "--json")
+    assert (code, json.loads(out)["kind"], err) == (cli_values.FAILED.exit_code, "failed", f"{cli_values.FAILED.why}\n")
+    monkeypatch.setattr(compactor, "scan", lambda *_, **__: iter([cli_values.FAILED, cli_values.SKIPPED]))
+    assert invoke("scan", "x")[0] == 0
+
+
+def test_a_run_id_that_is_empty_is_none(tmp_path: Path, invoke: Invoke) -> None:
+    """`--run-id ""`, as a script with an unset variable gives it, is refused: the run would not be idempotent, unnoticed."""
+    code, _, err = invoke("run", str(tmp_path), "--run-id", "")
+    assert (code, err) == (2, '"" is not a run id: up to 200 letters, digits and . _ : + = @ -, beginning with a letter or digit.\n')
+
+
 def test_a_reader_that_goes_away_is_no_error() -> None:
     """`compactor scan … | head -1` ends silently."""
     code = (

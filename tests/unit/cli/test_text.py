@@ -58,7 +58,6 @@ def told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
     entries = [cli_values.scanned(), cli_values.SKIPPED, cli_values.FAILED, cli_values.ICEBERG]
     monkeypatch.setattr(compactor, "scan", lambda *_, **__: iter(entries))
     monkeypatch.setattr(compactor, "plan", lambda *_, **__: cli_values.plan())
-    monkeypatch.setattr(compactor, "load", lambda *_, **__: cli_values.snapshot())
     monkeypatch.setattr(compactor, "run", run)
     monkeypatch.setattr(compactor, "history", lambda *_, **__: HISTORY)
 
@@ -152,12 +151,12 @@ def test_shares_never_round_to_all_or_nothing(small: int, share: str) -> None:
 
 FIELDS = {
     ("scan", "x"): [
-        "kind table format version decision reason why target_bytes files bytes rows deleted_rows small_files small_bytes oversized_files "
+        "format_version kind table format version decision reason why target_bytes files bytes rows deleted_rows small_files small_bytes oversized_files "
         "oversized_bytes deletes_heavy_files partitions scan_requests histogram",
-        "kind table format version decision reason why target_bytes files bytes rows deleted_rows small_files small_bytes oversized_files "
+        "format_version kind table format version decision reason why target_bytes files bytes rows deleted_rows small_files small_bytes oversized_files "
         "oversized_bytes deletes_heavy_files partitions scan_requests histogram",
-        "kind table exit_code why",
-        "kind uri reason why",
+        "format_version kind table exit_code why",
+        "format_version kind uri reason why",
     ],
     ("plan", "x"): ["format_version plan_id table version target_bytes groups left_out prediction"],
     ("run", "x"): [
@@ -202,7 +201,7 @@ def test_flags_reach_the_settings(told: Told, monkeypatch: pytest.MonkeyPatch, t
     """File, environment and flags meet in the settings that the façade is given, and switches can be turned off again."""
     seen: list[Any] = []
     monkeypatch.setattr(compactor, "history", lambda _uri, *, settings, **_: seen.append(settings) or [])
-    monkeypatch.setattr(compactor, "scan", lambda _uri, *, settings, **_: seen.append(settings) or iter([cli_values.FAILED]))
+    monkeypatch.setattr(compactor, "scan", lambda _uri, *, settings, **_: seen.append(settings) or iter([cli_values.SKIPPED]))
     file = tmp_path / "lake.toml"
     file.write_text("requester_pays = true\npath_style = true\n")
     monkeypatch.setenv("COMPACTOR_REGION", "eu-west-1")

@@ -44,7 +44,7 @@ def test_a_plan_is_read_back_as_written() -> None:
     )  # fmt: skip
     assert found.plan.groups.equals(plan.plan.groups) and found.plan.inputs.equals(plan.plan.inputs)
     assert found.plan.prediction == plan.plan.prediction
-    assert found.partitions.equals(plan.partitions)
+    assert found.plan.partitions.equals(plan.plan.partitions)
 
 
 @pytest.mark.parametrize("world", [[], [replace(file, partition=None) for file in files()]], ids=["no groups", "no partitions"])

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from compactor.errors import AccessDenied
 from compactor.model.snapshot import TableRef
-from compactor.service.discovery import Neighbour, discover
+from compactor.service.discovery import FailedTable, Neighbour, discover
 from compactor.storage.base import Listing, ObjectStore
 from compactor.storage.memory import MemoryBucket, MemoryStore
 
@@ -113,6 +114,28 @@ def test_an_error_of_the_store_comes_through() -> None:
     assert next(items) == TableRef(uri="memory://lake/a")
     with pytest.raises(PermissionError):
         next(items)
+
+
+@pytest.mark.parametrize("denied", ["b/", "b/_delta_log/", "b/metadata/"])
+def test_a_folder_that_is_denied_hides_no_other(denied: str) -> None:
+    """What may not be read below the root is an entry with its reason, and the scan goes on; a root that is denied is an error."""
+
+    class Denying(Watched):
+        def list_level(self, prefix: str, max_pages: int | None = None) -> Listing:
+            if prefix.startswith(denied):
+                raise AccessDenied(f"Access to {prefix} was denied.")
+            return super().list_level(prefix, max_pages)
+
+    inner = MemoryStore(MemoryBucket("lake"))
+    for key in (f"a/{COMMIT}", "b/metadata/x", f"c/{COMMIT}"):
+        inner.put(key, b"x")
+    first, failed, last = discover(Denying(inner))  # type: ignore[arg-type]
+    assert (first, last) == (TableRef(uri="memory://lake/a"), TableRef(uri="memory://lake/c"))
+    assert isinstance(failed, FailedTable)
+    assert failed.table.uri.startswith("memory://lake/b") and (failed.exit_code, "was denied" in failed.why) == (5, True)
+    denied = ""
+    with pytest.raises(AccessDenied):
+        next(discover(Denying(inner)))  # type: ignore[arg-type]
 
 
 def test_every_neighbour_has_a_sentence() -> None:
