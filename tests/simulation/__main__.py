@@ -27,10 +27,13 @@ def main() -> int:
         except AssertionError as error:
             failed.append(str(error))
             continue
-        totals.update({"worlds": 1, "calls": report.calls, "audits": report.audits})
+        totals.update(
+            {"worlds": 1, "calls": report.calls, "audits": report.audits, "rows deleted meanwhile, kept deleted": report.masked_rows}
+        )
+        totals.update({"bytes of outputs written": report.written_bytes, "bytes of outputs committed": report.committed_bytes})
         totals.update({f"runs that ended {ending}": times for ending, times in report.endings})
     for name, number in totals.items():
-        print(f"{name:32} {number}")
+        print(f"{name:38} {number}")
     for sentence in failed:
         print(f"FAILED {sentence}", file=sys.stderr)
     return 1 if failed else 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,16 +55,18 @@ class Appender:
         self._history = history
         self._files = 0
 
-    def create_table(self) -> None:
-        """Version 0: no rows."""
-        protocol = {"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}
+    def create_table(self, *, vectors: bool = False) -> None:
+        """Version 0: no rows. `vectors`: rows may be deleted by deletion vectors."""
+        features = {"readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]}
+        old, new = {"minReaderVersion": 1, "minWriterVersion": 2}, {"minReaderVersion": 3, "minWriterVersion": 7, **features}
+        protocol = {"protocol": new if vectors else old}
         metadata = {
             "metaData": {
                 "id": "00000000-0000-4000-8000-000000000000",
                 "format": {"provider": "parquet", "options": {}},
                 "schemaString": _SCHEMA_STRING,
                 "partitionColumns": ["p"],
-                "configuration": {},
+                "configuration": {"delta.enableDeletionVectors": "true"} if vectors else {},
                 "createdTime": self._clock.now_ms(),
             }
         }
@@ -73,8 +76,12 @@ class Appender:
         """`steps` commits; each is a deletion with probability `deletes`, else an append of one small file."""
         for _ in range(steps):
             self._clock.sleep(self._random.uniform(0.1, 5))
-            if self._random.random() >= deletes or not self._delete():
+            if self._random.random() >= deletes or not self._change():
                 self.append()
+
+    def _change(self) -> bool:
+        """Something else than an append. False when there is nothing to change."""
+        return self._delete()
 
     def append(self) -> None:
         """One file with a few new rows, in some partition."""
@@ -82,16 +89,20 @@ class Appender:
         partition = self._random.choice(PARTITIONS)
         ids = [self._random.getrandbits(48) for _ in range(self._random.randint(1, 5))]
         notes = [f"{self._name}-{self._files}-{self._random.randint(0, 3)}" for _ in ids]
-        buffer = io.BytesIO()
-        pq.write_table(pa.table([pa.array(ids, pa.int64()), pa.array(notes, pa.string())], schema=SCHEMA), buffer)
-        key = f"p={partition}/{self._name}-{self._files:04d}.parquet"
-        self._store.put(key, buffer.getvalue())
-        add = self._add(key, partition, len(buffer.getvalue()), ids)
+        add = self._written(partition, ids, notes)
         new = frozenset(zip(ids, notes, [partition] * len(ids), strict=True))
         while True:
             version = newest_version(self._store) + 1
             if self._commit(version, [add], self._history.at(version) | new):
                 return
+
+    def _written(self, partition: str, ids: Sequence[int], notes: Sequence[str]) -> dict[str, Any]:
+        """A file with these rows; its add."""
+        buffer = io.BytesIO()
+        pq.write_table(pa.table([pa.array(ids, pa.int64()), pa.array(notes, pa.string())], schema=SCHEMA), buffer)
+        key = f"p={partition}/{self._name}-{self._files:04d}.parquet"
+        self._store.put(key, buffer.getvalue())
+        return self._add(key, partition, len(buffer.getvalue()), ids)
 
     def _delete(self) -> bool:
         """The rows of one live file go, whoever wrote it. False when the table is empty."""
@@ -102,11 +113,14 @@ class Appender:
                 return False
             chosen = self._random.choice(sorted(live))
             gone = frozenset(rows_of_file(self._store, chosen, live[chosen]))
-            remove = {"remove": {"path": chosen, "deletionTimestamp": self._clock.now_ms(), "dataChange": True}}
-            if self._commit(version + 1, [remove], self._history.at(version + 1) - gone):
+            if self._commit(version + 1, [self._remove(live[chosen])], self._history.at(version + 1) - gone):
                 return True
 
-    def _add(self, key: str, partition: str, size_bytes: int, ids: list[int]) -> dict[str, Any]:
+    def _remove(self, add: Mapping[str, Any]) -> dict[str, Any]:
+        vector = {"deletionVector": add["deletionVector"]} if "deletionVector" in add else {}
+        return {"remove": {"path": add["path"], "deletionTimestamp": self._clock.now_ms(), "dataChange": True, **vector}}
+
+    def _add(self, key: str, partition: str, size_bytes: int, ids: Sequence[int]) -> dict[str, Any]:
         stats = {"numRecords": len(ids), "minValues": {"id": min(ids)}, "maxValues": {"id": max(ids)}, "nullCount": {"id": 0, "note": 0}}
         return {
             "add": {

@@ -18,7 +18,7 @@ from compactor.coordination.intent import intent_keys, read_intent
 from compactor.model.run import Run, RunStatus
 from compactor.storage.base import ObjectStore
 from simulation.appender import History
-from simulation.reader import Row, actions, entry_key, replay, rows_of_file, versions
+from simulation.reader import Row, actions, entry_key, replay, rows_of_file, vector_of, versions
 
 
 class Auditor:
@@ -29,7 +29,7 @@ class Auditor:
         self._history = history
         self._entries: dict[int, str] = {}
         self._live: dict[str, Mapping[str, Any]] = {}
-        self._rows: dict[str, list[Row]] = {}
+        self._rows: dict[tuple[str, str | None], list[Row]] = {}
         self.audits = 0
 
     def look(self) -> None:
@@ -51,9 +51,10 @@ class Auditor:
     def _compare(self, version: int) -> None:
         rows: Counter[Row] = Counter()
         for path, add in self._live.items():
-            if path not in self._rows:
-                self._rows[path] = rows_of_file(self._store, path, add)
-            rows.update(self._rows[path])
+            place = (path, vector_of(add))
+            if place not in self._rows:
+                self._rows[place] = rows_of_file(self._store, path, add)
+            rows.update(self._rows[place])
         twice = [row for row, times in rows.items() if times > 1]
         assert not twice, f"version {version} holds {len(twice)} rows more than once, such as {twice[0]}"
         wanted = self._history.at(version)

@@ -1,5 +1,5 @@
-"""A reader of Delta tables as small as the worlds here allow: JSON entries from version 0, whole files, string partitions. Written from the
-protocol's public text; shares no code with the compactor.
+"""A reader of Delta tables as small as the worlds here allow: JSON entries from version 0, files with deletion vectors in the log, string
+partitions. Written from the protocol's public text; shares no code with the compactor.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow.parquet as pq
+from pyroaring import BitMap64
+from support.delta_tables import Z85, encode_z85, vector_bytes
 
 from compactor.storage.base import ObjectStore
 
@@ -42,11 +44,13 @@ def replay(live: dict[str, Mapping[str, Any]], entry: Iterator[dict[str, Any]]) 
     removed, added = [], []
     for action in entry:
         if "remove" in action:
-            removed.append(action["remove"]["path"])
+            removed.append(action["remove"])
         if "add" in action:
             added.append(action["add"])
-    for path in removed:
+    for remove in removed:
+        path = remove["path"]
         assert path in live, f"{path} is removed but is not live"
+        assert vector_of(remove) == vector_of(live[path]), f"{path} is removed with other deletes than it is live with"
         del live[path]
     for add in added:
         assert add["path"] not in live, f"{add['path']} is added twice"
@@ -61,12 +65,44 @@ def live_files(store: ObjectStore, version: int) -> dict[str, Mapping[str, Any]]
     return live
 
 
+def vector_of(action: Mapping[str, Any]) -> str | None:
+    """The deletion vector of a file action as the log has it."""
+    vector = action.get("deletionVector")
+    return vector["pathOrInlineDv"] if vector else None
+
+
+def deleted(add: Mapping[str, Any]) -> frozenset[int]:
+    """Positions of the deleted rows of a file. Raises AssertionError when the descriptor contradicts itself."""
+    vector = add.get("deletionVector")
+    if not vector:
+        return frozenset()
+    assert vector["storageType"] == "i", "no other vectors are written here"
+    text = vector["pathOrInlineDv"]
+    words = [sum(Z85.index(c) * 85 ** (4 - i) for i, c in enumerate(text[at : at + 5])) for at in range(0, len(text), 5)]
+    data = b"".join(word.to_bytes(4, "big") for word in words)[: vector["sizeInBytes"]]
+    found = frozenset(BitMap64.deserialize(data[4:]))
+    assert len(found) == vector["cardinality"], "a deletion vector holds another number of rows than the log says"
+    return found
+
+
+def vector_for(positions: frozenset[int]) -> dict[str, Any]:
+    """The field that gives a file these deleted rows; none where there are none."""
+    if not positions:
+        return {}
+    data = vector_bytes(positions)
+    text = encode_z85(data + b"\0" * (-len(data) % 4))
+    return {"deletionVector": {"storageType": "i", "pathOrInlineDv": text, "sizeInBytes": len(data), "cardinality": len(positions)}}
+
+
 def rows_of_file(store: ObjectStore, path: str, add: Mapping[str, Any]) -> list[Row]:
-    """Rows of one file. Raises AssertionError when its size or row count is not what the log says."""
+    """Rows of one file that are not deleted. Raises AssertionError when its size or row count is not what the log says."""
     assert store.head(unquote(path)) is not None, f"{path} is live and does not exist"
     data = bytes(store.get(unquote(path)))
     assert len(data) == add["size"], f"{path} has {len(data)} bytes, the log says {add['size']}"
     table = pq.read_table(io.BytesIO(data))
     assert table.num_rows == json.loads(add["stats"])["numRecords"], f"{path} has {table.num_rows} rows, not what its statistics say"
     partition = add["partitionValues"]["p"]
-    return [(i, note, partition) for i, note in zip(table["id"].to_pylist(), table["note"].to_pylist(), strict=True)]
+    gone = deleted(add)
+    assert max(gone, default=-1) < table.num_rows, f"{path} has deleted rows beyond its end"
+    rows = zip(table["id"].to_pylist(), table["note"].to_pylist(), strict=True)
+    return [(i, note, partition) for at, (i, note) in enumerate(rows) if at not in gone]

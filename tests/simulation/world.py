@@ -1,4 +1,5 @@
-"""One world: a table in memory, an appender, a second writer that also deletes, and two compactors, all under one seed.
+"""One world: a table in memory, an appender, a second writer that also deletes, and two compactors, all under one seed. Where the seed is
+odd, the table has deletion vectors, and the second writer deletes by them, takes deletes back, updates and restores.
 
 The seed decides who moves when, what fails and who crashes. Everything an actor takes from its surroundings is virtual, so the same seed
 gives the same trace, call by call.
@@ -16,7 +17,7 @@ from compactor.ambient import Ambient, SeededIds, SeededRandomness, VirtualClock
 from compactor.ambient.owners import UnknownOwners
 from compactor.coordination.records import Care
 from compactor.errors import StorageUnavailable
-from compactor.model.events import Event, Recovered, Warned
+from compactor.model.events import CommitLanded, Event, GroupFinished, Recovered, Warned
 from compactor.model.run import Run
 from compactor.model.snapshot import TableRef
 from compactor.pipeline import run_table
@@ -28,6 +29,7 @@ from compactor.wiring import wire
 from simulation.appender import Appender, History
 from simulation.auditor import Auditor
 from simulation.baton import Actor, Baton
+from simulation.changer import Changer
 from simulation.stepped_store import Crash, Cut, SteppedStore, Trace
 
 _CHANGES = frozenset({"create", "put", "close", "delete"})
@@ -51,7 +53,10 @@ FAULTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What became of a world. `digest` is that of its trace; equal seeds have equal reports."""
+    """What became of a world. `digest` is that of its trace; equal seeds have equal reports.
+
+    written_bytes, committed_bytes: of outputs, of all runs; masked_rows: deleted by others meanwhile, and deleted in outputs.
+    """
 
     seed: int
     digest: str
@@ -59,6 +64,9 @@ class Report:
     versions: int
     audits: int
     endings: tuple[tuple[str, int], ...]
+    written_bytes: int
+    committed_bytes: int
+    masked_rows: int
 
 
 class World:
@@ -71,7 +79,7 @@ class World:
         self.trace = Trace()
         self.clock = VirtualClock()
         self.runs: list[Run] = []
-        self.crashes = 0
+        self.crashes = self.written_bytes = self.committed_bytes = 0
         self.seen: Counter[str] = Counter()
         self._random = random.Random(f"world-{seed}")
         self._bucket = MemoryBucket("simulation", self.clock)
@@ -80,6 +88,7 @@ class World:
         self._auditor = Auditor(self._bare, self._history)
         self._baton = Baton(seed, change=self._random.choice([0.05, 0.2, 0.6]))
         self._broken: AssertionError | None = None
+        self._vectors = seed % 2 == 1
 
     def play(self) -> Report:
         """Let everyone act until all have ended, then see that the table comes to rest. Raises AssertionError, with the seed in it."""
@@ -102,11 +111,14 @@ class World:
             versions=len(self._history.rows),
             audits=self._auditor.audits,
             endings=tuple(sorted(endings.items())),
+            written_bytes=self.written_bytes,
+            committed_bytes=self.committed_bytes,
+            masked_rows=self.seen["rows masked"],
         )
 
     def _prepare(self) -> None:
         first = Appender(name="first", store=self._bare, clock=self.clock, seed=self.seed, history=self._history)
-        first.create_table()
+        first.create_table(vectors=self._vectors)
         for _ in range(self._random.randint(4, 10)):
             first.append()
 
@@ -119,9 +131,10 @@ class World:
 
     def _writer(self, name: str, deletes: float) -> Actor:
         steps = self._random.randint(2, 6)
+        kind = Changer if self._vectors and deletes else Appender
 
         def story(store: ObjectStore) -> None:
-            Appender(name=name, store=store, clock=self.clock, seed=self.seed, history=self._history).story(steps, deletes)
+            kind(name=name, store=store, clock=self.clock, seed=self.seed, history=self._history).story(steps, deletes)
 
         store = SteppedStore(name, self._bare, self.trace, lambda: self._step(actor))
         actor = self._actor(name, store, story)
@@ -174,12 +187,17 @@ class World:
     def _run(self, run_id: str, store: ObjectStore) -> Run:
         number = zlib.crc32(f"{self.seed}-{run_id}".encode())
         ambient = Ambient(clock=self.clock, ids=SeededIds(number), randomness=SeededRandomness(number))
-        settings = SETTINGS.model_copy(update={"lease": "on" if self.seed % 3 == 0 else "off"})
+        settings = SETTINGS.model_copy(update={"lease": "on" if self.seed % 3 == 0 else "off", "max_deleted_ratio": 0.5})
         wired = wire(store, settings, sink=self._note, ambient=ambient, care=CARE, owners=UnknownOwners())
         ports = replace(wired, checkpointer=_NoCheckpointer())
-        return run_table(ports, SETTINGS.policy(), run_id=run_id)
+        return run_table(ports, settings.policy(), run_id=run_id)
 
     def _note(self, event: Event) -> None:
+        if isinstance(event, GroupFinished):
+            self.written_bytes += sum(output.size_bytes for output in event.result.outputs)
+        if isinstance(event, CommitLanded):
+            self.committed_bytes += event.outcome.bytes_added
+            self.seen["rows masked"] += event.outcome.masked_rows
         if isinstance(event, Recovered):
             self.seen[f"recovery {event.left.state}"] += 1
         if isinstance(event, Warned) and event.code == "recovery":
