@@ -9,6 +9,7 @@ The verbs, in the order of a run; each takes the URI of a table and optional Set
     run       do it, and commit                                   -> Run
     verify    whether our commits kept every row, from the files   -> Verification
     clean     what runs that did not end left behind               -> Cleaned
+    doctor    past damage, and whether the store holds what the log names -> Diagnosis
     history   what the log says happened to the table             -> list[HistoryEntry]
     runs      what the journal says of our own runs               -> list[RunRecord]
     scan      every table below a prefix, with health and decision -> iterator of ScanEntry
@@ -46,7 +47,9 @@ from compactor.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from compactor.maintenance.installation import Installation
     from compactor.model.events import Sink
+    from compactor.model.findings import Diagnosis, Finding
     from compactor.model.health import Health
     from compactor.model.plan import Plan, SavedPlan
     from compactor.model.recovery import Cleaned
@@ -179,6 +182,28 @@ def verify(
     return verbs.verify(uri, settings, (version, first, last), on_commit)
 
 
+def doctor(
+    uri: str, *, settings: Settings | None = None, data: bool = False, on_finding: Callable[[Finding], None] | None = None
+) -> Diagnosis:
+    """Examine a table: commits that removed what was not live, live files that are missing or of another size, deletion vectors,
+    checkpoints, orphans. Writes nothing.
+
+    data: read every live file, too, and hold its rows against its statistics.
+    on_finding: called with each finding as it is made.
+    Raises as `load` does, and ExecutionFailed.
+    """
+    from compactor import verbs
+
+    return verbs.doctor(uri, settings, data=data, on_finding=on_finding)
+
+
+def installation(*, settings: Settings | None = None) -> Installation:
+    """This installation: versions, executors that are there, memory and processors that a run may use."""
+    from compactor import verbs
+
+    return verbs.installation(settings)
+
+
 def history(uri: str, *, settings: Settings | None = None, limit: int | None = None) -> list[HistoryEntry]:
     """The retained log, newest first. Raises as `load` does."""
     from compactor import verbs
@@ -207,8 +232,10 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "assess",
     "diff_plans",
+    "doctor",
     "explain",
     "history",
+    "installation",
     "load",
     "plan",
     "read_plan",

@@ -107,8 +107,8 @@ class Settings(BaseSettings):
     Tables: state (a URI for intents and journals; unset: `_compactor/` inside each table), lease (whether a run takes the table's lease
     first; unset: a service does, a single run does not) and lease_wait (how long a single run waits for one that is held), arbiter (who
     decides the next version on S3 when Spark writes too), dynamodb_table, dynamodb_region and dynamodb_endpoint (where the arbiter
-    `dynamodb` is), rivals (what to do about writers known to damage compacted tables: `warn` or `refuse`), allow_external_paths (read
-    files that the log names outside the table's folder).
+    `dynamodb` is), rivals (what to do about writers known to damage compacted tables: `warn` or `refuse`), accept_damage (compact a table
+    that such a writer has damaged), allow_external_paths (read files that the log names outside the table's folder).
     Storage (see model/storage.py): endpoint_url … anonymous.
 
     Raises SettingsError for an unknown key or a bad value.
@@ -145,6 +145,7 @@ class Settings(BaseSettings):
     dynamodb_region: str | None = None
     dynamodb_endpoint: Annotated[str | None, AfterValidator(_endpoint)] = None
     rivals: Literal["warn", "refuse"] = "warn"
+    accept_damage: bool = False
     allow_external_paths: bool = False
 
     endpoint_url: Annotated[str | None, AfterValidator(_endpoint)] = None

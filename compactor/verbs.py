@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 from compactor import plan_files
 from compactor.ambient.system import system_ambient
 from compactor.errors import CompactorError, TableRefused, UsageError
 from compactor.maintenance import verify as verification
+from compactor.maintenance.installation import Installation
 from compactor.model.events import Sink
+from compactor.model.findings import Diagnosis, Finding
 from compactor.model.health import Health, Skip
 from compactor.model.plan import Plan, SavedPlan
 from compactor.model.recovery import Cleaned
@@ -24,7 +27,7 @@ from compactor.service.discovery import FailedTable, ScanEntry, ScannedTable, di
 from compactor.settings import Settings
 from compactor.storage import normalise_uri, open_store
 from compactor.tables.base import HistoryEntry
-from compactor.wiring import open_ports, open_reading, open_table
+from compactor.wiring import claims_on, open_care, open_observing, open_ports, open_reading, open_table
 
 Versions = tuple[int | None, int | None, int | None]
 """One version, or the first and the last of a range."""
@@ -136,6 +139,24 @@ def verify(uri: str, settings: Settings | None, versions: Versions, on_commit: C
             if on_commit is not None:
                 on_commit(verdict)
     return Verification(table=table.ref.uri, commits=tuple(found))
+
+
+def doctor(uri: str, settings: Settings | None, *, data: bool, on_finding: Callable[[Finding], None] | None) -> Diagnosis:
+    """See compactor.doctor."""
+    from compactor.maintenance.doctor import Patient, examine
+
+    settings = settings or Settings()
+    ambient = system_ambient()
+    table, store = open_care(uri, settings, ambient)
+    with open_observing(store, settings, ambient) if data else nullcontext(None) as observe:
+        return examine(Patient(table=table, store=store, claims=lambda: claims_on(store, settings), observe=observe), on_finding)
+
+
+def installation(settings: Settings | None) -> Installation:
+    """See compactor.installation."""
+    from compactor.maintenance.installation import look
+
+    return look(settings or Settings())
 
 
 def history(uri: str, settings: Settings | None, limit: int | None) -> list[HistoryEntry]:

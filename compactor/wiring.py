@@ -165,6 +165,7 @@ def _options(settings: Settings) -> DeltaOptions:
     return DeltaOptions(
         arbiter=settings.arbiter,
         rivals=settings.rivals,
+        accept_damage=settings.accept_damage,
         memory_bytes=_driver_memory(settings),
         external_paths=settings.allow_external_paths,
         dynamodb=_dynamodb(settings),

@@ -13,6 +13,7 @@ import typer
 from compactor.errors import UsageError
 from compactor_cli.commands.clean import clean
 from compactor_cli.commands.demo import demo
+from compactor_cli.commands.doctor import doctor
 from compactor_cli.commands.explain import explain
 from compactor_cli.commands.history import history
 from compactor_cli.commands.plan import plan
@@ -51,7 +52,7 @@ def _root(
     """Options of the command itself."""
 
 
-_COMMANDS = (scan, plan, explain, run, runs, history, verify, clean, serve, demo)
+_COMMANDS = (scan, plan, explain, run, runs, history, verify, clean, doctor, serve, demo)
 for _command in _COMMANDS:
     app.command(_command.__name__)(_command)
 

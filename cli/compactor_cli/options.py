@@ -87,6 +87,7 @@ _FLAGS = (
     _Flag("dynamodb_region", "Table", "NAME", "Region of that table. Default: us-east-1, as Spark's."),
     _Flag("dynamodb_endpoint", "Table", "URL", "An endpoint for it that is not AWS's own."),
     _Flag("rivals", "Table", "warn|refuse", "What to do about writers known to damage compacted tables. Default: warn."),
+    _Flag("accept_damage", "Table", None, "Compact a table whose log shows that such a writer has damaged it."),
     _Flag("allow_external_paths", "Table", None, "Read files that the log names outside the table's folder (shallow clones)."),
     _Flag("endpoint_url", "Storage", "URL", "An S3-compatible endpoint."),
     _Flag("region", "Storage", "NAME", "Region of the bucket. Default: discovered."),

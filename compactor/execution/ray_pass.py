@@ -11,10 +11,9 @@ from typing import Any
 
 from compactor.errors import ExecutionFailed
 from compactor.execution.on_ray import RayExecutor
-from compactor.execution.reading import batches, read_batch
+from compactor.execution.reading import Gaze, batches, fingerprints, read_batch
 from compactor.model.rewrite import InputFile, ReadSpec
 from compactor.model.storage import StorageOptions
-from compactor.model.verification import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +27,16 @@ class _Batch:
 class _Found:
     """Readings with the positions of their files."""
 
-    readings: list[tuple[int, Reading]]
+    readings: list[tuple[int, Any]]
 
 
 class RayPass:
     """Reads with as many tasks as the cluster of `executor` has room for. The executor stays the caller's to close."""
 
-    def __init__(self, executor: RayExecutor, root_uri: str, storage: StorageOptions) -> None:
-        self._executor, self._root_uri, self._storage = executor, root_uri, storage
+    def __init__(self, executor: RayExecutor, root_uri: str, storage: StorageOptions, gaze: Gaze = fingerprints) -> None:
+        self._executor, self._root_uri, self._storage, self._gaze = executor, root_uri, storage, gaze
 
-    def __call__(self, read: ReadSpec, files: Sequence[InputFile]) -> Iterator[tuple[int, Reading]]:
+    def __call__(self, read: ReadSpec, files: Sequence[InputFile]) -> Iterator[tuple[int, Any]]:
         """Position and reading of each file, in any order. Raises ExecutionFailed, and StorageError as a worker met it."""
         rows = [{"batch": _Batch(batch)} for batch in batches(files)]
         if not rows:
@@ -46,7 +45,7 @@ class RayPass:
         import ray
 
         ray.data.DataContext.get_current().enable_progress_bars = False
-        shared = ray.put((self._root_uri, self._storage, read, memory_bytes))
+        shared = ray.put((self._root_uri, self._storage, read, memory_bytes, self._gaze))
         batched = ray.data.from_items(rows, override_num_blocks=len(rows))
         answers = batched.map(read_on_worker, fn_kwargs={"shared": shared}, num_cpus=1, memory=memory_bytes)
         try:
@@ -65,5 +64,5 @@ def read_on_worker(row: dict[str, Any], *, shared: Any) -> dict[str, _Found]:
 
     from compactor.storage import open_store
 
-    root_uri, storage, read, memory_bytes = ray.get(shared)
-    return {"found": _Found(read_batch(open_store(root_uri, storage), read, row["batch"].files, memory_bytes))}
+    root_uri, storage, read, memory_bytes, gaze = ray.get(shared)
+    return {"found": _Found(read_batch(open_store(root_uri, storage), read, row["batch"].files, memory_bytes, gaze))}

@@ -43,9 +43,10 @@ class Gone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damaged:
-    """The file is there and cannot be read."""
+    """The file is there and cannot be read. unsupported: it may be whole; it holds what is not read here."""
 
     why: str
+    unsupported: bool = False
 
 
 Reading = Fingerprint | Gone | Damaged

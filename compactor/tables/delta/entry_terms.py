@@ -35,7 +35,7 @@ def terms_for(store: ObjectStore, target: Snapshot, *, now_ms: int, read_version
         types=leaf_types(state.metadata, target.features),
         string_prefix=string_prefix(target.properties),
         tight_bounds="deletionVectors" in target.features,
-        in_commit_timestamp_ms=_in_commit_timestamp(store, target, state, now_ms),
+        in_commit_timestamp_ms=in_commit_timestamp(store, target, now_ms),
         row_id_high_water_mark=_high_water_mark(target, state),
         iceberg_compat=compat_version(state.metadata, target.features),
         keeps_row_ids=keeps_row_ids(state.metadata, target.features),
@@ -46,8 +46,13 @@ def _enabled(target: Snapshot, feature: str, key: str) -> bool:
     return feature in target.features and target.properties.get(key, "false").lower() == "true"
 
 
-def _in_commit_timestamp(store: ObjectStore, target: Snapshot, state: DeltaState, now_ms: int) -> int | None:
-    """Now, but after the timestamp of the entry before: checkpoints do not hold it, so that entry may have to be read."""
+def in_commit_timestamp(store: ObjectStore, target: Snapshot, now_ms: int) -> int | None:
+    """Now, but after the timestamp of the entry before: checkpoints do not hold it, so that entry may have to be read. None: not enabled.
+
+    Raises TableRefused, StorageError.
+    """
+    state = target.state
+    assert isinstance(state, DeltaState)
     if not _enabled(target, "inCommitTimestamp", "delta.enableInCommitTimestamps"):
         return None
     previous = state.in_commit_timestamp_ms

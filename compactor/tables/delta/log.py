@@ -164,6 +164,7 @@ def parse_entry(data: bytes | memoryview, version: int, modified_ms: int, name: 
         add_lines=add_lines,
         removes=by_kind.get("remove", ()),
         transactions=by_kind.get("txn", ()),
+        changes=by_kind.get("cdc", ()),
     )
 
 

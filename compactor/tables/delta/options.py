@@ -25,6 +25,7 @@ class DeltaOptions:
     """arbiter: who decides which writer gets the next version, as `--arbiter` spells it; None leaves it to the store where that is safe.
 
     rivals: what to do about writers in the log that are known to damage tables beside a compactor.
+    accept_damage: a table that such a writer has damaged may be compacted as it is.
     max_commit_attempts: how often a commit that others overtake is tried again.
     external_paths: files outside the table's folder, which the log names by absolute URIs, may be read.
     dynamodb: where the DynamoDB arbiter is; given without being chosen as arbiter, its entries are a reason to refuse the table.
@@ -33,6 +34,7 @@ class DeltaOptions:
 
     arbiter: str | None = None
     rivals: Rivals = "warn"
+    accept_damage: bool = False
     max_commit_attempts: int = 30
     memory_bytes: int | None = None
     external_paths: bool = False

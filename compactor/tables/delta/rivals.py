@@ -16,6 +16,7 @@ from compactor.tables.delta.landed import run_of
 from compactor.tables.delta.log import list_log, read_entries
 from compactor.tables.delta.paths import canonical
 from compactor.tables.delta.state import Action, LogEntry
+from compactor.tables.delta.vain import restored_to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class Rival:
 
 
 def detect_rivals(store: ObjectStore, since_version: int) -> list[Rival]:
-    """Such commits among the retained entries after `since_version`, in order of version.
+    """Such commits among the retained entries after `since_version`, in order of version, but those that a RESTORE has taken back.
 
     Only replacements by our commits after `since_version` are known to it; give the version before the oldest of ours that matters.
     Raises StorageError, TableCorrupt.
@@ -55,6 +56,9 @@ def detect_rivals(store: ObjectStore, since_version: int) -> list[Rival]:
             rivals.extend(_rival(entry, replaced))
         else:
             replaced.update((_key(remove), entry.version) for remove in entry.removes)
+        to = restored_to(entry)
+        if to is not None:
+            rivals = [rival for rival in rivals if rival.version <= to]
         for add in entry.adds:
             replaced.pop(_key(add), None)
     return rivals

@@ -83,3 +83,4 @@ class LogEntry:
     add_lines: Sequence[int]
     removes: Sequence[Action]
     transactions: Sequence[Action]
+    changes: Sequence[Action] = ()

@@ -67,7 +67,11 @@ class DeltaTable:
             gate = replace(gate, refusals=(*gate.refusals, *self._arbitrated_elsewhere(self._options.dynamodb)))
         if not any(warning.code == gating.RIVALS for warning in gate.warnings):
             return gate
-        return replace(gate, warnings=(*gate.warnings, *self.rivals(max(-1, snapshot.version - RIVALS_WITHIN))))
+        damage = self.rivals(max(-1, snapshot.version - RIVALS_WITHIN))
+        if self._options.accept_damage:
+            return replace(gate, warnings=(*gate.warnings, *damage))
+        how = "Pass --accept-damage to compact the table as it is."
+        return replace(gate, refusals=(*gate.refusals, *(Refusal(reason="damage", why=f"{found.message} {how}") for found in damage)))
 
     def _arbitrated_elsewhere(self, options: DynamoDBOptions) -> list[Refusal]:
         """The refusal of a table that has entries in DynamoDB while something else is to decide its versions."""
