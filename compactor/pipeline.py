@@ -271,7 +271,8 @@ class _Act:
             self._tally.acted, self._tally.proof = True, proof
             self._rewrite(executor.run(job, self._tasks(inputs_of, share)))
         finally:
-            executor.close()
+            if executor.close():
+                self._fates.abandoned()
             self._fates.sweep(self._ports.store, lambda: records.may_dispose(self._tally.run_id))
             records.close_intent(self._tally.run_id, settled=self._fates.settled)
 

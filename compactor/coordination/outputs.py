@@ -3,7 +3,7 @@
     planned ──► written ──► in commit ──► committed     outputs of other attempts are deleted
        │           │            ├───────► discarded     lost to a conflict, or the store said that nothing landed: deleted
        │           │            └───────► (stays)       unknown: nothing is deleted, the intent stays for recovery
-       └───────────┴────────────────────► discarded     never offered to the log: deleted
+       └───────────┴────────────────────► discarded     never offered to the log, and nobody at work on it any more: deleted
 
 Must never delete an output whose group was offered to the log without an answer (design rule 3).
 """
@@ -65,6 +65,10 @@ class OutputFates:
     def dropped(self, drop: GroupDropped) -> None:
         self._lost_workers |= drop.reason in _WORKER_GONE
         self._fates[drop.group_id] = _Fate.DISCARDED
+
+    def abandoned(self) -> None:
+        """No task can write any more: groups without an answer have left at most what stands under their stems."""
+        self.discarded([group_id for group_id, fate in self._fates.items() if fate is _Fate.PLANNED])
 
     @property
     def settled(self) -> bool:

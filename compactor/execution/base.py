@@ -38,6 +38,6 @@ class Executor(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Release everything that was started."""
+    def close(self) -> bool:
+        """Release everything that was started. True when it is known that no task, finished or not, can write anything any more."""
         ...

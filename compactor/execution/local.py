@@ -47,6 +47,7 @@ class LocalExecutor:
         self._store = store
         self._toolkit = toolkit or Toolkit()
         self._pool: ProcessPool | None = None
+        self._crews: list[ThreadCrew] = []
 
     @property
     def name(self) -> str:
@@ -68,14 +69,17 @@ class LocalExecutor:
                 clock=self._clock,
                 deadline_s=self._limits.deadline_s,
             )
+            self._crews.append(crew)
             store = self._store or self._toolkit.open_store(job.root_uri, job.storage)
             return crew.run(job, everything, store)
         return self._processes().run(job, everything)
 
-    def close(self) -> None:
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
+    def close(self) -> bool:
+        if self._pool is None:
+            return all(crew.quiet for crew in self._crews)
+        self._pool.close()
+        self._pool = None
+        return False  # a worker that was killed may have been about to publish: the store may see it through
 
     def _by_threads(self, job: RewriteJob, first: list[RewriteTask]) -> bool:
         if self._pool is not None:

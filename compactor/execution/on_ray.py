@@ -126,7 +126,7 @@ class RayExecutor:
         finally:
             _cancel(list(sortie.flights))
 
-    def close(self) -> None:
+    def close(self) -> bool:
         if self._ours:
             import ray
 
@@ -135,6 +135,7 @@ class RayExecutor:
             self._ours = False
         self._connected = False
         self._remove_folder()
+        return False  # a worker elsewhere may go on for a while
 
     def _remove_folder(self) -> None:
         if self._folder is not None:

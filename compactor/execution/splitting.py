@@ -56,8 +56,8 @@ class SplittingExecutor:
     def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Generator[TaskOutcome]:
         return run_splitting(self._inner, job, tasks)
 
-    def close(self) -> None:
-        self._inner.close()
+    def close(self) -> bool:
+        return self._inner.close()
 
 
 def run_splitting(executor: Executor, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Generator[TaskOutcome]:

@@ -45,6 +45,8 @@ class ThreadCrew:
         self._toolkit = toolkit
         self._clock = clock
         self._deadline_s = deadline_s
+        self.quiet = True
+        """Whether none of its threads is at work any more; known once the outcomes have been closed."""
 
     def run(self, job: RewriteJob, tasks: Iterable[RewriteTask], store: ObjectStore) -> Generator[TaskOutcome]:
         """Outcomes as tasks complete. Takes a task only when a thread is free for it, and a few to see whether they are the last."""
@@ -65,7 +67,8 @@ class ThreadCrew:
                     return
                 yield from self._completed(running, done)
         finally:
-            _stop(running.values())
+            self.quiet = False
+            self.quiet = _stop(running.values())
 
     def _has_room(self, running: Collection[_Running], waiting: Collection[RewriteTask]) -> bool:
         if len(running) < self._size:
@@ -102,10 +105,11 @@ class ThreadCrew:
                 yield deadline_drop(late.task, self._deadline_s)
 
 
-def _stop(running: Iterable[_Running]) -> None:
-    """Revoke all first, then wait for each, so that nothing is written after this returns unless one store call hangs."""
+def _stop(running: Iterable[_Running]) -> bool:
+    """Revoke all first, then wait for each, so that nothing is written after this returns unless one store call hangs: then False."""
     entries = list(running)
     for entry in entries:
         entry.store.revoke()
     for entry in entries:
         entry.thread.join(_JOIN_S)
+    return not any(entry.thread.is_alive() for entry in entries)

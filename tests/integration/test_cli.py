@@ -199,7 +199,7 @@ def test_s3_by_flags_and_environment(compactor: Callable[..., Shown], s3_bucket:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_an_interrupted_run_leaves_the_table_whole(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    """A signal in the middle of a run: its exit code, no traceback, the same rows, and nothing that is not referred to."""
+    """A signal in the middle of a run: its exit code, no traceback, the same rows, nothing that is not referred to, no intent."""
     table = tmp_path / "events"
     make_table(table, appends=30, rows=20_000)
     expected = ids(table)
@@ -220,6 +220,7 @@ def test_an_interrupted_run_leaves_the_table_whole(tmp_path: Path, number: signa
         assert json.loads(out)["exit_code"] == child.returncode
         assert ids(table) == expected
         assert set(table.glob("*.parquet")) - before <= {table / path for path in _added(table)}
+        assert list(intents.iterdir()) == []
         codes.append(child.returncode)
     assert codes[0] == code
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -15,6 +16,21 @@ import pytest
 from compactor_cli.signals import handled
 
 WAIT_S = 5.0
+
+
+def test_an_interruption_before_the_command_is_quiet() -> None:
+    """A signal while the program is still being imported ends it with its code: no traceback, no word."""
+    code = (
+        "import compactor_cli.entry as entry, os, signal, sys\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer': os.kill(os.getpid(), getattr(signal, sys.argv[1]))\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "entry.main()\n"
+    )
+    for name, expected in (("SIGINT", 130), ("SIGTERM", 143)):
+        ended = subprocess.run([sys.executable, "-c", code, name], capture_output=True, text=True, timeout=60, check=False)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (expected, "", "")
 
 
 def test_an_import_ends_before_the_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,8 +58,8 @@ class Narrow:
             else:
                 yield GroupDropped(group_id=task.group_id, reason="out-of-memory", detail="too much")
 
-    def close(self) -> None:
-        """Nothing was started."""
+    def close(self) -> bool:
+        return True
 
 
 def done(task: RewriteTask) -> RewriteResult:

@@ -10,8 +10,10 @@ from support import tasks as t
 
 from compactor.ambient.ports import Clock
 from compactor.ambient.system import SystemClock
+from compactor.execution import threads
+from compactor.execution.local import LocalExecutor
 from compactor.execution.threads import ThreadCrew
-from compactor.execution.work import Toolkit
+from compactor.execution.work import Limits, Toolkit
 from compactor.model.rewrite import GroupDropped, RewriteJob, RewriteTask, TaskOutcome
 from compactor.storage.base import ObjectStore
 from compactor.storage.memory import MemoryStore
@@ -49,3 +51,23 @@ def test_the_last_tasks_start_beside_a_full_crew(size: int, groups: int, memory_
     assert sorted(outcome.group_id for outcome in outcomes) == list(range(groups))
     assert seen[0] == most
     assert order == list(range(groups))
+
+
+@pytest.mark.parametrize("stuck", [False, True])
+def test_an_executor_knows_whether_all_its_threads_have_ended(monkeypatch: pytest.MonkeyPatch, stuck: bool) -> None:
+    """Closed early, a crew is quiet when every thread was seen to end; one that hangs in a call may still write, so it is not."""
+    monkeypatch.setattr(threads, "_JOIN_S", 0.2)
+    go_on = threading.Event()
+
+    def work(_job: RewriteJob, task: RewriteTask, store: ObjectStore, _clock: Clock) -> TaskOutcome:
+        while task.group_id and not go_on.wait(0.01):
+            if not stuck:
+                store.head("x")  # raises once it was revoked
+        return GroupDropped(group_id=task.group_id, reason="failed", detail="x")
+
+    executor = LocalExecutor(clock=SystemClock(), limits=Limits(parallelism=2), store=MemoryStore(), toolkit=Toolkit(worker=work))
+    outcomes = executor.run(t.job("memory://t"), (t.task(i) for i in range(3)))
+    assert next(outcomes).group_id == 0
+    outcomes.close()
+    assert executor.close() is not stuck
+    go_on.set()
