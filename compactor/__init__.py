@@ -10,6 +10,7 @@ The verbs, in the order of a run; each takes the URI of a table and optional Set
     verify    whether our commits kept every row, from the files   -> Verification
     clean     what runs that did not end left behind               -> Cleaned
     doctor    past damage, and whether the store holds what the log names -> Diagnosis
+    vacuum    delete files that nobody can need any more           -> Vacuumed
     history   what the log says happened to the table             -> list[HistoryEntry]
     runs      what the journal says of our own runs               -> list[RunRecord]
     scan      every table below a prefix, with health and decision -> iterator of ScanEntry
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from compactor.model.recovery import Cleaned
     from compactor.model.run import Run, RunRecord
     from compactor.model.snapshot import Snapshot
+    from compactor.model.vacuum import OnSwept, Vacuumed
     from compactor.model.verification import CommitVerdict, Verification
     from compactor.planning.diff import PlanDiff
     from compactor.planning.explain import FileExplanation, PartitionExplanation
@@ -197,6 +199,31 @@ def doctor(
     return verbs.doctor(uri, settings, data=data, on_finding=on_finding)
 
 
+def vacuum(
+    uri: str,
+    *,
+    settings: Settings | None = None,
+    retention: str | float | None = None,
+    dry_run: bool = True,
+    allow_short_retention: bool = False,
+    on_swept: OnSwept | None = None,
+) -> Vacuumed:
+    """Delete files that no version within the retention needs, and no run that has not ended; only what vacuum engines of Delta would.
+
+    retention: seconds, or a duration such as `7d`; by default the table's own (`delta.deletedFileRetentionDuration`, a week).
+    dry_run: say what would be deleted, and write nothing.
+    allow_short_retention: the retention may be shorter than the table's. Readers and writers at work may lose files that they need.
+    on_swept: called after each batch of deletes.
+    Raises as `load` does; UsageError for a retention that is too short, TableRefused, ConflictGaveUp.
+    """
+    from compactor import verbs
+    from compactor.maintenance.vacuum import Terms
+    from compactor.units import parse_seconds
+
+    seconds = None if retention is None else parse_seconds(retention)
+    return verbs.vacuum(uri, settings, Terms(retention_s=seconds, allow_short=allow_short_retention, dry_run=dry_run), on_swept)
+
+
 def installation(*, settings: Settings | None = None) -> Installation:
     """This installation: versions, executors that are there, memory and processors that a run may use."""
     from compactor import verbs
@@ -242,6 +269,7 @@ __all__ = [
     "run",
     "runs",
     "scan",
+    "vacuum",
     "verify",
     "clean",
     "write_plan",

@@ -10,6 +10,7 @@ from compactor.ambient.system import system_ambient
 from compactor.errors import CompactorError, TableRefused, UsageError
 from compactor.maintenance import verify as verification
 from compactor.maintenance.installation import Installation
+from compactor.maintenance.vacuum import Terms
 from compactor.model.events import Sink
 from compactor.model.findings import Diagnosis, Finding
 from compactor.model.health import Health, Skip
@@ -17,6 +18,7 @@ from compactor.model.plan import Plan, SavedPlan
 from compactor.model.recovery import Cleaned
 from compactor.model.run import Run, RunRecord
 from compactor.model.snapshot import Snapshot, TableRef
+from compactor.model.vacuum import OnSwept, Vacuumed
 from compactor.model.verification import CommitVerdict, Verification
 from compactor.pipeline import decided, gate, health_of, prepare, run_table
 from compactor.planning.artefact import save
@@ -150,6 +152,15 @@ def doctor(uri: str, settings: Settings | None, *, data: bool, on_finding: Calla
     table, store = open_care(uri, settings, ambient)
     with open_observing(store, settings, ambient) if data else nullcontext(None) as observe:
         return examine(Patient(table=table, store=store, claims=lambda: claims_on(store, settings), observe=observe), on_finding)
+
+
+def vacuum(uri: str, settings: Settings | None, terms: Terms, on_swept: OnSwept | None) -> Vacuumed:
+    """See compactor.vacuum."""
+    from compactor.maintenance import vacuum as vacuuming
+
+    settings = settings or Settings()
+    table, store = open_care(uri, settings)
+    return vacuuming.vacuum(vacuuming.Ground(table=table, store=store, claims=lambda: claims_on(store, settings)), terms, on_swept)
 
 
 def installation(settings: Settings | None) -> Installation:

@@ -1,4 +1,4 @@
-"""What `doctor --json` prints. The fields are documented in docs/cli.md."""
+"""What `doctor --json` and `vacuum --json` print. The fields are documented in docs/cli.md."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from compactor.maintenance.installation import Installation
 from compactor.model.findings import DOCTOR_FORMAT_VERSION, Diagnosis, Finding
+from compactor.model.vacuum import VACUUM_FORMAT_VERSION, Vacuumed
 
 
 def finding_object(finding: Finding) -> dict[str, object]:
@@ -23,3 +24,8 @@ def diagnosis_object(found: Diagnosis) -> dict[str, object]:
 def installation_object(found: Installation) -> dict[str, object]:
     """This installation."""
     return {"format_version": DOCTOR_FORMAT_VERSION, **asdict(found), "executors": list(found.executors)}
+
+
+def vacuum_object(found: Vacuumed) -> dict[str, object]:
+    """One vacuum."""
+    return {"format_version": VACUUM_FORMAT_VERSION, **asdict(found), "paths": list(found.paths), "files": len(found.paths)}

@@ -21,6 +21,7 @@ from compactor_cli.commands.run import Witness, failed_object, run
 from compactor_cli.commands.runs import runs
 from compactor_cli.commands.scan import scan
 from compactor_cli.commands.serve import serve
+from compactor_cli.commands.vacuum import vacuum
 from compactor_cli.commands.verify import verify
 from compactor_cli.guard import Failure, one_sentence
 from compactor_cli.output import print_json, say
@@ -52,7 +53,7 @@ def _root(
     """Options of the command itself."""
 
 
-_COMMANDS = (scan, plan, explain, run, runs, history, verify, clean, doctor, serve, demo)
+_COMMANDS = (scan, plan, explain, run, runs, history, verify, clean, doctor, vacuum, serve, demo)
 for _command in _COMMANDS:
     app.command(_command.__name__)(_command)
 

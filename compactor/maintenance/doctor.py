@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from compactor.coordination.claims import Claims
-from compactor.errors import ObjectMissing, TableRefused
+from compactor.errors import ObjectMissing, TableCorrupt, TableRefused
 from compactor.maintenance.inventory import Inventory, total_bytes
 from compactor.model.findings import MOST_FILES, Diagnosis, Finding, FindingKind, LiveFile, Observed, ObserveFiles
 from compactor.model.rewrite import InputFile
@@ -232,8 +232,12 @@ def _old_checkpoint(table: TableCare, snapshot: Snapshot) -> Iterator[Finding]:
 
 def _orphans(patient: Patient, listing: _Listing, now_ms: int) -> Iterator[Finding]:
     """Files that nobody names, by the log as it is after the listing and after the intents: what was begun by then is claimed or named."""
-    claims = patient.claims()
-    named = patient.table.named()
+    try:
+        claims = patient.claims()
+        named = patient.table.named()
+    except (TableCorrupt, TableRefused) as error:
+        yield Finding(kind=FindingKind.NOT_EXAMINED, why=f"Orphans were not looked for: {error}", advice="See to what the sentence names.")
+        return
     orphans = [item for item in listing.files if item.key not in named and item.key not in claims]
     if not orphans:
         return

@@ -129,6 +129,11 @@ def old_checkpoint(table: HandTable) -> None:
         table.commit([])
 
 
+def unreadable_intent(table: HandTable) -> None:
+    (table.root / "_compactor/intents").mkdir(parents=True)
+    (table.root / "_compactor/intents/r.json").write_text('{"format_version": 99, "kind": "intent"}')
+
+
 def outside(table: HandTable) -> None:
     table.commit([{"add": {**table.live()[0], "path": "/elsewhere/x.parquet"}}])
 
@@ -145,6 +150,7 @@ def outside(table: HandTable) -> None:
         (break_a_checkpoint, K.WRONG_CHECKPOINT, True),
         (old_checkpoint, K.OLD_CHECKPOINT, False),
         (outside, K.NOT_EXAMINED, False),
+        (unreadable_intent, K.NOT_EXAMINED, False),
     ],
 )
 def test_each_harm_is_found(table: HandTable, harm: Callable[[HandTable], None], kind: FindingKind, damaged: bool) -> None:

@@ -91,7 +91,7 @@ def test_the_facade_is_pinned() -> None:
 
 FACADE = (
     *("load", "assess", "plan", "run", "history", "scan", "Settings", "load_settings", "__version__"),
-    *("write_plan", "read_plan", "diff_plans", "explain", "runs", "verify", "clean", "doctor", "installation"),
+    *("write_plan", "read_plan", "diff_plans", "explain", "runs", "verify", "clean", "doctor", "installation", "vacuum"),
     *("CompactorError", "UsageError", "SettingsError", "TableRefused", "NotATable", "ConflictGaveUp", "StorageError", "AccessDenied"),
     *("ObjectMissing", "ObjectArchived", "CredentialsMissing", "WrongRegion", "StorageUnavailable", "TableCorrupt", "ExecutionFailed"),
     *("ProofFailed", "Interrupted"),

@@ -52,7 +52,7 @@ FEATURES = {
         _yes("deletionVectors", "deleted rows are dropped and removes carry the descriptor"),
         _yes("v2Checkpoint", "read in every form; written by a library that knows them"),
         _yes("domainMetadata", "domains of others are never written"),
-        _yes("vacuumProtocolCheck", "nothing is vacuumed"),
+        _yes("vacuumProtocolCheck", "reader and writer features are checked before a vacuum, too"),
         _yes("checkpointProtection", "logs are never cleaned up and protected versions get no checkpoint"),
         _yes("collations", "binary statistics stay valid"),
         _yes("collations-preview", "binary statistics stay valid"),

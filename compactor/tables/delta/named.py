@@ -2,8 +2,8 @@
 
 What a path means is taken as widely as any writer could have meant it, because what is not found here may be deleted: the decoded and the
 raw spelling are both named, `./` and `//` are folded as well as kept, and of a path that does not seem to lie below the root (another
-scheme, another mount) the last part is named wherever it is met. Protocol sections "Add File and Remove File", "Add CDC File",
-"Deletion Vectors".
+scheme, another mount), or is not plain ASCII, the last part is named wherever it is met. Protocol sections "Add File and Remove File",
+"Add CDC File", "Deletion Vectors".
 """
 
 from __future__ import annotations
@@ -52,19 +52,17 @@ def named_since(store: ObjectStore, ref: TableRef, cutoff_ms: int) -> Named:
     newest = listing.newest or 0
     young = [version for version, meta in listing.commits.items() if meta.modified_ms > cutoff_ms]
     base = min(young, default=newest + 1) - 1
-    if base < 0:
-        named = Named(versions=(0, newest))
-    else:
+    named = Named(versions=(max(0, base), newest))
+    if base >= 0:
         if base not in listing.commits:
             raise _unknown(ref)
         try:
-            named = Named(versions=(base, newest))
             _add_live(named, store, ref, base)
         except UsageError as error:
             raise _unknown(ref) from error
     for entry in read_entries(store, base, newest, listing):
         _note(named, (*entry.adds, *entry.changes), ref.uri)
-        _note(named, [remove for remove in entry.removes if base < 0], ref.uri)
+    _add_live(named, store, ref, newest)  # once more, from the newest checkpoint: what it alone knows must not be deleted
     return named
 
 
@@ -142,5 +140,8 @@ def _note_path(named: Named, path: str, uri: str) -> None:
     try:
         key = object_key(path, uri)
         named.keys.update((key, path, posixpath.normpath(key)))
+        doubtful = "%" in path or not path.isascii()  # writers disagree about such spellings
     except TableRefused:
+        doubtful = True
+    if doubtful:
         named.names.update(part.rstrip("/").rpartition("/")[2] for part in (path, unquote(path, errors="surrogateescape")))
