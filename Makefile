@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-long test-spark lint format demo bench bench-log bench-memory conformance fuzz simulate simulate-drip clean
+.PHONY: help setup test test-long test-spark lint audit format demo bench bench-log bench-memory conformance fuzz simulate simulate-drip clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -33,6 +33,10 @@ lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: $(STAMP)  ## known vulnerabilities in the pinned dependencies; says so where their database cannot be reached
+	@if test -x .venv-audit/bin/pip-audit || { $(BIN)/python -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet pip-audit; }; \
+	then $(BIN)/python tests/audit.py .venv-audit/bin/pip-audit; else echo "Skipped: pip-audit could not be installed."; fi
 
 format: $(STAMP)  ## rewrite the code in the house's format
 	$(BIN)/ruff check --fix .
@@ -63,4 +67,4 @@ simulate-drip: $(STAMP)  ## SCALE=20 what slow appends cost in rewritten bytes a
 	cd tests && ../$(BIN)/python -m simulation.drip --scale $(or $(SCALE),20)
 
 clean:  ## remove .venv and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-audit .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -50,6 +50,8 @@ def _duration(value: object) -> object:
 
 
 def _endpoint(value: str | None) -> str | None:
+    if value is not None and "@" in value:  # never quoted: it is told to everybody who sees the settings
+        raise ValueError("an endpoint must not hold credentials; leave them to the environment or a profile.")
     if value is not None and not value.startswith(("http://", "https://")):
         raise ValueError(f'"{value}" is not an endpoint such as "https://minio.example:9000".')
     return value

@@ -96,6 +96,9 @@ WORKER_ENTRIES = (
 """Modules that worker processes and clusters load, by themselves or lazily."""
 WORKER_MAY_LOAD = (*PURE_BASE, "compactor.ambient", "compactor.storage", "compactor.rewriting", "compactor.execution")
 
+LOADERS = ("pickle", "cPickle", "cloudpickle", "dill", "marshal", "shelve", "jsonpickle", "yaml")
+RUNNERS = frozenset({"eval", "exec", "compile", "__import__", "builtins.eval", "builtins.exec", "os.system", "os.popen"})
+
 LONGEST_MODULE = 400
 
 
@@ -203,6 +206,18 @@ def loads(sources: Sources, entry: str) -> set[str]:
         ahead.extend(used.module for used in sources[module].imports if not used.lazy and not used.typing)
         ahead.append(module.rpartition(".")[0])
     return seen
+
+
+def data_is_data(sources: Sources) -> Iterator[str]:
+    """What is read from files, stores and settings is never run: nothing unpickles, evaluates, or loads YAML as objects."""
+    for name, source in sources.items():
+        for used in source.imports:
+            if within(used.module, LOADERS):
+                yield f"{name} imports {used.module}, which runs what it reads"
+        for node in ast.walk(source.tree):
+            said = _dotted(node.func) if isinstance(node, ast.Call) else ""
+            if said in RUNNERS:
+                yield f"{name}:{node.lineno} runs text as code ({said})"  # type: ignore[attr-defined]
 
 
 def form(sources: Sources) -> Iterator[str]:

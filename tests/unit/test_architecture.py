@@ -12,7 +12,7 @@ import compactor
 
 Rule = Callable[[a.Sources], Iterator[str]]
 ROOT = Path(__file__).parents[2]
-RULES: list[Rule] = [a.who_imports_whom, a.homes, a.purity, a.surroundings, a.workers_load_little, a.form]
+RULES: list[Rule] = [a.who_imports_whom, a.homes, a.purity, a.surroundings, a.workers_load_little, a.data_is_data, a.form]
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,10 @@ def test_the_house_keeps_its_rules(rule: Rule, sources: dict[str, a.Source]) -> 
         (a.surroundings, "compactor.tables.x", "import os\nx = os.urandom(4)"),
         (a.surroundings, "compactor.tables.x", "import os\nx = os.environ['HOME']"),
         (a.surroundings, "compactor.planning.x", "from os import environ\nx = environ"),
+        (a.data_is_data, "compactor.planning.x", "import pickle"),
+        (a.data_is_data, "compactor.coordination.x", "def f(data):\n    from marshal import loads\n    return loads(data)"),
+        (a.data_is_data, "compactor.settings", "x = eval('1')"),
+        (a.data_is_data, "compactor_cli.x", "import os\nos.system('true')"),
         (a.form, "compactor.x", "x = 1"),
         (a.form, "compactor.x", '"""Long."""\n' + "x = 1\n" * 400),
     ],
