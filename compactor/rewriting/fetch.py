@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from compactor.errors import ObjectMissing
 from compactor.model.rewrite import InputFile
 from compactor.rewriting.budget import Budget
-from compactor.rewriting.pools import pool_for
+from compactor.rewriting.pools import in_memory, pool_for
 from compactor.rewriting.ranged import RangedFile
 from compactor.storage.base import ObjectStore
 
@@ -56,8 +56,10 @@ class Fetcher:
         try:
             while self._waiting or self._ahead:
                 self._look_ahead(pool)
-                yield self._next()
+                yield self._next(pool)
+                self._release()
         finally:
+            self._release()
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _look_ahead(self, pool: Executor) -> None:
@@ -78,10 +80,14 @@ class Fetcher:
             return lambda: self._store.get(key)
         return pool.submit(self._store.get, key).result
 
-    def _next(self) -> Fetched:
+    def _release(self) -> None:
+        if self._ranged:
+            self._ranged[-1].release()
+
+    def _next(self, pool: Executor) -> Fetched:
         index, file, size, coming = self._ahead.popleft()
         if coming is None:
-            ranged = RangedFile(self._store, file.key, size)
+            ranged = RangedFile(self._store, file.key, size, None if in_memory(self._store) else pool)
             self._ranged.append(ranged)
             return Fetched(index=index, input=file, size_bytes=size, source=ranged)
         data = coming()

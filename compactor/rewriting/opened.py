@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from compactor.model.rewrite import InputFile, ReadSpec
 from compactor.rewriting.added import ROW_BYTES, AddedColumns, added_fields, stored_columns
+from compactor.rewriting.ahead import chunks_of
 from compactor.rewriting.budget import Budget
 from compactor.rewriting.conform import Conformer, match_fields
 from compactor.rewriting.dictionaries import with_dictionaries, worth_reading
@@ -28,6 +29,8 @@ from compactor.storage.base import ObjectStore
 
 _SMALLEST_BUFFER = 64 * 1024
 _LARGEST_BUFFER = 8 * 1024 * 1024
+_PAGE_BUFFER = 16 * 1024
+"""Where blocks are read ahead, Arrow needs a buffer only for page headers and small pages."""
 _NEVER_DICTIONARIES = frozenset({"DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"})
 """Encodings that Arrow does not read into dictionaries."""
 
@@ -79,11 +82,13 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
-    """A file as Arrow reads it. `buffer_bytes`: the read buffer of one column; 0 reads whole column chunks."""
+    """A file as Arrow reads it. `buffer_bytes`: the read buffer of one column; 0 reads whole column chunks. `block_bytes`: what is fetched
+    of a column at once where the source reads ahead by itself."""
 
     native: pa.NativeFile
     metadata: pq.FileMetaData | None = None
     buffer_bytes: int = 0
+    block_bytes: int = 0
 
     def open(self, dictionaries: list[str], *, known: bool = False) -> pq.ParquetFile:
         """Checked, unless it is `known`. Raises KeyError when the file lacks one of the columns to be read as dictionaries."""
@@ -120,7 +125,11 @@ class Opener:
         """
         deletes = fetched.input.deletes
         deleted = None if deletes is None else load_deletes(deletes, self._store)
-        file, reading = self._read(self._source(fetched))
+        source = self._source(fetched)
+        file, reading = self._read(source)
+        if isinstance(fetched.source, RangedFile):
+            leaves = _leaves_below(file.metadata.schema, reading.columns)
+            fetched.source.read_ahead(chunks_of(file.metadata, leaves), source.block_bytes, self._budget.stream)
         rows = checked_rows(file.metadata)
         if deleted is not None and deleted.last >= rows:
             raise FileProblem("corrupt-file", f"its deletion vector names row {deleted.last}, but it has {rows} rows")
@@ -148,8 +157,9 @@ class Opener:
         footer_length(source.read())
         native = pa.PythonFile(source, "r")
         metadata = pq.read_metadata(native)
-        buffer_bytes = max(_SMALLEST_BUFFER, min(_LARGEST_BUFFER, self._budget.stream // max(1, metadata.num_columns)))
-        return _Source(native=native, metadata=metadata, buffer_bytes=buffer_bytes)
+        block_bytes = max(_SMALLEST_BUFFER, min(_LARGEST_BUFFER, self._budget.stream // max(1, metadata.num_columns)))
+        buffer_bytes = min(_PAGE_BUFFER, block_bytes // 16) if source.reads_ahead else block_bytes
+        return _Source(native=native, metadata=metadata, buffer_bytes=buffer_bytes, block_bytes=block_bytes)
 
     def _read(self, source: _Source) -> tuple[pq.ParquetFile, _Reading]:
         """The reader of the file, opened once where it has the schema of the one before."""
@@ -189,6 +199,11 @@ def _leaf_indices(schema: pq.ParquetSchema, wanted: Collection[str]) -> dict[str
     """The leaf index of each of these Parquet paths that a file of this schema has, by path in order."""
     found = {schema.column(i).path: i for i in range(len(schema) if wanted else 0)}
     return {path: found[path] for path in sorted(wanted) if path in found}
+
+
+def _leaves_below(schema: pq.ParquetSchema, columns: Collection[str] | None) -> list[int]:
+    """The leaves of these top-level columns; of all when None."""
+    return [i for i in range(len(schema)) if columns is None or schema.column(i).path.partition(".")[0] in columns]
 
 
 def _readable_as_dictionaries(metadata: pq.FileMetaData, leaves: Mapping[str, int]) -> list[str]:

@@ -11,22 +11,11 @@ from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from compactor.ambient.cores import Cores, offered
+from compactor.ambient.inline import Inline
 from compactor.storage.base import ObjectStore
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Inline(Executor):
-    """Does what it is given before it returns, in the caller's thread."""
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        future: Future[T] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
-            future.set_exception(error)
-        return future
 
 
 class Helper(Executor):
@@ -57,7 +46,7 @@ class Helper(Executor):
 
 def pool_for(store: ObjectStore, threads: int, name: str) -> Executor:
     """An executor for work on `store`; the caller shuts it down."""
-    return Inline() if _in_memory(store) else ThreadPoolExecutor(threads, thread_name_prefix=name)
+    return Inline() if in_memory(store) else ThreadPoolExecutor(threads, thread_name_prefix=name)
 
 
 @contextmanager
@@ -65,7 +54,7 @@ def beside(store: ObjectStore) -> Iterator[Executor]:
     """For a task at work on `store`: for its length it holds a processor if one is free, and what it submits runs beside it where another
     is. Nothing runs any more on leaving.
     """
-    if _in_memory(store):
+    if in_memory(store):
         yield Inline()
         return
     cores = offered()
@@ -79,5 +68,6 @@ def beside(store: ObjectStore) -> Iterator[Executor]:
             cores.give()
 
 
-def _in_memory(store: ObjectStore) -> bool:
+def in_memory(store: ObjectStore) -> bool:
+    """Whether nothing of this store has to be waited for."""
     return store.uri.startswith("memory:")

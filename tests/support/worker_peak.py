@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import convert_to_deltalake
 
+from compactor.ambient.cores import PipeCores
 from compactor.execution.processes import WorkerProcess
 from compactor.execution.work import Toolkit
 from compactor.model.plan import FileKey
@@ -70,7 +71,8 @@ def peaks(uri: str, settings: Settings, most: int = 2) -> Iterator[Peak]:
 
 def peak(job: RewriteJob, task: RewriteTask) -> Peak:
     """One group in a worker process of its own."""
-    worker = WorkerProcess(Toolkit())
+    cores = PipeCores.fresh(2)
+    worker = WorkerProcess(Toolkit(), cores)
     try:
         _outcome(worker, job, _warm_up(Path(job.root_uri), job))
         before = _status(worker.pid, "VmRSS")
@@ -79,6 +81,7 @@ def peak(job: RewriteJob, task: RewriteTask) -> Peak:
         return Peak(predicted_bytes=task.memory_bytes, actual_bytes=_status(worker.pid, "VmHWM") - before, outcome=outcome)
     finally:
         worker.stop()
+        cores.close()
 
 
 def _outcome(worker: WorkerProcess, job: RewriteJob, task: RewriteTask) -> TaskOutcome:
