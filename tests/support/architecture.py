@@ -14,6 +14,7 @@ from pathlib import Path
 PURE_BASE = ("compactor.model", "compactor.errors", "compactor.units")
 STORE_PORTS = ("compactor.storage.base", "compactor.storage.unfinished")
 PORTS = ("compactor.storage.base", "compactor.tables.base", "compactor.execution.base", "compactor.ambient.ports")
+AMBIENT_PARTS = ("compactor.ambient.ports", "compactor.ambient.cores", "compactor.ambient.inline")
 
 ALLOWED: Mapping[str, tuple[str, ...]] = {
     "compactor.model": PURE_BASE,
@@ -23,13 +24,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "compactor.ambient": (*PURE_BASE, "compactor.ambient"),
     "compactor.storage": (*PURE_BASE, "compactor.ambient", "compactor.storage"),
     "compactor.planning": (*PURE_BASE, "compactor.planning"),
-    "compactor.rewriting": (
-        *PURE_BASE,
-        "compactor.ambient.ports",
-        "compactor.ambient.cores",
-        "compactor.storage.base",
-        "compactor.rewriting",
-    ),
+    "compactor.rewriting": (*PURE_BASE, *AMBIENT_PARTS, "compactor.storage.base", "compactor.rewriting"),
     "compactor.execution": (*PURE_BASE, "compactor.ambient", "compactor.storage", "compactor.execution"),
     "compactor.execution.reading": (*PURE_BASE, "compactor.ambient.ports", "compactor.storage.base", "compactor.rewriting"),
     "compactor.execution.worker": (*PURE_BASE, "compactor.ambient.ports", "compactor.storage.base", "compactor.rewriting"),
