@@ -9,22 +9,26 @@ written. It never deletes anything, never overwrites an entry, and never calls a
       │         │  └── absent: the same bytes at the same version again
       │         ├─► Exists or PutUnknown ─► read the entry: our transaction id ─► Committed
       └─────────┴──────────────────────────── another writer's; unreadable ─► Unknown
+
+Between knowing a version and claiming the next lie as few round trips as can be, or a writer that commits every few of them would win for
+ever: who lost goes on from the entry that won, without a pause or a listing, and asks for permission while it looks at entry and outputs.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import Enum, auto
 from functools import cache
 from importlib import metadata as distributions
 
 from compactor.ambient import Ambient
+from compactor.ambient.inline import Inline
 from compactor.errors import CompactorError
 from compactor.model.commit import CommitOutcome, CommitRequest, Committed, Conflict, Unknown
 from compactor.model.rewrite import GroupDropped
 from compactor.model.snapshot import Snapshot
 from compactor.model.verification import ReadFiles
-from compactor.storage.base import Created, ObjectStore, PutUnknown
+from compactor.storage.base import Created, Exists, ObjectStore, PutUnknown
 from compactor.tables.base import Permit, always
 from compactor.tables.delta.arbiter import Arbiter, arbiter_for
 from compactor.tables.delta.conflicts import TABLE_CHANGED, Terms
@@ -43,6 +47,8 @@ from compactor.tables.delta.state import DeltaState, LogEntry
 __all__ = ["find_run", "publish"]
 
 CONTENTION = "contention"
+_CHASED = 32
+"""After so many attempts a committer pauses and lists the log, which would show one that was cut off."""
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 2.0
 
@@ -62,16 +68,23 @@ def publish(
 
     Raises StorageError, TableCorrupt, TableRefused, SettingsError or what `permit` raises, only when it is known that nothing landed.
     """
-    committer = _Committer(
-        store=store,
-        ambient=ambient,
-        arbiter=arbiter_for(options, ambient),
-        attempts_left=options.max_commit_attempts,
-        request=request,
-        permit=permit,
-        prove=prove,
-    )
-    return committer.run(snapshot)
+    with _beside(store) as beside:
+        committer = _Committer(
+            store=store,
+            ambient=ambient,
+            arbiter=arbiter_for(options, ambient),
+            attempts_left=options.max_commit_attempts,
+            request=request,
+            permit=permit,
+            prove=prove,
+            beside=beside,
+        )
+        return committer.run(snapshot)
+
+
+def _beside(store: ObjectStore) -> Executor:
+    """Where permission is asked while other requests are under way."""
+    return Inline() if store.uri.startswith("memory:") else ThreadPoolExecutor(1, thread_name_prefix="permit")
 
 
 @cache
@@ -83,9 +96,9 @@ def engine_info() -> str:
         return "lakehouse-compactor/unknown"
 
 
-class _Claim(Enum):
-    LANDED = auto()
-    TAKEN = auto()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Landed:
+    """The version is ours."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,31 +112,43 @@ class _Committer:
     attempts_left: int
     permit: Permit
     prove: ReadFiles | None
+    beside: Executor
     attempts: int = 0
+    asked: Future[None] | None = None
+    """Permission that was asked for since the newest version that is known to exist was known to."""
 
     def run(self, base: Snapshot) -> CommitOutcome:
         """Judge, claim, and again, until the entry is in the log, nothing is left to commit, or the attempts are used up."""
-        target = base
+        target, lost = base, None
         work = proven(self.store, base, self.request.groups)
         rescuer = Rescuer(store=self.store, request=self.request, read=work.adds, prove=self.prove)
         while True:
-            winners = self._winners(target)
+            winners = [lost] if lost is not None else self._winners(target)
+            permitted = self._ask()  # of a version that is known to exist: who takes a run for dead relies on it
             ours = [winner for winner in winners if self._is_ours(winner)]
             if ours:
                 return committed_of(ours)
-            self.permit()  # after the listing, before outputs are looked for: who takes a run for dead relies on it
             if winners:
                 target = apply(target, winners)
                 work = judged(work, winners, Terms.of(base), target, rescuer.rescue)
             work, groups = with_outputs(self.store, self._honoured(work, target))
+            permitted.result()
             if not groups:
                 return self._conflict(work, target, "no group was left to commit")
             if self.attempts_left <= 0:
                 return self._conflict(_contended(work), target, f"other writers won all of {self.attempts} attempts")
             outcome = self._attempt(base, target, work, groups)
-            if outcome is not None:
+            if not isinstance(outcome, LogEntry):
                 return outcome
-            self._pause()
+            lost = outcome
+            if self.attempts % _CHASED == 0:
+                self._pause()
+                lost, self.asked = None, None
+
+    def _ask(self) -> Future[None]:
+        """Permission to claim the version after the newest one known; asked beside what is done next. Raises nothing yet."""
+        asked, self.asked = self.asked or self.beside.submit(self.permit), None
+        return asked
 
     def _winners(self, target: Snapshot) -> list[LogEntry]:
         """The versions that others took after `target`. By LIST, because GETs alone would not notice a log cut off behind us."""
@@ -143,19 +168,14 @@ class _Committer:
         refusals = gate_features(state.protocol, state.metadata)
         return work.without(lambda _: (TABLE_CHANGED, refusals[0].why, None)) if refusals else work
 
-    def _attempt(self, base: Snapshot, target: Snapshot, work: Candidates, groups: tuple[EntryGroup, ...]) -> CommitOutcome | None:
-        """Write one entry and claim the version after `target` for it. None: another writer has that version."""
+    def _attempt(self, base: Snapshot, target: Snapshot, work: Candidates, groups: tuple[EntryGroup, ...]) -> CommitOutcome | LogEntry:
+        """Write one entry and claim the version after `target` for it; another writer's entry when that has the version."""
         version = target.version + 1
         terms = terms_for(self.store, target, now_ms=self.ambient.clock.now_ms(), read_version=base.version, request=self.request)
-        match self._claim(version, build_entry(terms, groups, engine_info()), work):
-            case _Claim.LANDED:
-                return _committed(version, self.attempts, groups, work.dropped)
-            case _Claim.TAKEN:
-                return None
-            case Unknown() as unknown:
-                return unknown
+        outcome = self._claim(version, build_entry(terms, groups, engine_info()), work)
+        return _committed(version, self.attempts, groups, work.dropped) if isinstance(outcome, _Landed) else outcome
 
-    def _claim(self, version: int, data: bytes, work: Candidates) -> _Claim | Unknown:
+    def _claim(self, version: int, data: bytes, work: Candidates) -> _Landed | LogEntry | Unknown:
         """Put the entry until it is known whose the version is: the same bytes every time, so that it does not matter which put landed."""
         doubt: str | None = None
         while True:
@@ -168,12 +188,13 @@ class _Committer:
                     raise
                 return Unknown(version=version, why=f"{doubt} Then: {error}")
             if isinstance(outcome, Created):
-                return _Claim.LANDED
+                return _Landed()
+            self.asked = self.beside.submit(self.permit) if isinstance(outcome, Exists) else None
             doubt = outcome.why if isinstance(outcome, PutUnknown) else doubt or "The store says that the version is taken."
             try:
                 entry = read_entry(self.store, version)
                 if entry is not None:
-                    return _Claim.LANDED if self._is_ours(entry) else _Claim.TAKEN
+                    return _Landed() if self._is_ours(entry) else entry
                 if self.attempts_left <= 0:
                     return Unknown(version=version, why=f"{doubt} No entry was seen so far.")
                 self._pause()

@@ -35,7 +35,7 @@ class DeltaOptions:
     arbiter: str | None = None
     rivals: Rivals = "warn"
     accept_damage: bool = False
-    max_commit_attempts: int = 30
+    max_commit_attempts: int = 64
     memory_bytes: int | None = None
     external_paths: bool = False
     dynamodb: DynamoDBOptions | None = None

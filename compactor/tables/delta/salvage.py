@@ -244,7 +244,7 @@ def _entry_group(group: FinishedGroup, kept: Candidates, found: Mapping[str, Obj
 
 def _heads(store: ObjectStore, keys: Sequence[str]) -> dict[str, ObjectMeta | None]:
     """One HEAD an object, several at once; one by one in memory, so that a simulation repeats itself."""
-    if len(keys) < 3 or store.uri.startswith("memory:"):
+    if len(keys) < 2 or store.uri.startswith("memory:"):
         return {key: store.head(key) for key in keys}
     with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="head") as pool:
         return dict(zip(keys, pool.map(store.head, keys), strict=True))

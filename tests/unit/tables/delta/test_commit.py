@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from support.faulty_store import DOWN, LOST_AFTER, LOST_BEFORE, LOST_THEN_DELAYE
 from support.protocol_check import check_entry
 
 from compactor.ambient import Ambient, SeededIds, SeededRandomness, VirtualClock
-from compactor.errors import StorageUnavailable, TableCorrupt, TableRefused
+from compactor.errors import StorageUnavailable, Superseded, TableCorrupt, TableRefused
 from compactor.model.commit import CommitOutcome, CommitRequest, Committed, Conflict, Unknown
 from compactor.model.plan import FileKey
 from compactor.model.snapshot import Snapshot
@@ -395,3 +396,64 @@ def test_a_run_is_found_by_its_id(store: MemoryStore) -> None:
     assert found is not None and (found.version, found.groups, found.rows) == (3, (0, 5), 20)
     assert (found.files_removed, found.files_added, found.bytes_removed, found.bytes_added) == (2, 2, 200, 100)
     assert find_run(store, "run-3") is None
+
+
+class Distant:
+    """A store in memory each call to which takes a while, during which somebody else commits at a fixed pace."""
+
+    def __init__(self, inner: MemoryStore, clock: VirtualClock, *, call_ms: int, commit_ms: int) -> None:
+        self._inner, self._clock = inner, clock
+        self._call_ms, self._commit_ms, self._begun_s, self.commits = call_ms, commit_ms, clock.monotonic_s(), 0
+
+    @property
+    def uri(self) -> str:
+        return self._inner.uri
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        def call(*arguments: object, **named: object) -> object:
+            self._clock.sleep(self._call_ms / 1000)
+            while (self.commits + 1) * self._commit_ms / 1000 <= self._clock.monotonic_s() - self._begun_s:
+                self.commits += 1
+                version = max(list_log(self._inner).commits) + 1
+                log.write(self._inner, version, [log.info(), log.add(f"new-{version}")])
+            return getattr(self._inner, name)(*arguments, **named)
+
+        return call
+
+
+@pytest.mark.parametrize("call_ms", [1, 20, 36])
+def test_a_writer_that_never_rests_is_overtaken(store: MemoryStore, call_ms: int) -> None:
+    """Others that commit every 200 ms do not keep a compaction out, as long as five calls of the store take less than that."""
+    snapshot = log.start(store)
+    clock = VirtualClock(NOW_MS)
+    distant = Distant(store, clock, call_ms=call_ms, commit_ms=200)
+    for _ in range(20):
+        clock.sleep(0.1)  # so that it begins in the middle of things
+        distant.list("x")
+
+    def permit() -> None:
+        distant.head("fence")
+        distant.head("intent")
+
+    surroundings = Ambient(clock=clock, ids=SeededIds(1), randomness=SeededRandomness(call_ms))
+    work = log.request(log.group(store, 0, ["f0", "f1"]))
+    outcome = publish(distant, surroundings, DeltaOptions(), snapshot, work, permit)  # type: ignore[arg-type]
+    assert isinstance(outcome, Committed) and outcome.attempts < 32
+
+
+def test_permission_is_asked_of_versions_that_are_known_to_exist(store: MemoryStore) -> None:
+    """Every attempt has a permission that was asked after the version before it was seen; one that is refused ends it."""
+    snapshot = log.start(store)
+    asked: list[int] = []
+
+    def permit() -> None:
+        asked.append(max(list_log(store).commits))
+        if len(asked) == 3:
+            raise Superseded("enough")
+
+    rivals = iter(range(1, 9))
+    faulty = FaultyStore(store, [lambda: log.write(store, next(rivals), [log.info(), log.add("x")])] * 4)
+    with pytest.raises(Superseded):
+        publish(faulty, ambient(), DeltaOptions(), snapshot, log.request(log.group(store, 0, ["f0", "f1"])), permit)
+    assert asked == [0, 1, 2]
+    assert list(list_log(store).commits) == [0, 1, 2]
