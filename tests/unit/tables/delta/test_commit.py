@@ -421,7 +421,7 @@ class Distant:
         return call
 
 
-@pytest.mark.parametrize("call_ms", [1, 20, 36])
+@pytest.mark.parametrize("call_ms", [1, 20, 34])
 def test_a_writer_that_never_rests_is_overtaken(store: MemoryStore, call_ms: int) -> None:
     """Others that commit every 200 ms do not keep a compaction out, as long as five calls of the store take less than that."""
     snapshot = log.start(store)
