@@ -35,7 +35,7 @@ def make(spark: Spark, tmp_path: Path) -> Callable[[str, str], SparkTable]:
 
     def build(columns: str, more: str = "") -> SparkTable:
         table = SparkTable(spark, tmp_path / "table")
-        table.sql(f"create table {{t}} ({columns}) using delta {more}")
+        table.sql(f"create table {{t}} {'(' + columns + ')' if columns else ''} using delta {more}")
         return table
 
     return build

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ ENVIRONMENT = REPOSITORY / ".venv-spark"
 PYTHON = ENVIRONMENT / "bin" / "python"
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 CANNOT = 3
+JAVA = 17
 
 
 def jars_folder() -> Path:
@@ -34,6 +36,10 @@ def missing_tool() -> str | None:
     for tool in ("java", "mvn"):
         if shutil.which(tool) is None:
             return f"The Spark suite needs {tool}, which is not installed."
+    told = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(\d+)', told)
+    if found is None or int(found[1]) < JAVA:
+        return f"The Spark suite needs Java {JAVA} or newer."
     return None
 
 

@@ -94,9 +94,9 @@ class SparkTable:
         """All rows, of the newest or an older version."""
         return Counter(self.sql(f"select * from {{t}}{'' if version is None else f' version as of {version}'} where {where}"))
 
-    def row_ids(self) -> Counter[Row]:
-        """All rows with their stable ids and commit versions; the table must track rows."""
-        return Counter(self.sql("select *, _metadata.row_id, _metadata.row_commit_version from {t}"))
+    def seen(self, *, ids: bool = False) -> Counter[Row]:
+        """All rows; with their stable ids and commit versions if the table tracks rows."""
+        return Counter(self.sql("select *" + ", _metadata.row_id, _metadata.row_commit_version" * ids + " from {t}"))
 
     def changes(self) -> Counter[Row]:
         """The change feed from its first version on, without times."""
@@ -110,7 +110,6 @@ class SparkTable:
         """All versions that the log has entries of."""
         return sorted(int(path.stem) for path in (self.root / "_delta_log").glob("*.json") if path.stem.isdigit())
 
-    def operations(self) -> list[str]:
-        """The operations of all entries, oldest first."""
-        rows = self.sql("describe history {t}")
-        return [str(row[4]) for row in sorted(rows, key=lambda row: int(str(row[0])))]
+    def history(self) -> list[tuple[int, str, str]]:
+        """Version, time and operation of every entry, in no order."""
+        return [(int(str(row[0])), str(row[1]), str(row[4])) for row in self.sql("describe history {t}")]

@@ -16,6 +16,7 @@ LATER = [
     "merge into {t} t using (select 7 as id, 'merged' as v union all select 300, 'new') s on t.id = s.id "
     "when matched then update set v = s.v when not matched then insert (id, v, x, p) values (s.id, s.v, 0.0, 0)",
 ]
+SHORT = LATER[:2]
 
 
 def properties(**pairs: str) -> str:
@@ -25,23 +26,39 @@ def properties(**pairs: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """One kind of table. first: statements before the first compaction; later: after it."""
+    """One kind of table. first: statements before the first compaction; later: after it, and again: after Spark's own OPTIMIZE.
+
+    tracked: rows have ids; fed: there is a change feed; never: a query that must find nothing at the end.
+    """
 
     columns: str = COLUMNS
     more: str = ""
     first: list[str] = field(default_factory=lambda: FIRST)
-    later: list[str] = field(default_factory=lambda: LATER)
+    later: list[str] = field(default_factory=lambda: SHORT)
+    again: list[str] = field(default_factory=list)
     tracked: bool = False
     fed: bool = False
+    never: str | None = None
 
 
 DELETES = ["delete from {t} where id % 5 = 1", "update {t} set x = -1 where id % 7 = 2"]
-MAPPED = "columnMapping__mode"
+ODD_COLUMNS, ODD = "id bigint, v string, d decimal(5,2), t timestamp, b binary", "partitioned by (v, d, t) "
+ODD_FIRST = [
+    "insert into {t} select id, v, d, t, b from values (1, 'a b', -1.50, timestamp '2021-09-08 11:11:11.123456', x'00ff'), "
+    "(2, 'x:y/%20', -0.25, null, null), (3, 'Grüße 日本', null, timestamp '1969-12-31 23:59:59.999999', x'01'), (4, null, 0, null, x''), "
+    "(5, '\u00a0\u2003\N{GRINNING FACE}e\u0301', 1, null, null), (6, '=+#?&;,@~^|{}[]<>*\\'\"\\\\', 1, null, null) as rows(id, v, d, t, b)",
+]
+ODD_FIRST.append(ODD_FIRST[0].replace("select id,", "select id + 10,"))
+ODD_FIRST.append(ODD_FIRST[0].replace("select id,", "select id + 20,"))
+ODD_DELETES = ["delete from {t} where id in (3, 14, 25, 26)"]
+ODD_LATER = [ODD_FIRST[0].replace("select id,", "select id + 30,"), "delete from {t} where id in (1, 12, 13, 24, 15, 16)"]
 FEATURES = {
-    "plain": Feature(),
+    "plain": Feature(later=LATER),
     "partitioned": Feature(more="partitioned by (p)"),
     "deletion-vectors": Feature(more=properties(enableDeletionVectors="true"), first=[*FIRST, *DELETES]),
-    "deletion-vectors-in-partitions": Feature(more="partitioned by (p) " + properties(enableDeletionVectors="true"), first=[*FIRST, *DELETES]),
+    "deletion-vectors-in-partitions": Feature(
+        more="partitioned by (p) " + properties(enableDeletionVectors="true"), first=[*FIRST, *DELETES], later=LATER
+    ),
     "renamed-and-dropped-columns": Feature(
         more=properties(columnMapping__mode="name"),
         first=[
@@ -52,7 +69,7 @@ FEATURES = {
             "insert into {t} values (400, 'again', 1, 'a string now')",
             "alter table {t} rename column `a strange (name), renamed` to v",
         ],
-        later=[LATER[0].replace("1.5, 1", "1, 'x'"), *LATER[1:3]],
+        later=[LATER[0].replace("1.5, 1", "1, 'x'"), LATER[1]],
     ),
     "mapping-by-id": Feature(more=properties(columnMapping__mode="id")),
     "row-tracking": Feature(more=properties(enableRowTracking="true"), tracked=True),
@@ -66,6 +83,7 @@ FEATURES = {
             enableInCommitTimestamps="true",
         ),
         first=[*FIRST, *DELETES],
+        later=LATER,
         tracked=True,
         fed=True,
     ),
@@ -80,15 +98,17 @@ FEATURES = {
             "insert into {t} (id, v, x, p) values (100, null, 0.5, 0)",
         ],
         later=["insert into {t} (id, v, x, p) values (200, 'after', 1.5, 1)", LATER[2]],
+        never="select n from {t} group by n having count(*) > 1",
     ),
     "generated": Feature(
         columns="id bigint, v string, x double, p int, half bigint generated always as (id div 2), day date generated always as (date '2024-01-01')",
         first=["insert into {t} (id, v, x, p) select id, concat('row ', id), id / 4, 1 from range(0, 40, 1, 4)"],
         later=["insert into {t} (id, v, x, p) values (201, 'after', 1.5, 1)", LATER[2]],
+        never="select * from {t} where half is distinct from id div 2",
     ),
     "widened": Feature(
         columns="id int, v string, x float, p int, small tinyint, cost decimal(6,2), seen date",
-        more=properties(enableTypeWidening="true"),
+        more=properties(enableTypeWidening="true", feature__timestampNtz="supported"),
         first=[
             "insert into {t} select cast(id as int), 'a', 0.1, 1, cast(id as tinyint), id / 8, date_add(date '1969-12-20', cast(id as int)) from range(0, 40, 1, 4)",
             "alter table {t} alter column id type bigint",
@@ -102,8 +122,8 @@ FEATURES = {
         ],
         later=["insert into {t} values (7, 'd', 0.5, 4, 1, 1, timestamp_ntz '1900-01-01 00:00:00')", LATER[2]],
     ),
-    "clustered": Feature(more="cluster by (id, v)"),
-    "clustered-and-optimized": Feature(more="cluster by (id)", first=[*FIRST, "optimize {t}", *FIRST]),
+    "clustered": Feature(more="cluster by (id, v)", later=LATER, again=FIRST),
+    "clustered-and-optimized": Feature(more="cluster by (id)", first=[*FIRST, "optimize {t}", *FIRST], again=FIRST),
     "in-commit-timestamps": Feature(more=properties(enableInCommitTimestamps="true")),
     "change-data-feed": Feature(more=properties(enableChangeDataFeed="true"), first=[*FIRST, *DELETES], fed=True),
     "change-data-feed-with-vectors": Feature(
@@ -114,7 +134,7 @@ FEATURES = {
         more=properties(feature__allowColumnDefaults="supported"),
         first=[*FIRST, "alter table {t} add constraint positive check (id >= 0)", "insert into {t} (id, x, p) values (500, 1, 1)"],
     ),
-    "v2-checkpoints": Feature(more=properties(checkpointPolicy="v2", checkpointInterval="2"), first=[*FIRST, *FIRST]),
+    "v2-checkpoints": Feature(more=properties(checkpointPolicy="v2", checkpointInterval="3"), first=[*FIRST, *FIRST]),
     "nested": Feature(
         columns="id bigint, v string, x double, p int, s struct<a: int, b: array<struct<c: string, d: decimal(10,3)>>>, m map<string, struct<e: date>>",
         first=[
@@ -125,22 +145,15 @@ FEATURES = {
     ),
     "variant": Feature(
         columns="id bigint, v string, x double, p int, j variant",
-        first=["insert into {t} select id, 'a', 0.5, 1, parse_json(concat('{{\"a\":', id, ',\"b\":[1,null]}}')) from range(0, 40, 1, 4)"],
+        first=["insert into {t} select id, 'a', 0.5, 1, parse_json(concat('{\"a\":', id, ',\"b\":[1,null]}')) from range(0, 40, 1, 4)"],
         later=["delete from {t} where id in (5, 6)"],
     ),
-    "odd-partitions": Feature(
-        columns="id bigint, v string, d decimal(5,2), t timestamp, b binary",
-        more="partitioned by (v, d, t)",
-        first=[
-            "insert into {t} values (1, 'a b', -1.50, timestamp '2021-09-08 11:11:11.123456', x'00ff'), (2, 'x:y/%20', -0.25, null, null)",
-            "insert into {t} values (3, 'a b', -1.50, timestamp '2021-09-08 11:11:11.123456', x'01'), (4, 'x:y/%20', -0.25, null, x'')",
-            "insert into {t} values (5, 'Grüße 日本', null, timestamp '1969-12-31 23:59:59.999999', x'01'), (6, null, 0, null, x'')",
-            "insert into {t} values (7, 'Grüße 日本', null, timestamp '1969-12-31 23:59:59.999999', x'02'), (8, null, 0, null, x'')",
-        ],
-        later=["insert into {t} values (9, 'a b', -1.50, timestamp '2021-09-08 11:11:11.123456', x'03')", "delete from {t} where id = 4"],
+    "odd-partitions": Feature(columns=ODD_COLUMNS, more=ODD, first=ODD_FIRST, later=ODD_LATER),
+    "odd-partitions-with-vectors": Feature(
+        columns=ODD_COLUMNS, more=ODD + properties(enableDeletionVectors="true"), first=[*ODD_FIRST, *ODD_DELETES], later=ODD_LATER
     ),
     "iceberg-compat": Feature(
-        more="partitioned by (p) " + properties(enableIcebergCompatV2="true", columnMapping__mode="name"), later=[LATER[0], *LATER[2:]]
+        more="partitioned by (p) " + properties(enableIcebergCompatV2="true", columnMapping__mode="name"), later=[LATER[0], LATER[2]]
     ),
     "all-types": Feature(
         columns="id bigint, v string, a tinyint, b smallint, c int, d float, e boolean, f decimal(38,18), g date, h timestamp, i timestamp_ntz, j binary, k void",
