@@ -7,6 +7,8 @@ against faults, not against somebody who chooses rows to deceive it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from compactor.model.fingerprint import FINGERPRINT_ALGORITHM, Fingerprint
@@ -25,6 +27,7 @@ class Fingerprinter:
 
     def __init__(self) -> None:
         self._root = Key(FINGERPRINT_ALGORITHM)
+        self._lanes = Lanes.zeros(_ROWS)
         self._sum = 0
         self._rows = 0
         self._few: list[pa.Table] = []
@@ -33,12 +36,15 @@ class Fingerprinter:
     def add(self, rows: pa.Table) -> None:
         """Add these rows. Small tables are kept for a moment, until there are enough of them or the result is asked for."""
         if rows.num_rows >= _FEW_ROWS:
-            self._take(rows)
+            for start in range(0, rows.num_rows, _ROWS):
+                self._take([rows.slice(start, _ROWS)])
             return
+        if self._few and (self._few_rows + rows.num_rows > _ROWS or not rows.schema.equals(self._few[0].schema)):
+            self._take_few()
         self._few.append(rows)
         self._few_rows += rows.num_rows
-        self._few_bytes += rows.nbytes
-        if self._few_rows >= _FEW_ROWS or self._few_bytes >= _FEW_BYTES:
+        self._few_bytes += rows.get_total_buffer_size()
+        if self._few_bytes >= _FEW_BYTES:
             self._take_few()
 
     def result(self) -> Fingerprint:
@@ -48,27 +54,24 @@ class Fingerprinter:
 
     def _take_few(self) -> None:
         tables, self._few = self._few, []
-        large = self._few_bytes > 2 * _FEW_BYTES
+        together = self._few_bytes <= 2 * _FEW_BYTES
         self._few_rows = self._few_bytes = 0
-        if len(tables) > 1 and not large and all(table.schema.equals(tables[0].schema) for table in tables):
-            tables = [pa.concat_tables(tables).combine_chunks()]
-        for table in tables:
-            self._take(table)
+        for block in [tables] if together and tables else [[table] for table in tables]:
+            self._take(block)
 
-    def _take(self, rows: pa.Table) -> None:
-        for start in range(0, rows.num_rows, _ROWS):
-            self._take_block(rows.slice(start, _ROWS))
-
-    def _take_block(self, rows: pa.Table) -> None:
-        lanes = Lanes.zeros(rows.num_rows)
-        for field, column in zip(rows.schema, rows.columns, strict=True):
-            key = self._root.child(field.name)
-            start = 0
+    def _take(self, tables: Sequence[pa.Table]) -> None:
+        """The rows of some tables of one schema, few enough for one block."""
+        block = tables[0] if len(tables) == 1 else pa.concat_tables(tables).combine_chunks()
+        lanes = self._lanes.slice(0, block.num_rows)
+        lanes.clear()
+        for name, column in zip(block.column_names, block.columns, strict=True):
+            key, start = self._root.child(name), 0
             for chunk in column.chunks:
                 add_values(chunk, key, lanes.slice(start, start + len(chunk)))
                 start += len(chunk)
-        self._sum = (self._sum + lanes.finished(self._root.finish).total()) % (1 << 128)
-        self._rows += rows.num_rows
+        lanes.finish(self._root.finish)
+        self._sum = (self._sum + lanes.total()) % (1 << 128)
+        self._rows += block.num_rows
 
 
 def fingerprint(rows: pa.Table) -> Fingerprint:

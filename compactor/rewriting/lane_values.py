@@ -16,16 +16,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from compactor.rewriting.lanes import BLOCK, Integers, Lanes, Words, factors_at, words_of_name
+from compactor.rewriting.lanes import BLOCK, Integers, Lanes, Pool, Words, factors_at, words_of_name
 
 ELEMENT = 0
 """The step of a path into a list. Names are texts, so that it is no field's."""
 
 _ONE = np.uint64(1)
+_ONES = np.ones(2, np.uint64)
+_ALL_OR_NOTHING = np.array([0, 0xFFFFFFFFFFFFFFFF], np.uint64)
 _WIDEST_NUMBER = 4
 _NARROW_WORDS = 8
 """Texts of up to this many words are padded to the longest among them without a further look."""
 _PADDED_WORDS = 2 * BLOCK
+_PADDED_LISTS = 4
+"""Lists are taken side by side where that at most makes them this many times as long."""
 _LONGEST_WORDS = 8192
 """Longer texts are taken one by one."""
 
@@ -33,8 +37,9 @@ _LONGEST_WORDS = 8192
 class Key:
     """A column, or a place inside one, as the words that bind values to it. Made from names alone."""
 
-    def __init__(self, algorithm: str, path: tuple[str | int, ...] = ()) -> None:
+    def __init__(self, algorithm: str, path: tuple[str | int, ...] = (), pool: Pool | None = None) -> None:
         self._algorithm, self._path = algorithm, path
+        self.pool = pool or Pool()
         self._children: dict[str | int, Key] = {}
         words = words_of_name(json.dumps([algorithm, *path]), 18)
         self.starts, pairs = words[:4], words[4:14].reshape(5, 2) | _ONE
@@ -45,7 +50,7 @@ class Key:
     def child(self, step: str | int) -> Key:
         """The key of a field, or of the elements of a list."""
         if step not in self._children:
-            self._children[step] = Key(self._algorithm, (*self._path, step))
+            self._children[step] = Key(self._algorithm, (*self._path, step), self.pool)
         return self._children[step]
 
     def factors_between(self, start: int, stop: int) -> Words:
@@ -75,16 +80,14 @@ def add_values(array: pa.Array, key: Key, lanes: Lanes) -> None:
     adder(array, key, lanes)
 
 
-def _mask(array: pa.Array, start: int = 0, stop: int | None = None) -> Words | None:
-    """All ones where there is a value, zero where there is null; None when there is no null."""
+def _mask(array: pa.Array, lanes: Lanes) -> Words | None:
+    """All ones where there is a value, zero where there is null, in the room that lanes have; None when there is no null."""
     if array.null_count == 0:
         return None
-    stop = len(array) if stop is None else stop
-    validity = array.buffers()[0]
-    low = array.offset + start
-    packed = np.frombuffer(validity, np.uint8)[low >> 3 : (array.offset + stop + 7) >> 3]
-    bits = np.unpackbits(packed, bitorder="little")[low & 7 :][: stop - start]
-    return np.negative(bits.astype(np.uint64))
+    low = array.offset
+    packed = np.frombuffer(array.buffers()[0], np.uint8)[low >> 3 : (low + len(array) + 7) >> 3]
+    bits = np.unpackbits(packed, bitorder="little")[low & 7 :][: len(array)]
+    return _ALL_OR_NOTHING.take(bits, out=lanes.mask, mode="clip")
 
 
 def _numbers(array: pa.Array) -> npt.NDArray[np.generic]:
@@ -97,25 +100,20 @@ def _numbers(array: pa.Array) -> npt.NDArray[np.generic]:
 
 
 def _add_integers(array: pa.Array, key: Key, lanes: Lanes) -> None:
-    numbers = _numbers(array)
-    for start in range(0, len(array), BLOCK):
-        stop = min(start + BLOCK, len(array))
-        block = numbers[start:stop]
-        words = block.view(np.uint64) if block.itemsize == 8 else block.astype(np.int64).view(np.uint64)
-        lanes.slice(start, stop).add(words, key.starts[0], key.factors[0], _mask(array, start, stop))
+    words = _numbers(array)
+    if words.itemsize < 8:
+        np.copyto(lanes.words.view(np.int64), words, casting="unsafe")
+        words = lanes.words
+    lanes.add(words.view(np.uint64), key.starts[0], key.factors[0], _mask(array, lanes))
 
 
 def _add_floats(array: pa.Array, key: Key, lanes: Lanes) -> None:
-    numbers = _numbers(array)
-    for start in range(0, len(array), BLOCK):
-        stop = min(start + BLOCK, len(array))
-        with np.errstate(invalid="ignore"):
-            doubles = numbers[start:stop].astype(np.float64)
-            doubles += 0.0  # -0.0 becomes 0.0
-        missing = np.isnan(doubles)
-        if missing.any():
-            doubles[missing] = np.nan
-        lanes.slice(start, stop).add(doubles.view(np.uint64), key.starts[0], key.factors[0], _mask(array, start, stop))
+    with np.errstate(invalid="ignore"):
+        doubles = np.add(_numbers(array), 0.0, out=lanes.words.view(np.float64))  # -0.0 becomes 0.0
+    missing = np.isnan(doubles)
+    if missing.any():
+        doubles[missing] = np.nan
+    lanes.add(doubles.view(np.uint64), key.starts[0], key.factors[0], _mask(array, lanes))
 
 
 def _add_decimals(array: pa.Array, key: Key, lanes: Lanes) -> None:
@@ -123,11 +121,9 @@ def _add_decimals(array: pa.Array, key: Key, lanes: Lanes) -> None:
         array = array.cast(pa.decimal128(array.type.precision, array.type.scale))
     width = array.type.bit_width // 64
     words = np.frombuffer(array.buffers()[1], "<u8").reshape(-1, width)[array.offset :][: len(array)]
-    for start in range(0, len(array), BLOCK):
-        stop = min(start + BLOCK, len(array))
-        mask = _mask(array, start, stop)
-        for i in range(width):
-            lanes.slice(start, stop).add(words[start:stop, i], key.starts[i], key.factors[i], mask)
+    mask = _mask(array, lanes)
+    for i in range(width):
+        lanes.add(words[:, i], key.starts[i], key.factors[i], mask)
 
 
 def _add_dictionary(array: pa.DictionaryArray, key: Key, lanes: Lanes) -> None:
@@ -135,15 +131,18 @@ def _add_dictionary(array: pa.DictionaryArray, key: Key, lanes: Lanes) -> None:
     if distinct > len(array):
         add_values(array.dictionary_decode(), key, lanes)
         return
-    table = Lanes.zeros(distinct + 1)  # the last adds nothing: it is null's
-    add_values(array.dictionary, key, table.slice(0, distinct))
-    indices = array.indices
-    if indices.null_count:
-        indices = indices.cast(pa.int64()).fill_null(distinct)
-    numbers = _numbers(indices)
-    for start in range(0, len(array), BLOCK):
-        block = numbers[start : start + BLOCK].astype(np.int64)
-        lanes.slice(start, start + len(block)).add_taken(table, block)
+    indices = lanes.words.view(np.int64)
+    np.copyto(indices, _numbers(array.indices), casting="unsafe")
+    mask = _mask(array.indices, lanes)
+    if mask is not None:
+        np.bitwise_and(lanes.words, mask, out=lanes.words)
+    if not 0 <= int(indices.min()) <= int(indices.max()) < distinct:
+        raise IndexError("an index lies beyond its dictionary")
+    if mask is not None:
+        lanes.words += np.bitwise_and(np.bitwise_not(mask, out=mask), np.uint64(distinct), out=mask)
+    with key.pool.zeros(distinct + 1) as table:  # the last adds nothing: it is null's
+        add_values(array.dictionary, key, table.slice(0, distinct))
+        lanes.add_taken(table, indices, _ONES)
 
 
 def _add_bytes(array: pa.Array, key: Key, lanes: Lanes) -> None:
@@ -166,27 +165,32 @@ def _with_offsets(array: pa.Array) -> pa.Array:
 
 
 def _add_texts(array: pa.Array, key: Key, lanes: Lanes) -> None:
-    mask = _mask(array)
+    mask = _mask(array, lanes)
     if mask is not None:
         array = array.fill_null("")
     ends = np.frombuffer(array.buffers()[1], "i4" if array.type.id == pa.lib.Type_STRING else "i8")[array.offset :][: len(array) + 1]
-    lengths = np.diff(ends).astype(np.int64)
-    lanes.add_counts(lengths.view(np.uint64) + _ONE, key.count, mask)
-    words = (int(lengths.max()) + 7) >> 3
+    lengths = np.subtract(ends[1:], ends[:-1], out=lanes.words.view(np.int64))
+    shortest, longest = int(lengths.min()), int(lengths.max())
+    lengths += 1
+    lanes.add_counts(lanes.words, key.count, mask)
+    words = (longest + 7) >> 3
     if words == 0:
         return
-    if words <= _NARROW_WORDS or (words <= _LONGEST_WORDS and words * 8 * len(array) <= 2 * int(lengths.sum())):
+    if shortest == longest and words <= _NARROW_WORDS:
+        _add_even(array, int(ends[0]), longest, key, lanes)
+        return
+    if words <= _NARROW_WORDS or (words <= _LONGEST_WORDS and words * 8 * len(array) <= 2 * int(ends[-1] - ends[0])):
         _add_padded(array, words, key, lanes)
         return
-    classes = np.frexp((lengths + 7) >> 3)[1]
+    classes = np.frexp((np.diff(ends).astype(np.int64) + 7) >> 3)[1]
     for size in np.unique(classes).tolist():
         rows = np.flatnonzero(classes == size)
-        part = Lanes.zeros(len(rows))
-        if 1 << size > _LONGEST_WORDS:
-            _add_longest(array, rows, key, part)
-        else:
-            _add_padded(array.take(pa.array(rows)), 1 << size, key, part)
-        lanes.add_rows(part, rows)
+        with key.pool.zeros(len(rows)) as part:
+            if 1 << size > _LONGEST_WORDS:
+                _add_longest(array, rows, key, part)
+            else:
+                _add_padded(array.take(pa.array(rows)), 1 << size, key, part)
+            lanes.add_rows(part, rows)
 
 
 def _add_padded(array: pa.Array, words: int, key: Key, lanes: Lanes) -> None:
@@ -197,6 +201,18 @@ def _add_padded(array: pa.Array, words: int, key: Key, lanes: Lanes) -> None:
         block = pc.call_function("ascii_rpad", [array.slice(start, rows)], padding)
         matrix = np.frombuffer(block.buffers()[2], "<u8", count=len(block) * words).reshape(-1, words)
         lanes.slice(start, start + len(block)).add_matrix(matrix, factors)
+
+
+def _add_even(array: pa.Array, start: int, length: int, key: Key, lanes: Lanes) -> None:
+    """Texts of one length, without nulls: they lie beside each other already, from byte `start` on."""
+    words = (length + 7) >> 3
+    texts = np.frombuffer(array.buffers()[2], f"S{length}", count=len(array), offset=start)
+    if length < 8:
+        padded = lanes.words.view("S8")
+        np.copyto(padded, texts)
+    else:
+        padded = texts if length == 8 * words and start % 8 == 0 else texts.astype(f"S{8 * words}")
+    lanes.add_matrix(padded.view("<u8").reshape(-1, words), key.factors_between(0, words))
 
 
 def _add_longest(array: pa.Array, rows: Integers, key: Key, lanes: Lanes) -> None:
@@ -211,38 +227,72 @@ def _add_longest(array: pa.Array, rows: Integers, key: Key, lanes: Lanes) -> Non
 
 
 def _add_structs(array: pa.StructArray, key: Key, lanes: Lanes) -> None:
-    mask = _mask(array)
-    fields = lanes if mask is None else Lanes.zeros(len(array))
+    mask = _mask(array, lanes)
+    if mask is None:
+        _add_fields(array, key, lanes)
+    else:
+        with key.pool.zeros(len(array)) as fields:
+            _add_fields(array, key, fields)
+            lanes.add_lanes(fields, mask)
+    lanes.words.fill(_ONE)
+    lanes.add_counts(lanes.words, key.count, mask)
+
+
+def _add_fields(array: pa.StructArray, key: Key, lanes: Lanes) -> None:
     for i, field in enumerate(array.type):
-        add_values(array.field(i), key.child(field.name), fields)
-    if mask is not None:
-        lanes.add_lanes(fields, mask)
-    lanes.add_counts(np.ones(len(array), np.uint64), key.count, mask)
+        add_values(array.field(i), key.child(field.name), lanes)
 
 
 def _add_lists(array: pa.Array, key: Key, lanes: Lanes) -> None:
     """Elements in blocks of one size, wherever lists begin and end: a list may be larger than memory allows at once."""
-    mask = _mask(array)
+    mask = _mask(array, lanes)
     lists = _as_list(array)
-    counted = lists.value_lengths()
-    lengths = (counted.fill_null(0) if counted.null_count else counted).to_numpy().astype(np.int64)
-    lanes.add_counts(lengths.view(np.uint64) + _ONE, key.count, mask)
-    elements = lists.flatten()
+    ends = _ends(lists)
+    lengths = np.subtract(ends[1:], ends[:-1], out=lanes.words.view(np.int64))
     longest = int(lengths.max())
-    ends = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=ends[1:])
-    for start in range(0, len(elements), BLOCK):
-        stop = min(start + BLOCK, len(elements))
+    lengths += 1
+    lanes.add_counts(lanes.words, key.count, mask)
+    elements = lists.flatten()
+    start = 0
+    while start < len(elements):
+        whole = int(ends[np.searchsorted(ends, start + BLOCK, side="right") - 1])  # where the last list ends that is here to its end
+        stop = whole if whole > start else min(start + BLOCK, len(elements))
         first = int(np.searchsorted(ends, start, side="right")) - 1
         last = int(np.searchsorted(ends, stop, side="left"))
-        lists_here = ends[first : last + 1]
-        inside = lists_here - start
+        inside = ends[first : last + 1] - start
+        skipped = -int(inside[0])
         inside[0], inside[-1] = 0, stop - start
-        factors = key.factors_at(_positions(inside, start - int(lists_here[0])), longest)
-        part = Lanes.zeros(stop - start)
-        add_values(elements.slice(start, stop - start), key.child(ELEMENT), part)
-        part.multiply(factors)
-        lanes.slice(first, last).add_sums(part, inside)
+        with key.pool.zeros(stop - start + 1) as part:  # the last stays zero, for lists that have no more elements
+            values, here = part.slice(0, stop - start), lanes.slice(first, last)
+            add_values(elements.slice(start, stop - start), key.child(ELEMENT), values)
+            if skipped == 0 and longest * (last - first) <= _PADDED_LISTS * (stop - start):
+                _add_side_by_side(part, inside, key.factors_between(0, longest), here)
+            else:
+                values.multiply(key.factors_at(_positions(inside, skipped), longest))
+                here.add_sums(values, inside)
+        start = stop
+
+
+def _ends(lists: pa.Array) -> Integers:
+    """Where each list ends in the elements of all, after a zero; a list that is null has none, whatever lies under it."""
+    if lists.null_count == 0:
+        kind = np.dtype("i4" if pa.types.is_list(lists.type) else "i8")
+        offsets = np.frombuffer(lists.buffers()[1], kind)[lists.offset :][: len(lists) + 1]
+        return offsets.astype(np.int64) - int(offsets[0])
+    ends = np.zeros(len(lists) + 1, np.int64)
+    np.cumsum(lists.value_lengths().fill_null(0).to_numpy(), out=ends[1:])
+    return ends
+
+
+def _add_side_by_side(part: Lanes, inside: Integers, factors: Words, lanes: Lanes) -> None:
+    """First elements of all lists, then second ones, and so on. part: the elements' lanes and a zero; inside: where lists begin and end."""
+    starts, ends, nothing = inside[:-1], inside[1:], len(part.first) - 1
+    indices, instead = lanes.words.view(np.int64), lanes.mask.view(np.int64)
+    for i in range(int((ends - starts).max())):
+        np.add(starts, i, out=indices)
+        np.multiply(indices >= ends, nothing, out=instead)
+        np.maximum(indices, instead, out=indices)
+        lanes.add_taken(part, indices, factors[:, i])
 
 
 def _positions(inside: Integers, skipped: int) -> Integers:

@@ -4,7 +4,7 @@ A value is one or more words of 64 bits. Each word is scrambled by a fixed bijec
 lanes of its row, modulo 2^64; the factors stand for the column and the place of the word in a long value. Scrambling is a multiplication,
 which moves what differs upwards, and a reversal of the bytes, which brings it down again, where no factor loses it. For two rows that
 differ in whatever way, few of all choices of factors make both lanes agree (fewer than one in 2^112), and a change of one word always
-changes the first lane. When all values have been added, `finished` makes 128 bits of each row by another bijection, one that is far from
+changes the first lane. When all values have been added, `finish` makes 128 bits of each row by another bijection, one that is far from
 additive, so that values cannot move from row to row unseen.
 
 Nothing here may change without a new name of the algorithm (model/fingerprint.py): digests are kept and compared later.
@@ -13,6 +13,8 @@ Nothing here may change without a new name of the algorithm (model/fingerprint.p
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +30,8 @@ _B = np.uint64(0xD6E8FEB86659FD93)
 _C = np.uint64(0xC2B2AE3D27D4EB4F)
 _29, _32 = np.uint64(29), np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
-_FEW_COLUMNS = 3
-"""Up to here one column of words after the other is faster than a product of matrices."""
+_MANY_ROWS = 2048
+"""From here on one column of words after the other is faster than a product of matrices."""
 
 
 def words_of_name(name: str, count: int) -> Words:
@@ -38,43 +40,48 @@ def words_of_name(name: str, count: int) -> Words:
 
 
 class Lanes:
-    """The two lanes of some rows."""
+    """The two lanes of some rows, and room for what is made on the way to them: fresh memory would cost more than the arithmetic.
 
-    __slots__ = ("first", "second")
+    words: one word a row, for whoever prepares what is added next; mask: another one, for a mask.
+    """
 
-    def __init__(self, first: Words, second: Words) -> None:
-        self.first, self.second = first, second
+    __slots__ = ("_products", "first", "mask", "second", "words")
+
+    def __init__(self, all_words: Iterable[Words]) -> None:
+        """all_words: first, second, words, mask and room for products, one word a row each."""
+        self.first, self.second, self.words, self.mask, self._products = all_words
 
     @classmethod
     def zeros(cls, rows: int) -> Lanes:
         """Lanes to which nothing has been added."""
-        return cls(np.zeros(rows, np.uint64), np.zeros(rows, np.uint64))
+        return cls(np.zeros((5, rows), np.uint64))
+
+    def clear(self) -> None:
+        """As if nothing had been added."""
+        self.first.fill(0)
+        self.second.fill(0)
 
     def slice(self, start: int, stop: int) -> Lanes:
         """A view of some of the rows: what is added to it is added to them."""
-        return Lanes(self.first[start:stop], self.second[start:stop])
+        return Lanes([words[start:stop] for words in (self.first, self.second, self.words, self.mask, self._products)])
 
     def add(self, words: Words, start: np.uint64, factors: Words, mask: Words | None = None) -> None:
         """One word a row. `start`: added to it, so that a value of zero is not nothing; `factors`: two, odd; `mask`: all ones, or zero
-        where the row gets nothing."""
-        scrambled = words + start
+        where the row gets nothing. `words` may be the room of that name: it is overwritten."""
+        scrambled = np.add(words, start, out=self.words)
         np.multiply(scrambled, _A, out=scrambled)
         scrambled.byteswap(inplace=True)
         if mask is not None:
             np.bitwise_and(scrambled, mask, out=scrambled)
-        self.first += scrambled * factors[0]
-        np.multiply(scrambled, factors[1], out=scrambled)
-        self.second += scrambled
+        self._add_products(scrambled, factors)
 
     def add_matrix(self, words: Words, factors: Words) -> None:
         """Several words a row, of which those that are zero add nothing. `factors`: two rows, odd, one column for each of words."""
-        if words.shape[1] <= _FEW_COLUMNS:
-            for column, one, other in zip(words.T, *factors, strict=True):
-                scrambled = column * _A
+        if len(words) >= _MANY_ROWS:
+            for column, pair in zip(words.T, factors.T, strict=True):
+                scrambled = np.multiply(column, _A, out=self.words)
                 scrambled.byteswap(inplace=True)
-                self.first += scrambled * one
-                np.multiply(scrambled, other, out=scrambled)
-                self.second += scrambled
+                self._add_products(scrambled, pair)
             return
         scrambled = words * _A
         scrambled.byteswap(inplace=True)
@@ -82,11 +89,13 @@ class Lanes:
         self.first += sums[:, 0]
         self.second += sums[:, 1]
 
+    def _add_products(self, words: Words, factors: Words) -> None:
+        for lane, factor in zip((self.first, self.second), factors, strict=True):
+            lane += np.multiply(words, factor, out=self._products)
+
     def add_counts(self, counts: Words, factors: Words, mask: Words | None = None) -> None:
         """One small number a row (a length, a presence) times two odd factors."""
-        counted = counts if mask is None else counts & mask
-        self.first += counted * factors[0]
-        self.second += counted * factors[1]
+        self._add_products(counts if mask is None else np.bitwise_and(counts, mask, out=self.words), factors)
 
     def add_lanes(self, other: Lanes, mask: Words) -> None:
         """What other lanes of the same rows hold, where the mask says so."""
@@ -98,10 +107,11 @@ class Lanes:
         self.first *= factors[0]
         self.second *= factors[1]
 
-    def add_taken(self, table: Lanes, indices: Integers) -> None:
-        """Row r gets what row indices[r] of `table` holds."""
-        self.first += table.first.take(indices)
-        self.second += table.second.take(indices)
+    def add_taken(self, table: Lanes, indices: Integers, factors: Words) -> None:
+        """Row r gets what row indices[r] of `table` holds, times two odd factors. `indices` are within the table and may be in `words`."""
+        for lane, values, factor in zip((self.first, self.second), (table.first, table.second), factors, strict=True):
+            taken = values.take(indices, out=self._products, mode="clip")
+            lane += taken if factor == 1 else np.multiply(taken, factor, out=taken)
 
     def add_rows(self, part: Lanes, rows: Integers) -> None:
         """Row rows[i] gets what row i of `part` holds; no row is named twice."""
@@ -111,25 +121,48 @@ class Lanes:
     def add_sums(self, parts: Lanes, ends: Integers) -> None:
         """Row r gets the sum of the parts from ends[r] to ends[r + 1]."""
         for lane, values in ((self.first, parts.first), (self.second, parts.second)):
-            running = np.zeros(len(values) + 1, np.uint64)
+            running = np.empty(len(values) + 1, np.uint64)
+            running[0] = 0
             np.cumsum(values, out=running[1:])
             taken = running.take(ends)
             lane += taken[1:] - taken[:-1]
 
-    def finished(self, keys: Words) -> Lanes:
-        """The 128 bits of each row: high 64 in `first`, low in `second`. `keys`: two words."""
-        high = mixed(self.first + keys[0])
-        return Lanes(high, mixed((self.second ^ high) + keys[1]))
+    def finish(self, keys: Words) -> None:
+        """Make the 128 bits of each row of its lanes: the high 64 in `first`, the low in `second`. `keys`: two words."""
+        self.first += keys[0]
+        mixed(self.first, self.words)
+        self.second ^= self.first
+        self.second += keys[1]
+        mixed(self.second, self.words)
 
     def total(self) -> int:
         """The rows as numbers of 128 bits, `first` the high half, added up modulo 2^128."""
-        low = (int((self.second >> _32).sum()) << 32) + int((self.second & _LOW).sum())
-        return ((int(self.first.sum()) << 64) + low) % (1 << 128)
+        high = int(np.right_shift(self.second, _32, out=self.words).sum())
+        low = int(np.bitwise_and(self.second, _LOW, out=self.words).sum())
+        return ((int(self.first.sum()) << 64) + (high << 32) + low) % (1 << 128)
 
 
-def mixed(words: Words) -> Words:
-    """A bijection in which each bit of the result depends on all bits of the word. Overwrites its argument."""
-    shifted = words >> _32
+class Pool:
+    """Lanes for values inside others, used again and again. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._idle: list[Lanes] = []
+
+    @contextmanager
+    def zeros(self, rows: int) -> Iterator[Lanes]:
+        """Lanes to which nothing has been added, for the length of a block of code."""
+        lanes = self._idle.pop() if self._idle else Lanes.zeros(BLOCK + 1)
+        if rows > len(lanes.first):
+            lanes = Lanes.zeros(rows)
+        part = lanes.slice(0, rows)
+        part.clear()
+        yield part
+        self._idle.append(lanes)
+
+
+def mixed(words: Words, room: Words | None = None) -> Words:
+    """A bijection in which each bit of the result depends on all bits of the word. Overwrites its argument, and `room` of the same size."""
+    shifted = np.right_shift(words, _32, out=room)
     np.bitwise_xor(words, shifted, out=words)
     for factor in (_B, _C):
         np.multiply(words, factor, out=words)

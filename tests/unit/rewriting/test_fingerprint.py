@@ -165,6 +165,35 @@ def test_lists_longer_than_a_block_are_added_in_pieces(monkeypatch: pytest.Monke
     assert fingerprint(pa.table({"c": lists})) == whole
 
 
+def test_lists_side_by_side_and_one_by_one_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short lists are added position by position, others by running sums; which of them it was does not show, nulls or slices or not."""
+    texts = [["a", "bc"], None, [], ["a"], ["d", None, "e"], ["f"], [""]] * 40
+    lists = pa.chunked_array([pa.array(texts), pa.array(texts[1:] * 2).slice(3), pa.array([[], []], pa.list_(pa.string()))])
+    shorter = lists.filter(lists.is_valid())
+    found = [fingerprint(pa.table({"c": column})) for column in (lists, shorter)]
+    monkeypatch.setattr(lane_values, "_PADDED_LISTS", 0)
+    assert [fingerprint(pa.table({"c": column})) for column in (lists, shorter)] == found
+
+
+@pytest.mark.parametrize("length", [1, 7, 8, 12, 16, 63])
+def test_texts_of_one_length_are_no_exception(length: int) -> None:
+    """Texts that are all of one length, wherever they begin in their buffer, have the shares that they have among others."""
+    texts = pa.array(["x"] + [f"{i:0{length}d}"[-length:] for i in range(100)] + ["longer than any of them " * 3])
+    even = texts.slice(1, 100)
+    alone = [fingerprint(pa.table({"c": texts.slice(i, 1)})) for i in (0, 101)]
+    assert fingerprint(pa.table({"c": even})) + alone[0] + alone[1] == fingerprint(pa.table({"c": texts}))
+    zeros = pa.array([b"\0" * length, b"a".ljust(length, b"\0")])
+    assert len({one(value, pa.binary()).sum for value in (*zeros.to_pylist(), b"a", b"")}) == (4 if length > 1 else 3)
+
+
+def test_an_index_beyond_its_dictionary_is_no_value() -> None:
+    """A damaged index raises instead of meaning another row."""
+    for index in (2, -1):
+        damaged = pa.DictionaryArray.from_arrays(pa.array([0, index, 1], pa.int32()), pa.array(["a", "b"]), safe=False)
+        with pytest.raises(IndexError):
+            fingerprint(pa.table({"c": damaged}))
+
+
 def test_small_tables_wait_for_each_other_but_never_too_many() -> None:
     """Tables of a few rows are added in larger ones; large texts are not hoarded."""
     fingerprinter = Fingerprinter()
