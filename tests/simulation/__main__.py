@@ -32,6 +32,13 @@ def main() -> int:
         )
         totals.update({"bytes of outputs written": report.written_bytes, "bytes of outputs committed": report.committed_bytes})
         totals.update({f"runs that ended {ending}": times for ending, times in report.endings})
+    for seed in range(arguments.first, arguments.first + arguments.seeds, 4):
+        world = World(seed, arguments.crashing, stale=True)
+        try:
+            world.play()
+        except AssertionError as error:
+            failed.append(f"with a rival that doubles rows, {error}")
+        totals.update({"worlds with a rival that doubles rows": 1, "broken by it, named and left alone": int(world.damaged)})
     for name, number in totals.items():
         print(f"{name:38} {number}")
     for sentence in failed:

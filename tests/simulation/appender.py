@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,9 +40,18 @@ class History:
     """Rows of the table after each version that the writer made, by version. Versions between were made by others and change no rows."""
 
     rows: dict[int, frozenset[Row]] = field(default_factory=dict)
+    damage: dict[int, Counter[Row]] = field(default_factory=dict)
+    """What the table held, rows more than once included, after versions that broke it."""
 
     def at(self, version: int) -> frozenset[Row]:
         return self.rows[max(known for known in self.rows if known <= version)]
+
+    def expected(self, version: int) -> Counter[Row]:
+        """The rows of a version: those of the writers' history, or, once the table is broken, what it held then and was appended since."""
+        broken = max((known for known in self.damage if known <= version), default=None)
+        if broken is None:
+            return Counter(self.at(version))
+        return self.damage[broken] + Counter(self.at(version) - self.at(broken))
 
 
 class Appender:
@@ -133,9 +143,9 @@ class Appender:
             }
         }
 
-    def _commit(self, version: int, actions: list[dict[str, Any]], rows: frozenset[Row]) -> bool:
+    def _commit(self, version: int, actions: list[dict[str, Any]], rows: frozenset[Row], engine: str = "appender") -> bool:
         """True when the version is ours now; the history knows it before anyone else can move."""
-        info = {"commitInfo": {"timestamp": self._clock.now_ms(), "operation": "WRITE", "engineInfo": "appender"}}
+        info = {"commitInfo": {"timestamp": self._clock.now_ms(), "operation": "WRITE", "engineInfo": engine}}
         body = "\n".join(json.dumps(action) for action in [info, *actions]).encode()
         landed = isinstance(self._store.create(entry_key(version), body), Created)
         if landed:

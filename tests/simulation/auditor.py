@@ -55,10 +55,10 @@ class Auditor:
             if place not in self._rows:
                 self._rows[place] = rows_of_file(self._store, path, add)
             rows.update(self._rows[place])
-        twice = [row for row, times in rows.items() if times > 1]
+        wanted = self._history.expected(version)
+        twice = [row for row, times in rows.items() if times > max(1, wanted[row])]
         assert not twice, f"version {version} holds {len(twice)} rows more than once, such as {twice[0]}"
-        wanted = self._history.at(version)
-        lost, strange = wanted - rows.keys(), rows.keys() - wanted
+        lost, strange = wanted - rows, rows - wanted
         assert not lost, f"version {version} has lost {len(lost)} rows"
         assert not strange, f"version {version} has {len(strange)} rows that should be gone"
 

@@ -17,6 +17,7 @@ from compactor.model.run import Run, RunStatus
 from compactor.storage.base import ObjectStore
 from compactor.storage.memory import MemoryBucket, MemoryStore
 from compactor.tables.delta import commit
+from compactor.tables.delta.table import DeltaTable
 from simulation.appender import SCHEMA, Appender, History
 from simulation.auditor import Auditor
 from simulation.reader import entry_key, live_files, newest_version, rows_of_file
@@ -36,6 +37,22 @@ def test_a_world_stays_right_and_is_the_same_twice(seed: int) -> None:
 def test_after_crashes_nothing_is_left_over(seed: int) -> None:
     """Where nearly every compactor dies somewhere, the runs after it leave no byte that no version and no intent accounts for."""
     World(seed, crashing=0.95).play()
+
+
+def test_what_a_careless_rival_broke_is_named_and_left_alone() -> None:
+    """A rival that doubles rows after our commits is named by the next run, which writes nothing; no commit of ours changes a row."""
+    worlds = [World(seed, stale=True) for seed in range(16)]
+    for world in worlds:
+        world.play()
+    assert sum(world.damaged for world in worlds) >= 2
+
+
+def test_a_run_that_goes_on_after_damage_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the guard against damage, a run compacts what was broken, and the worlds say so."""
+    monkeypatch.setattr(DeltaTable, "rivals", lambda *_: [])
+    with pytest.raises(AssertionError, match="was not refused"):
+        for seed in range(16):
+            World(seed, stale=True).play()
 
 
 def test_recoveries_are_worth_it() -> None:

@@ -30,6 +30,8 @@ from simulation.appender import Appender, History
 from simulation.auditor import Auditor
 from simulation.baton import Actor, Baton
 from simulation.changer import Changer
+from simulation.reader import newest_version
+from simulation.stale import StaleRival
 from simulation.stepped_store import Crash, Cut, SteppedStore, Trace
 
 _CHANGES = frozenset({"create", "put", "close", "delete"})
@@ -72,8 +74,8 @@ class Report:
 class World:
     """The world of one seed."""
 
-    def __init__(self, seed: int, crashing: float = 0.25) -> None:
-        """crashing: how probable it is that a compactor's process dies."""
+    def __init__(self, seed: int, crashing: float = 0.25, *, stale: bool = False) -> None:
+        """crashing: how probable it is that a compactor's process dies. stale: a rival doubles rows; nobody deletes any then."""
         self.seed = seed
         self._crashing = crashing
         self.trace = Trace()
@@ -88,15 +90,18 @@ class World:
         self._auditor = Auditor(self._bare, self._history)
         self._baton = Baton(seed, change=self._random.choice([0.05, 0.2, 0.6]))
         self._broken: AssertionError | None = None
-        self._vectors = seed % 2 == 1
+        self._vectors = seed % 2 == 1 and not stale
+        self._stale, self._accepted = stale, False
 
     def play(self) -> Report:
         """Let everyone act until all have ended, then see that the table comes to rest. Raises AssertionError, with the seed in it."""
         try:
             self._prepare()
-            self._act([self._writer("appender", 0.0), self._writer("deleter", 0.5), *map(self._compactor, ("ours", "rival"))])
+            self._act([self._writer("appender", 0.0), self._second_writer(), *map(self._compactor, ("ours", "rival"))])
             self._auditor.look()
             self._auditor.check_accounts(self.runs)
+            if self.damaged:
+                self._names_the_damage()
             assert self._auditor.leftovers() == [], "outputs were left over"
             self._comes_to_rest()
             self._recovers()
@@ -129,12 +134,33 @@ class World:
                 raise self._broken
             assert actor.error is None, f"{actor.name} ended with {actor.error!r}"
 
+    @property
+    def damaged(self) -> bool:
+        """Whether a rival has broken the table."""
+        return bool(self._history.damage)
+
+    def _names_the_damage(self) -> None:
+        """The next run refuses the table, naming each broken version, and writes nothing; told to accept that, it goes on."""
+        versions = newest_version(self._bare)
+        run = self._run("after-damage", self._bare)
+        assert run.status == "refused", f"a broken table was not refused, but {run.status}"
+        assert f"Version {min(self._history.damage)} " in (run.reason or ""), f"the broken version is not named: {run.reason}"
+        assert newest_version(self._bare) == versions, "a broken table was written to"
+        self._accepted = True
+
+    def _second_writer(self) -> Actor:
+        return self._writer("stale", 0.0) if self._stale else self._writer("deleter", 0.5)
+
     def _writer(self, name: str, deletes: float) -> Actor:
         steps = self._random.randint(2, 6)
-        kind = Changer if self._vectors and deletes else Appender
 
         def story(store: ObjectStore) -> None:
-            kind(name=name, store=store, clock=self.clock, seed=self.seed, history=self._history).story(steps, deletes)
+            common = {"name": name, "store": store, "clock": self.clock, "seed": self.seed, "history": self._history}
+            if name == "stale":
+                writer: Appender = StaleRival(self._bare, **common)
+            else:
+                writer = (Changer if self._vectors and deletes else Appender)(**common)
+            writer.story(steps, deletes)
 
         store = SteppedStore(name, self._bare, self.trace, lambda: self._step(actor))
         actor = self._actor(name, store, story)
@@ -187,7 +213,9 @@ class World:
     def _run(self, run_id: str, store: ObjectStore) -> Run:
         number = zlib.crc32(f"{self.seed}-{run_id}".encode())
         ambient = Ambient(clock=self.clock, ids=SeededIds(number), randomness=SeededRandomness(number))
-        settings = SETTINGS.model_copy(update={"lease": "on" if self.seed % 3 == 0 else "off", "max_deleted_ratio": 0.5})
+        settings = SETTINGS.model_copy(
+            update={"lease": "on" if self.seed % 3 == 0 else "off", "max_deleted_ratio": 0.5, "accept_damage": self._accepted}
+        )
         wired = wire(store, settings, sink=self._note, ambient=ambient, care=CARE, owners=UnknownOwners())
         ports = replace(wired, checkpointer=_NoCheckpointer())
         return run_table(ports, settings.policy(), run_id=run_id)
