@@ -47,14 +47,21 @@ def test_wide_schemas(tmp_path: Path, columns: int) -> None:
     assert result.input_rows == 5_000
 
 
-@pytest.mark.parametrize(("rows", "memory"), [(8_000_000, 96), pytest.param(67_000_000, 512, marks=pytest.mark.long)])
-def test_one_huge_row_group(tmp_path: Path, rows: int, memory: int) -> None:
-    """A row group of 122 MiB (long: 1 GiB) is split into files within less than its size."""
+@pytest.mark.parametrize(
+    ("rows", "columns", "memory"),
+    [
+        (8_000_000, 2, 96),
+        pytest.param(67_000_000, 2, 512, marks=pytest.mark.long),
+        pytest.param(67_000_000, 8, 512, marks=pytest.mark.long),
+    ],
+)
+def test_one_huge_row_group(tmp_path: Path, rows: int, columns: int, memory: int) -> None:
+    """A row group of 122 MiB (long: 1 and 4 GiB) is split into files within less than its size."""
     folder = tmp_path / "huge"
     folder.mkdir()
     numbers = pa.array(np.random.default_rng(0).integers(0, 2**62, 1_000_000))
     column = pa.chunked_array([numbers] * (rows // len(numbers)))
-    table = pa.table({"a": column, "b": column})
+    table = pa.table({f"c{i}": column for i in range(columns)})
     pq.write_table(table, folder / "one.parquet", row_group_size=rows, use_dictionary=False, compression="none")
     assert pq.read_metadata(folder / "one.parquet").num_row_groups == 1
     (result,) = within(as_table(folder), Settings(memory=f"{memory}MiB", parallelism=1, target_size="32MiB"), memory * MIB)
