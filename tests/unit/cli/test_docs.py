@@ -104,3 +104,14 @@ def test_links_between_documents_hold(document: str) -> None:
     path = ROOT / document
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), f"{document} links to {target}"
+
+
+def test_every_promise_names_a_test_that_exists() -> None:
+    """Each test that the guarantees name is there, by its file and by its function."""
+    text = (ROOT / "docs/guarantees.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
+    assert len(named) > 15
+    for file, function in named:
+        source = ROOT / file
+        assert source.is_file(), file
+        assert not function or f"def {function}(" in source.read_text(encoding="utf-8"), f"{file}::{function}"
