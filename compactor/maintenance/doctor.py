@@ -107,8 +107,8 @@ def _misplaced(patient: Patient, snapshot: Snapshot, objects: Mapping[str, int])
     missing: list[LiveFile] = []
     other: list[LiveFile] = []
     unread = 0
-    for block in _blocks(patient, snapshot, range(snapshot.files.num_rows)):
-        for file in block:
+    for start in range(0, snapshot.files.num_rows, BLOCK_FILES):
+        for file in patient.table.places(snapshot, start, start + BLOCK_FILES):
             size = _size(patient.store, file, objects)
             if size == -1:
                 unread += 1

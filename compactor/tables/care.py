@@ -76,6 +76,10 @@ class TableCare(Protocol):
         """How files are read to be examined: columns of the schema only."""
         ...
 
+    def places(self, snapshot: Snapshot, start: int, stop: int) -> list[LiveFile]:
+        """These rows of `snapshot.files`, without deletes and claims: nothing is read for them."""
+        ...
+
     def live_files(self, snapshot: Snapshot, rows: Sequence[int]) -> list[LiveFile]:
         """These rows of `snapshot.files`, with deletes and claims as the log has them."""
         ...

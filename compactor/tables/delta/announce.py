@@ -43,6 +43,7 @@ def announce(
         if isinstance(outcome, Created):
             return target.version + 1
         doubt = outcome.why if isinstance(outcome, PutUnknown) else ""
+        arbiter.recover(store)
         entry = read_entry(store, target.version + 1)
         if entry is not None and transaction_of(entry) == transaction:
             return entry.version

@@ -86,6 +86,10 @@ class DeltaCare:
         spec = read_spec(_state(snapshot).metadata, snapshot.features, ())
         return replace(spec, constants=_NO_COLUMNS, row_ids=None)
 
+    def places(self, snapshot: Snapshot, start: int, stop: int) -> list[LiveFile]:
+        files = snapshot.files.slice(start, stop - start)
+        return [self._place(path, size) for path, size in zip(files["path"].to_pylist(), files["size_bytes"].to_pylist(), strict=True)]
+
     def live_files(self, snapshot: Snapshot, rows: Sequence[int]) -> list[LiveFile]:
         return [self._live_file(add) for add in raw_adds(self._store, snapshot, rows)]
 
@@ -98,15 +102,23 @@ class DeltaCare:
         return announce(self._store, self._ref, self._ambient, self._options, operation, told)
 
     def _live_file(self, add: Action) -> LiveFile:
-        path, vector, claims = str(add["path"]), add.get("deletionVector"), add.get("stats")
-        hidden, deletes, key = False, None, path
+        found, vector, claims = self._place(str(add["path"]), int(add["size"])), add.get("deletionVector"), add.get("stats")
+        found = replace(found, claims=claims if isinstance(claims, str) else None)
+        if not vector:
+            return found
+        try:
+            deletes = deletes_of(vector, self._ref.uri, external=self._options.external_paths)
+        except TableRefused:
+            return replace(found, hidden=True)
+        return replace(found, input=replace(found.input, deletes=deletes))
+
+    def _place(self, path: str, size_bytes: int) -> LiveFile:
+        file = InputFile(file=FileKey(path=path), key=path, size_bytes=size_bytes)
         try:
             key = object_key(path, self._ref.uri, external=self._options.external_paths)
-            deletes = deletes_of(vector, self._ref.uri, external=self._options.external_paths) if vector else None
         except TableRefused:
-            hidden = True
-        file = InputFile(file=FileKey(path=path), key=key, size_bytes=int(add["size"]), deletes=deletes)
-        return LiveFile(input=file, claims=claims if isinstance(claims, str) else None, external=is_external(key), hidden=hidden)
+            return LiveFile(input=file, hidden=True)
+        return LiveFile(input=file if key == path else replace(file, key=key), external=is_external(key))
 
 
 def _state(snapshot: Snapshot) -> DeltaState:
