@@ -33,9 +33,10 @@ class Cost:
 class Usage:
     """What a run takes.
 
-    requests: reads and writes of data files. task_s: seconds of all tasks together, one CPU each; seconds: of the run, by the wall.
-    cross_region_bytes: of the bytes read and written, those that cross a region's border. held_bytes, held_s: bytes of replaced files, and
-    how long they stay before vacuum may remove them. cost: None without a price list.
+    requests: reads and writes of data files; proof_requests of the reads, and proof_bytes, to read outputs again. task_s: seconds of all
+    tasks together, one CPU each; seconds: of the run, by the wall. cross_region_bytes: of the bytes read, written and read again, those
+    that cross a region's border. held_bytes, held_s: bytes of replaced files, and how long they stay before vacuum may remove them.
+    cost: None without a price list.
     """
 
     input_files: int = 0
@@ -51,6 +52,8 @@ class Usage:
     cross_region_bytes: int = 0
     held_bytes: int = 0
     held_s: float = 0.0
+    proof_requests: int = 0
+    proof_bytes: int = 0
     cost: Cost | None = None
 
 
@@ -87,7 +90,7 @@ class Economy:
 
     def priced(self, usage: Usage, held_bytes: int) -> Usage:
         """`usage` with bytes over a region's border, replaced files held until vacuum, and the cost of all of it."""
-        crossing = usage.input_bytes + usage.output_bytes if self.crosses_regions else 0
+        crossing = usage.input_bytes + usage.output_bytes + usage.proof_bytes if self.crosses_regions else 0
         placed = replace(usage, cross_region_bytes=crossing, held_bytes=held_bytes, held_s=self.retention_s, cost=None)
         return placed if self.prices is None else replace(placed, cost=self.prices.cost(placed))
 

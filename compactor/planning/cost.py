@@ -15,12 +15,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from compactor.model.fingerprint import ProofLevel
 from compactor.model.survey import FileFacts
 from compactor.model.usage import Economy
 from compactor.planning.columns import Int64s
 
 MIB = 1024 * 1024
 _CHURNED = 40 * MIB
+_ROW_GROUP = 48 * MIB
+_READ_WHOLE = 32 * MIB
+_PIECE = 8 * MIB
+"""What a reader of outputs with memory to spare takes with one request: a whole file, else a piece of a column."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,7 +38,8 @@ class Assumptions:
     part_bytes: size of a ranged read, of a multipart part, and the limit up to which a file is one request.
     expansion: decoded bytes per encoded byte where no footer says; row_bytes: of a decoded row, at least, as the schema says.
     floor_bytes: what a task needs before it holds any data. gathered: bytes held for each decoded byte of a row group.
-    economy: prices, regions and retention, where somebody knows them.
+    economy: prices, regions and retention, where somebody knows them. proof: how far groups are proven; at `full` outputs are read again,
+    at proof_bytes_per_s. columns: of the files' lowest level, each of which a reader that streams asks for by itself.
     """
 
     compression: float = 1.0
@@ -45,6 +51,15 @@ class Assumptions:
     floor_bytes: int = 10 * MIB
     gathered: float = 2.0
     economy: Economy = field(default_factory=Economy)
+    proof: ProofLevel = "counts"
+    proof_bytes_per_s: float = 100.0 * MIB
+    columns: int = 1
+
+
+def assume(schema: pa.Schema, compression: float, economy: Economy, proof: ProofLevel) -> Assumptions:
+    """The assumptions for a table of this schema."""
+    columns = sum(_leaves(field.type) for field in schema)
+    return Assumptions(compression=compression, economy=economy, proof=proof, row_bytes=row_bytes(schema), columns=columns)
 
 
 def largest_decoded(facts: FileFacts) -> int:
@@ -73,6 +88,17 @@ def write_requests(output_bytes: Int64s, outputs: Int64s, part_bytes: int) -> In
     each = output_bytes // np.maximum(1, outputs)
     one: Int64s = np.where(each <= part_bytes, 1, 2 + -(-each // part_bytes))
     return outputs * one
+
+
+def proof_requests(output_bytes: Int64s, outputs: Int64s, rows: Int64s, assumed: Assumptions) -> Int64s:
+    """GETs to read each group's outputs again: one for a small output, else its tail, and each column of each of its row groups by itself,
+    in pieces. `rows`: of the group, zero where unknown."""
+    each = output_bytes // np.maximum(1, outputs)
+    decoded = np.maximum(each * assumed.expansion, rows // np.maximum(1, outputs) * assumed.row_bytes)
+    row_groups = np.ceil(decoded / _ROW_GROUP)
+    streamed = 1 + row_groups * assumed.columns + each // _PIECE
+    requests: Int64s = (outputs * np.where(each <= _READ_WHOLE, 1, streamed)).astype(np.int64)
+    return requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +175,10 @@ def _value_bytes(kind: pa.DataType) -> float:
         return float(kind.bit_width) / 8
     except ValueError:
         return 8.0
+
+
+def _leaves(kind: pa.DataType) -> int:
+    return sum(_leaves(kind.field(i).type) for i in range(kind.num_fields)) if pa.types.is_nested(kind) else 1
 
 
 def task_seconds(inputs: Int64s, requests: Int64s, assumed: Assumptions) -> Floats:

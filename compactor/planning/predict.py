@@ -15,30 +15,38 @@ from compactor.model.plan import RewriteGroup
 from compactor.model.rewrite import RewriteResult
 from compactor.model.usage import Usage
 from compactor.planning.columns import Int64s
-from compactor.planning.cost import Assumptions, run_seconds, task_seconds, write_requests
+from compactor.planning.cost import Assumptions, proof_requests, run_seconds, task_seconds, write_requests
 
 
 def predict(groups: pa.Table, parallelism: int, assumed: Assumptions) -> Usage:
     """`groups`: rows of Plan.groups. `parallelism`: tasks at once."""
     inputs, reads, writes = (_ints(groups, name) for name in ("input_bytes", "read_requests", "write_requests"))
+    outputs, files = _ints(groups, "output_bytes"), _ints(groups, "output_files")
     each = task_seconds(inputs, reads + writes, assumed)
+    again = np.zeros_like(reads)
+    if assumed.proof == "full":
+        again = proof_requests(outputs, files, _ints(groups, "input_rows"), assumed)
+        each += task_seconds(outputs, again, replace(assumed, bytes_per_s=assumed.proof_bytes_per_s))
     usage = Usage(
         input_files=_sum(groups, "input_files"),
         input_bytes=int(inputs.sum()),
-        output_files=_sum(groups, "output_files"),
-        output_bytes=_sum(groups, "output_bytes"),
-        requests=int(reads.sum() + writes.sum()),
+        output_files=int(files.sum()),
+        output_bytes=int(outputs.sum()),
+        requests=int(reads.sum() + writes.sum() + again.sum()),
         seconds=run_seconds(each, parallelism),
         peak_memory_bytes=pc.max(groups["memory_bytes"]).as_py() or 0,
-        read_requests=int(reads.sum()),
+        read_requests=int(reads.sum() + again.sum()),
         write_requests=int(writes.sum()),
         task_s=float(each.sum()),
+        proof_requests=int(again.sum()),
+        proof_bytes=int(outputs.sum()) if assumed.proof == "full" else 0,
     )
     return assumed.economy.priced(usage, held_bytes=usage.input_bytes)
 
 
 def spent(so_far: Usage, group: RewriteGroup, result: RewriteResult, assumed: Assumptions) -> Usage:
     """`so_far` and what one rewritten group took. Reads are counted by the worker; writes are what outputs of their size need."""
+    reads = result.requests + result.proof_requests
     sizes = np.array([output.size_bytes for output in result.outputs], dtype=np.int64)
     writes = int(write_requests(sizes, np.ones_like(sizes), assumed.part_bytes).sum())
     return replace(
@@ -47,10 +55,12 @@ def spent(so_far: Usage, group: RewriteGroup, result: RewriteResult, assumed: As
         input_bytes=so_far.input_bytes + result.bytes_read,
         output_files=so_far.output_files + len(result.outputs),
         output_bytes=so_far.output_bytes + int(sizes.sum()),
-        requests=so_far.requests + result.requests + writes,
-        read_requests=so_far.read_requests + result.requests,
+        requests=so_far.requests + reads + writes,
+        read_requests=so_far.read_requests + reads,
         write_requests=so_far.write_requests + writes,
         task_s=so_far.task_s + result.seconds,
+        proof_requests=so_far.proof_requests + result.proof_requests,
+        proof_bytes=so_far.proof_bytes + result.proof_bytes_read,
         peak_memory_bytes=max(so_far.peak_memory_bytes, result.peak_memory_bytes),
     )
 

@@ -231,7 +231,7 @@ def test_runs_tell_what_was_done(call: Call, table: str, kept: str) -> None:
     (record,) = compactor.runs(table)
     run = record.run
     assert run.predicted is not None and run.actual is not None
-    for name in ("input_files", "input_bytes", "output_files", "requests", "read_requests"):
+    for name in ("input_files", "input_bytes", "output_files", "requests", "read_requests", "proof_requests"):
         assert getattr(run.predicted, name) == getattr(run.actual, name), name
     assert run.actual.output_bytes == run.bytes_added and run.actual.held_bytes == run.bytes_removed
     assert run.actual.cost is not None and run.actual.cost.total > 0

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
+import pytest
 from support.planning_worlds import WorldFile, plan_of, snapshot_of
 
 from compactor.model.plan import GROUPS_SCHEMA, INPUTS_SCHEMA, FileKey, GroupKind, Resources
 from compactor.model.policy import MIB, Policy
 from compactor.model.snapshot import FILES_SCHEMA, Snapshot, TableRef
 from compactor.model.survey import FileFacts, RowGroupFacts, Survey
+from compactor.model.usage import Economy, Prices, Usage
 from compactor.planning.cost import Assumptions
 from compactor.planning.plan import plan
 
@@ -42,6 +46,29 @@ def test_prediction_follows_its_assumptions() -> None:
     assert planned.prediction.output_bytes == 100 * MIB and planned.prediction.output_files == 1
     assert planned.prediction.seconds == 20.0
     assert planned.prediction.requests == 10 * (1 + 2) + (2 + 7)
+
+
+def test_reading_outputs_again_is_predicted() -> None:
+    """A full proof reads every output once more: its requests, bytes, seconds and money are in the prediction, and none at `counts`."""
+    prices = dict.fromkeys(("put_per_1000", "storage_per_gb_month", "cross_region_per_gb", "vcpu_hour"), 0.0)
+    economy = Economy(prices=Prices(name="test", currency="EUR", get_per_1000=1.0, **prices), crosses_regions=True)
+    counts = Assumptions(economy=economy, columns=3)
+    full = replace(counts, proof="full", proof_bytes_per_s=1.0 * MIB)
+    small = [WorldFile(path=f"s{i}", size_bytes=5 * MIB, rows=100, modified_ms=i) for i in range(6)]
+    for files, again in ((small, 1), (MERGE * 2, 1 + 5 * 3 + 25)):
+        one, other = (_predicted(files, assumed) for assumed in (counts, full))
+        assert (one.proof_requests, one.proof_bytes) == (0, 0)
+        assert (other.proof_requests, other.proof_bytes) == (again, one.output_bytes)
+        assert other.read_requests - one.read_requests == other.requests - one.requests == again
+        assert other.seconds - one.seconds == pytest.approx(one.output_bytes / MIB + again * full.request_s)
+        assert other.cross_region_bytes - one.cross_region_bytes == one.output_bytes
+        assert other.cost is not None and one.cost is not None
+        assert other.cost.requests - one.cost.requests == pytest.approx(again / 1000)
+
+
+def _predicted(files: list[WorldFile], assumed: Assumptions) -> Usage:
+    resources = Resources(parallelism=1, memory_bytes=1024 * MIB)
+    return plan(snapshot_of(files), Survey(), Policy(target_bytes=200 * MIB), resources, assumptions=assumed).prediction
 
 
 def test_memory_stays_within_what_a_task_may_use() -> None:
