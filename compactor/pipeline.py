@@ -44,7 +44,7 @@ from compactor.model.survey import Survey
 from compactor.model.usage import Economy
 from compactor.model.verification import ReadFiles
 from compactor.planning.assess import assess
-from compactor.planning.cost import Assumptions, row_bytes
+from compactor.planning.cost import Assumptions, assume
 from compactor.planning.decide import confirm, decide
 from compactor.planning.plan import plan
 from compactor.planning.predict import spent
@@ -142,8 +142,8 @@ def reapplied(ports: Ports, saved: SavedPlan) -> Prepared:
 
 def _assumed(ports: Ports, snapshot: Snapshot) -> Assumptions:
     """What predictions for this table rest on."""
-    rows = row_bytes(ports.table.read_spec(snapshot).schema)
-    return Assumptions(compression=ports.table.compression(snapshot), economy=ports.economy(snapshot), row_bytes=rows)
+    schema = ports.table.read_spec(snapshot).schema
+    return assume(schema, ports.table.compression(snapshot), ports.economy(snapshot), ports.proof)
 
 
 def health_of(table: Table, snapshot: Snapshot, policy: Policy) -> Health:
