@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from compactor.model.health import Compact, Decision, Health
-from compactor.model.plan import PLAN_FORMAT_VERSION, Plan
+from compactor.model.plan import Plan
 from compactor.model.recovery import LeftRun
 from compactor.model.run import RUN_FORMAT_VERSION, Run, RunRecord
 from compactor.model.usage import Usage
@@ -20,6 +20,7 @@ SCAN_FORMAT_VERSION = 1
 HISTORY_FORMAT_VERSION = 1
 EXPLAIN_FORMAT_VERSION = 1
 DIFF_FORMAT_VERSION = 1
+PLAN_SUMMARY_FORMAT_VERSION = 1
 CLEAN_FORMAT_VERSION = 1
 
 
@@ -64,7 +65,7 @@ def usage_object(usage: Usage | None) -> dict[str, object] | None:
 def plan_object(plan: Plan, plan_id: str | None = None) -> dict[str, object]:
     """A plan: its groups without their files, the files left out by reason, and what it is predicted to take. plan_id: of a kept one."""
     return {
-        "format_version": PLAN_FORMAT_VERSION,
+        "format_version": PLAN_SUMMARY_FORMAT_VERSION,
         "plan_id": plan_id,
         "table": plan.table.uri,
         "version": plan.version,
@@ -184,7 +185,7 @@ def diff_object(diff: PlanDiff) -> dict[str, object]:
             {"old": _summary(change.old), "new": _summary(change.new), "joined": change.joined, "left": change.left}
             for change in diff.changed
         ],
-        "files": [{"path": move.path, "old_group": move.old_group, "new_group": move.new_group} for move in diff.files],
+        "files": [asdict(move) for move in diff.files],
         "settings": {name: {"old": old, "new": new} for name, old, new in diff.settings},
         "left_out": {reason: {"old": old, "new": new} for reason, old, new in diff.left_out},
     }

@@ -6,7 +6,7 @@ Columnar: `groups` has one row a group, `inputs` one row a planned file. A Rewri
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from compactor.model.policy import Policy
 from compactor.model.snapshot import TableRef
 from compactor.model.usage import Usage
 
-PLAN_FORMAT_VERSION = 1
+PLAN_FORMAT_VERSION = 2
 
 
 class GroupKind(StrEnum):
@@ -145,6 +145,12 @@ class Plan:
             return self.group(group_id)
         return self.group(ids.to_pylist().index(group_id))
 
+    def renumbered(self, first: int) -> Plan:
+        """The same plan with its groups numbered from `first` on."""
+        column = self.groups.schema.get_field_index("group_id")
+        numbers = pa.array(range(first, first + len(self)), self.groups.schema.field(column).type)
+        return replace(self, groups=self.groups.set_column(column, self.groups.schema.field(column), numbers))
+
     def group(self, index: int) -> RewriteGroup:
         """The group in row `index` of `groups`, as an object."""
         row = {name: self.groups.column(name)[index].as_py() for name in self.groups.schema.names}
@@ -166,17 +172,22 @@ class Plan:
         )
 
 
+LEFT_ALONE_SCHEMA = pa.schema([pa.field("path", pa.string(), nullable=False), pa.field("reason", pa.string(), nullable=False)])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedPlan:
     """A plan as it is stored and carried to another machine, without the snapshot it was made on (see planning/artefact.py).
 
     plan_id: a digest of all that it says but the spelling of the table's URI. table_id: of the table it is for, wherever that is.
     In `plan`, `partitions` has only those of its groups, inputs have no row of a snapshot (`file` is -1), and `reasons` is empty.
+    left_alone: path and reason of each file that is left out (LEFT_ALONE_SCHEMA); None when they are too many to be listed.
     """
 
     plan_id: str
     table_id: str
     plan: Plan
+    left_alone: pa.Table | None = None
 
     @property
     def run_id(self) -> str:

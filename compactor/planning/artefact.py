@@ -1,8 +1,9 @@
-"""Plans as artefacts: JSON lines, a header and then one group a line, to be kept, compared, applied elsewhere. Pure: lines in, lines out.
+"""Plans as artefacts, to be kept, compared, applied elsewhere: JSON lines, which are a header, one group a line, and then the files that are
+left out, a thousand a line. Pure: lines in, lines out.
 
 Streamed both ways: one batch of groups is in Python objects at a time. Equal plans give equal bytes, and nothing secret is in them. The
 header's plan_id is a digest of everything else but the spelling of the table's URI, so a damaged or edited file is noticed, and the same
-plan has the same id wherever its table is reached from. Newer formats are refused by name.
+plan has the same id wherever its table is reached from. Newer formats are refused by name; the first one listed no files left out.
 """
 
 from __future__ import annotations
@@ -10,19 +11,30 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from compactor.errors import TableRefused, UsageError
-from compactor.model.plan import GROUPS_SCHEMA, INPUTS_SCHEMA, PLAN_FORMAT_VERSION, GroupKind, LeftOut, Plan, SavedPlan
+from compactor.model.plan import (
+    GROUPS_SCHEMA,
+    INPUTS_SCHEMA,
+    LEFT_ALONE_SCHEMA,
+    PLAN_FORMAT_VERSION,
+    GroupKind,
+    LeftOut,
+    Plan,
+    SavedPlan,
+)
 from compactor.model.policy import Policy
 from compactor.model.snapshot import Snapshot, TableRef
 from compactor.model.usage import Usage, usage_of
 from compactor.planning.where import parse
 
+LISTED = 100_000
+"""Files left out are listed up to this many: a plan that does little for a large table stays small."""
 _BATCH = 1000
 _INPUT = tuple(name for name in INPUTS_SCHEMA.names if name != "file")
 _GROUP = tuple(name for name in GROUPS_SCHEMA.names if name not in ("partition_id", "first_input"))
@@ -51,17 +63,25 @@ def save(plan: Plan, snapshot: Snapshot) -> SavedPlan:
         compression=plan.compression,
         partitions=plan.partitions.take(used) if plan.partitions.num_columns else plan.partitions,
     )
-    unnamed = SavedPlan(plan_id="", table_id=snapshot.table_id, plan=alone)
+    unnamed = SavedPlan(plan_id="", table_id=snapshot.table_id, plan=alone, left_alone=_left_alone(plan, snapshot))
     digest = _digest(_header(unnamed))
-    for line in _group_lines(unnamed):
+    for line in _lines(unnamed):
         digest.update(line.encode())
-    return SavedPlan(plan_id=digest.hexdigest()[:32], table_id=snapshot.table_id, plan=alone)
+    return replace(unnamed, plan_id=digest.hexdigest()[:32])
+
+
+def _left_alone(plan: Plan, snapshot: Snapshot) -> pa.Table | None:
+    if sum(count for _, count in plan.left_out) > LISTED:
+        return None
+    every = pa.table([snapshot.files["path"], plan.reasons], names=LEFT_ALONE_SCHEMA.names)
+    out = every.filter(pc.is_valid(every["reason"])).sort_by([("reason", "ascending"), ("path", "ascending")])
+    return pa.table(out.columns, schema=LEFT_ALONE_SCHEMA)
 
 
 def encode(saved: SavedPlan) -> Iterator[str]:
     """The lines, without line ends."""
     yield _line(_header(saved))
-    yield from _group_lines(saved)
+    yield from _lines(saved)
 
 
 def decode(lines: Iterable[str], where: str) -> SavedPlan:
@@ -107,10 +127,21 @@ def _header(saved: SavedPlan) -> Row:
         "policy": {**asdict(plan.policy), "where": plan.policy.where.text if plan.policy.where else None},
         "groups": len(plan),
         "left_out": {str(reason): count for reason, count in plan.left_out},
+        "left_out_listed": saved.left_alone is not None,
         "prediction": asdict(plan.prediction),
         "partition_columns": saved.plan.partitions.column_names,
         "input_columns": list(_INPUT),
     }
+
+
+def _lines(saved: SavedPlan) -> Iterator[str]:
+    yield from _group_lines(saved)
+    if saved.left_alone is None:
+        return
+    for reason in saved.left_alone["reason"].unique().to_pylist():
+        paths = saved.left_alone.filter(pc.equal(saved.left_alone["reason"], reason))["path"]
+        for begin in range(0, len(paths), _BATCH):
+            yield _line({"left_out": reason, "files": paths.slice(begin, _BATCH).to_pylist()})
 
 
 def _group_lines(saved: SavedPlan) -> Iterator[str]:
@@ -146,6 +177,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.partitions: dict[tuple[str | None, ...], int] = {}
+        self.left_alone: list[tuple[str, str]] = []
         self._groups: list[pa.Table] = [GROUPS_SCHEMA.empty_table()]
         self._inputs: list[pa.Table] = [INPUTS_SCHEMA.empty_table()]
         self._rows: list[Row] = []
@@ -153,7 +185,11 @@ class _Reader:
         self._seen = 0
 
     def take(self, line: Row) -> None:
-        """One group. Raises ValueError and its kin for a line that is none."""
+        """One group, or some files left out. Raises ValueError and its kin for a line that is neither."""
+        if "left_out" in line:
+            reason = LeftOut(line["left_out"]).value
+            self.left_alone += [(path, reason) for path in line["files"]]
+            return
         inputs = line["inputs"]
         if not inputs or len(inputs) != line["input_files"]:
             raise ValueError("a group without its files")
@@ -183,7 +219,7 @@ def _assemble(header: Row, reader: _Reader) -> SavedPlan:
     groups, inputs = reader.tables()
     names = list(header["partition_columns"])
     places = list(zip(*reader.partitions, strict=True)) if names and reader.partitions else [()] * len(names)
-    columns = [pa.array(values, pa.string()) for values in places]
+    named = [pa.array(values, pa.string()) for values in places]
     plan = Plan(
         table=TableRef(uri=header["table"], format=header["table_format"]),
         version=int(header["version"]),
@@ -195,9 +231,12 @@ def _assemble(header: Row, reader: _Reader) -> SavedPlan:
         left_out=tuple((LeftOut(reason), count) for reason, count in header["left_out"].items()),
         prediction=usage_of(header["prediction"]) or Usage(),
         compression=float(header["compression"]),
-        partitions=pa.table(columns, names=names),
+        partitions=pa.table(named, names=names),
     )
-    return SavedPlan(plan_id=header["plan_id"], table_id=header["table_id"], plan=plan)
+    listed = header.get("left_out_listed", False)
+    columns = list(zip(*reader.left_alone, strict=True)) or [(), ()]
+    left_alone = pa.table([pa.array(values, pa.string()) for values in columns], schema=LEFT_ALONE_SCHEMA) if listed else None
+    return SavedPlan(plan_id=header["plan_id"], table_id=header["table_id"], plan=plan, left_alone=left_alone)
 
 
 def _policy(body: Row) -> Policy:

@@ -2,14 +2,14 @@
 
 A group is the same when it has the same files in the same order and is to become the same; a group of the newer plan that shares files with
 one of the older is that one changed (the pair that shares most); the rest was added or removed. A file moves when its group is not its
-older group changed.
+older group changed, or when it is left out for another reason; where both plans list the files they leave out, it is said why.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from compactor.model.plan import FileKey, RewriteGroup, SavedPlan
 
@@ -41,11 +41,13 @@ class GroupChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileMove:
-    """A file, and the group that plans it: None where it is in no group."""
+    """A file, and the group that plans it: None where it is in no group. old_reason, new_reason: why it is left out, if known."""
 
     path: str
     old_group: int | None
     new_group: int | None
+    old_reason: str | None = None
+    new_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ def diff(old: SavedPlan, new: SavedPlan) -> PlanDiff:
         added=tuple(_summary(new, group) for group in after if group.group_id not in pairs),
         removed=tuple(_summary(old, group) for group in before if group.group_id not in kept),
         changed=tuple(changed),
-        files=tuple(_moves(before, after, {now: was.group_id for now, was in pairs.items()})),
+        files=tuple(_with_reasons(_moves(before, after, {now: was.group_id for now, was in pairs.items()}), old, new)),
         settings=tuple(_settings(old, new)),
         left_out=tuple(_left_out(old, new)),
     )
@@ -131,6 +133,20 @@ def _moves(before: list[RewriteGroup], after: list[RewriteGroup], became: Mappin
         old, new = was.get(key), now.get(key)
         if old is None or new is None or became.get(new) != old:
             yield FileMove(path=key.path, old_group=old, new_group=new)
+
+
+def _with_reasons(moves: Iterator[FileMove], old: SavedPlan, new: SavedPlan) -> list[FileMove]:
+    """The moves with reasons, and the files that are left out in both plans, but for another reason; by path."""
+    was, now = _reasons(old), _reasons(new)
+    told = [replace(move, old_reason=was.get(move.path), new_reason=now.get(move.path)) for move in moves]
+    others = (path for path in was.keys() & now.keys() if was[path] != now[path])
+    told += [FileMove(path=path, old_group=None, new_group=None, old_reason=was[path], new_reason=now[path]) for path in others]
+    return sorted(told, key=lambda move: move.path)
+
+
+def _reasons(saved: SavedPlan) -> dict[str, str]:
+    listed = saved.left_alone
+    return {} if listed is None else dict(zip(listed["path"].to_pylist(), listed["reason"].to_pylist(), strict=True))
 
 
 def _homes(groups: list[RewriteGroup]) -> dict[FileKey, int]:

@@ -61,14 +61,20 @@ def _change(change: GroupChange) -> str:
 def _files(moves: Sequence[FileMove]) -> Iterator[str]:
     if not moves:
         return
-    joining = sum(move.old_group is None for move in moves)
-    leaving = sum(move.new_group is None for move in moves)
-    yield f"files: {joining:,} newly planned, {leaving:,} no longer planned, {len(moves) - joining - leaving:,} in another group"
-    yield from _some([f"  {move.path}: {_place(move.old_group)} -> {_place(move.new_group)}" for move in moves], "files")
+    joining = sum(move.old_group is None and move.new_group is not None for move in moves)
+    leaving = sum(move.old_group is not None and move.new_group is None for move in moves)
+    alone = sum(move.old_group is None and move.new_group is None for move in moves)
+    otherwise = f", {alone:,} left alone for another reason" if alone else ""
+    within = len(moves) - joining - leaving - alone
+    yield f"files: {joining:,} newly planned, {leaving:,} no longer planned, {within:,} in another group{otherwise}"
+    lines = [f"  {move.path}: {_place(move.old_group, move.old_reason)} -> {_place(move.new_group, move.new_reason)}" for move in moves]
+    yield from _some(lines, "files")
 
 
-def _place(group: int | None) -> str:
-    return "not planned" if group is None else f"group {group}"
+def _place(group: int | None, reason: str | None) -> str:
+    if group is not None:
+        return f"group {group}"
+    return f"left alone ({reason})" if reason else "not planned"
 
 
 def _some(lines: list[str], what: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ from compactor.errors import TableRefused, UsageError
 from compactor.model.plan import SavedPlan
 from compactor.model.policy import Policy
 from compactor.model.snapshot import TableRef
+from compactor.planning import artefact
 from compactor.planning.artefact import decode, encode, save
 from compactor.planning.where import parse
 
@@ -42,6 +44,8 @@ def test_a_plan_is_read_back_as_written() -> None:
     assert (found.plan_id, found.table_id, found.plan.policy, found.plan.left_out) == (
         plan.plan_id, plan.table_id, plan.plan.policy, plan.plan.left_out,
     )  # fmt: skip
+    assert found.left_alone is not None and found.left_alone.equals(plan.left_alone)
+    assert sum(count for _, count in plan.plan.left_out) == len(found.left_alone) > 0
     assert found.plan.groups.equals(plan.plan.groups) and found.plan.inputs.equals(plan.plan.inputs)
     assert found.plan.prediction == plan.plan.prediction
     assert found.plan.partitions.equals(plan.plan.partitions)
@@ -74,6 +78,30 @@ def test_equal_plans_are_equal_bytes_wherever_the_table_is() -> None:
     assert saved(replace(POLICY, max_groups=2)).plan_id != plan.plan_id
 
 
+def test_too_many_files_left_out_are_only_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan that leaves more files alone than are listed says how many, and not which; it is a plan like any other."""
+    monkeypatch.setattr(artefact, "LISTED", 3)
+    plan = saved()
+    lines = list(encode(plan))
+    assert plan.left_alone is None and not any("files" in json.loads(line) for line in lines)
+    assert decode(lines, "x").plan.left_out == plan.plan.left_out
+
+
+def test_plans_of_the_first_format_are_read() -> None:
+    """They list no files left out; their ids are what they were."""
+    header, *groups = encode(replace(saved(), left_alone=None))
+    old = {key: value for key, value in json.loads(header).items() if key != "left_out_listed"} | {"format_version": 1}
+    digest = hashlib.sha256(
+        json.dumps({k: v for k, v in old.items() if k not in ("plan_id", "table")}, ensure_ascii=False, separators=(",", ":")).encode()
+    )
+    for line in groups:
+        digest.update(line.encode())
+    old["plan_id"] = digest.hexdigest()[:32]
+    found = decode([json.dumps(old), *groups], "x")
+    assert (found.plan_id, found.left_alone) == (old["plan_id"], None)
+    assert found.plan.groups.equals(saved().plan.groups)
+
+
 def test_the_encoder_streams() -> None:
     """The header is there before any group was looked at."""
     lines = encode(saved())
@@ -84,15 +112,17 @@ def damaged() -> Iterator[tuple[str, list[str]]]:
     """The plan's lines with one thing wrong."""
     lines = list(encode(saved()))
     yield "last group lost", lines[:-1]
-    yield "a group doubled", [*lines, lines[-1]]
-    yield "groups swapped", [lines[0], lines[2], lines[1]]
+    yield "a group doubled", [*lines[:3], *lines[2:]]
+    yield "groups swapped", [lines[0], lines[2], lines[1], *lines[3:]]
+    yield "files left out lost", lines[:3]
+    yield "another reason", [line.replace('"left_out":"not-selected"', '"left_out":"whim"') for line in lines]
     yield "cut short", [*lines[:-1], lines[-1][:40]]
     yield "a size changed", [line.replace('"f001",null,1001', '"f001",null,1002') for line in lines]
     yield "a policy changed", [lines[0].replace('"min_input_files":5', '"min_input_files":2'), *lines[1:]]
     yield "an id changed", [lines[0].replace(saved().plan_id, "0" * 32), *lines[1:]]
-    yield "no object", [lines[0], "[]", lines[2]]
-    yield "a group without files", [lines[0], json.dumps({**json.loads(lines[1]), "inputs": [], "input_files": 0}), lines[2]]
-    yield "another kind", [lines[0], lines[1].replace('"merge"', '"blend"'), lines[2]]
+    yield "no object", [lines[0], "[]", *lines[2:]]
+    yield "a group without files", [lines[0], json.dumps({**json.loads(lines[1]), "inputs": [], "input_files": 0}), *lines[2:]]
+    yield "another kind", [lines[0], lines[1].replace('"merge"', '"blend"'), *lines[2:]]
     yield "a field lost", [lines[0].replace('"table_id"', '"table_name"'), *lines[1:]]
 
 
@@ -114,7 +144,7 @@ def test_what_is_no_plan_is_said_to_be_none(text: str) -> None:
 def test_a_newer_format_is_refused_by_name() -> None:
     """What a later version of the compactor planned is not guessed at."""
     lines = list(encode(saved()))
-    newer = lines[0].replace('"format_version":1', '"format_version":2')
-    with pytest.raises(TableRefused, match=r"x\.jsonl has format version 2.*reads up to 1") as refused:
+    newer = lines[0].replace('"format_version":2', '"format_version":3')
+    with pytest.raises(TableRefused, match=r"x\.jsonl has format version 3.*reads up to 2") as refused:
         decode([newer, *lines[1:]], "x.jsonl")
     assert refused.value.reason == "newer-format:plan"
