@@ -1,5 +1,5 @@
-"""Plans as artefacts, to be kept, compared, applied elsewhere: JSON lines, which are a header, one group a line, and then the files that are
-left out, a thousand a line. Pure: lines in, lines out.
+"""Plans as artefacts, to be kept, compared, applied elsewhere: JSON lines, which are a header, one group a line, and then the files that
+are left out, a thousand a line. Pure: lines in, lines out.
 
 Streamed both ways: one batch of groups is in Python objects at a time. Equal plans give equal bytes, and nothing secret is in them. The
 header's plan_id is a digest of everything else but the spelling of the table's URI, so a damaged or edited file is noticed, and the same
