@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -236,14 +237,16 @@ def _executor(settings: Settings, ambient: Ambient, store: ObjectStore) -> Calla
 
 def _survey(table: Table, store: ObjectStore) -> Callable[[Snapshot, Sequence[int]], Survey]:
     def survey(snapshot: Snapshot, rows: Sequence[int]) -> Survey:
+        lost = table.unnameable(snapshot)
         if not rows:
-            return Survey()
+            return Survey(unreadable=lost)
         from compactor.rewriting.footer import survey_files
 
         chosen = snapshot.files.select(["path", "size_bytes"]).take(list(rows)).to_pydict()
-        paths: list[str] = chosen["path"]
-        files = [(path, table.object_key(path), size) for path, size in zip(paths, chosen["size_bytes"], strict=True)]
-        return survey_files(store, files, table.read_spec(snapshot))
+        sizes = zip(chosen["path"], chosen["size_bytes"], strict=True)
+        files = [(path, table.object_key(path), size) for path, size in sizes if path not in lost]
+        found = survey_files(store, files, table.read_spec(snapshot))
+        return replace(found, unreadable={**lost, **found.unreadable})
 
     return survey
 

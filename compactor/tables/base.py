@@ -5,7 +5,7 @@ A Table is bound to one TableRef and one ObjectStore opened at the table's root.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -103,6 +103,10 @@ class Table(Protocol):
 
     def object_key(self, path: str) -> str:
         """The key below the table's root of a live file's path as the log writes it. Raises TableRefused for a path outside the root."""
+        ...
+
+    def unnameable(self, snapshot: Snapshot) -> Mapping[str, str]:
+        """Live files, by path, whose objects no store can be asked for by their names, each with a sentence that says why."""
         ...
 
     def beside(self, snapshot: Snapshot, first: str, stem: str) -> str:

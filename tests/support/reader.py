@@ -64,7 +64,7 @@ def engine_rows(found: pa.Table, fields: list[Action]) -> Counter[Row]:
 def _column(log: Log, add: Action, stored: pa.Table, field: Action) -> list[Any]:
     if field["name"] in log.partition_columns:
         key = stored_name(field, log.mapping)
-        return [partition_value(add["partitionValues"][key], field["type"])] * stored.num_rows
+        return [partition_value(add["partitionValues"].get(key), field["type"])] * stored.num_rows
     at = locate(list(stored.schema), field, log.mapping)
     if at is None:
         return [None] * stored.num_rows

@@ -112,7 +112,7 @@ def _adds(terms: EntryTerms, groups: Iterable[EntryGroup]) -> tuple[list[Action]
     adds: list[Action] = []
     for group in groups:
         _check_mark(mark, group.inputs)
-        values = group.inputs[0].get("partitionValues") or {}
+        values = {name: value for add in group.inputs for name, value in (add.get("partitionValues") or {}).items()}  # some leave nulls out
         for output, modified_ms, vector in zip(group.outputs, group.modified_ms, group.vectors, strict=True):
             add = _add(terms, group.finished, output, values, vector)
             add["modificationTime"] = modified_ms

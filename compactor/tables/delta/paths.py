@@ -1,11 +1,14 @@
 """Paths of the log and keys of the store (protocol section "Add File and Remove File": `path` is an RFC 2396 URI, mostly relative).
 
-A path is compared only in canonical form, and turned into a key only when it stays below the table's root. Pure; never touches a store.
+A path is compared only in canonical form, and turned into a key only when it stays below the table's root. As a relative reference
+(RFC 3986, section 5.2.4) it may have segments `.`, which name nothing; empty segments are nothing on a disk, but part of a name in an
+object store. Pure; never touches a store.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from unicodedata import category
 from urllib.parse import quote, unquote
 
@@ -18,6 +21,7 @@ from compactor.errors import TableRefused
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _SUSPICIOUS = r"^[A-Za-z][A-Za-z0-9+.\-]*:|^/|%2[eEfF]|\.\."
+_EMPTY_SEGMENTS = r"(^|[^:/])//|%2[fF]|/$"
 _S3_SPELLINGS = re.compile(r"^s3[an]?://")
 _JAVA_LEGAL = "/!$&'()*+,;=@-._~"
 _JAVA_ESCAPED = {"Cc", "Cs", "Zl", "Zp", "Zs"}
@@ -48,7 +52,30 @@ def object_key(path: str, table_uri: str, *, external: bool = False) -> str:
             "such a file is read only with --allow-external-paths.",
             reason="external-path",
         )
+    return _plain(key, table_uri)
+
+
+def _plain(key: str, table_uri: str) -> str:
+    """The key without segments that name nothing."""
+    parts = key.split("/")
+    if "." in parts or ("" in parts and "://" not in table_uri):
+        nothing = (".",) if "://" in table_uri else (".", "")
+        return "/".join(part for part in parts if part not in nothing)
     return key
+
+
+def unnameable(paths: pa.ChunkedArray, table_uri: str) -> dict[str, str]:
+    """Paths of files below the root whose names no adapter of ours can reach, each with a sentence that says why."""
+    if "://" not in table_uri:
+        return {}
+    found = {}
+    slashes = pc.or_(pc.match_substring(paths, "//"), pc.or_(pc.match_substring(paths, "%2"), pc.ends_with(paths, "/")))
+    candidates = paths.filter(slashes)
+    for path in candidates.filter(pc.match_substring_regex(candidates, _EMPTY_SEGMENTS)).to_pylist():
+        with suppress(TableRefused):
+            if "" in object_key(path, table_uri).split("/"):
+                found[path] = f"{path}: its name has an empty part between slashes, which an object store keeps and tools drop."
+    return found
 
 
 def _climbs(path: str) -> bool:

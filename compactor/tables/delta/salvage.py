@@ -88,12 +88,16 @@ def proven(store: ObjectStore, snapshot: Snapshot, groups: Sequence[FinishedGrou
 
 
 def _mixed(group: FinishedGroup, adds: Mapping[FileKey, Action]) -> Problem | None:
-    """Outputs carry one partition map, so all inputs must have exactly that one."""
-    first = adds[group.inputs[0]].get("partitionValues") or {}
+    """Outputs carry one partition map, so all inputs must have exactly that one; a column that is not in it is null."""
+    first = _values(adds[group.inputs[0]])
     for key in group.inputs:
-        if (adds[key].get("partitionValues") or {}) != first:
+        if _values(adds[key]) != first:
             return PROOF, f"{key.path} lies in another partition than the first input of its group", key.path
     return None
+
+
+def _values(add: Action) -> dict[str, str]:
+    return {name: value for name, value in (add.get("partitionValues") or {}).items() if value is not None}
 
 
 def live_rows(snapshot: Snapshot, keys: Iterable[FileKey]) -> dict[FileKey, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from compactor.tables.delta.inputs import planned_inputs
 from compactor.tables.delta.log import list_log
 from compactor.tables.delta.materialised import materialised
 from compactor.tables.delta.options import DeltaOptions, DynamoDBOptions
-from compactor.tables.delta.paths import object_key
+from compactor.tables.delta.paths import object_key, unnameable
 from compactor.tables.delta.placing import beside
 from compactor.tables.delta.schema import holds_variants, read_spec
 from compactor.tables.delta.state import DeltaState
@@ -103,6 +103,9 @@ class DeltaTable:
 
     def object_key(self, path: str) -> str:
         return object_key(path, self._ref.uri, external=self._options.external_paths)
+
+    def unnameable(self, snapshot: Snapshot) -> Mapping[str, str]:
+        return unnameable(snapshot.files["path"], self._ref.uri)
 
     def beside(self, snapshot: Snapshot, first: str, stem: str) -> str:
         return beside(snapshot, first, stem)

@@ -16,6 +16,7 @@ from support.same_rows import FORCED, compacted, refused, tree
 
 import compactor
 from compactor.model.events import Event, Planned
+from compactor.model.plan import LeftOut
 from compactor.model.run import RunStatus
 
 ODD = ["a b", "50%", "%41", "a:b", "a/b", "ü-é-名", "#hash?", "'quote\"", "a=b", "{x}", "^", "+plus+", "~", "back\\slash", "[y]", "*", " "]
@@ -73,6 +74,48 @@ def uploaded(moto: MotoS3, folder: Path, bucket: str, prefix: str) -> None:
     """The files below a folder as objects below a prefix."""
     for path in filter(Path.is_file, folder.rglob("*")):
         moto.client().put_object(Bucket=bucket, Key=f"{prefix}{path.relative_to(folder)}", Body=path.read_bytes())
+
+
+def respelled(table: HandTable, spellings: list[str], place: str) -> None:
+    """The table's first files again under other spellings of their paths, in a commit of their own. place: where the files are moved."""
+    live = table.live()[: len(spellings)]
+    moves = []
+    for add, spelling in zip(live, spellings, strict=True):
+        target = table.root / place / add["path"]
+        target.parent.mkdir(exist_ok=True)
+        (table.root / add["path"]).rename(target)
+        moves += [{"remove": remove_of(table, add)}, {"add": {**add, "path": spelling.format(add["path"])}}]
+    table.commit(moves)
+
+
+@pytest.mark.parametrize("spelling", ["./{}", "x/./{}", "x//{}", ".//x/{}", "x%2F%2F{}"])
+def test_segments_that_name_nothing(tmp_path: Path, spelling: str) -> None:
+    """On a disk a path's dots and doubled slashes name nothing: the file is read, and the outputs' paths have none of them."""
+    table = make_table(tmp_path / "t", table_of(n=range(8)), files=4)
+    respelled(table, [spelling, spelling], "x" if "x" in spelling else "")
+    run = compactor.run(table.uri, settings=FORCED)
+    assert (run.status, run.files_removed, run.rows) == (RunStatus.COMMITTED, 4, 8), run.reason
+    table.resume()
+    (add,) = table.live()
+    assert "//" not in add["path"] and "./" not in add["path"] and (table.root / add["path"]).is_file()
+
+
+@pytest.mark.parametrize(("spelling", "files"), [("./{}", 4), ("x//{}", 2), ("x/%2F{}", 2)])
+def test_empty_segments_in_an_object_store(tmp_path: Path, moto_s3: MotoS3, spelling: str, files: int) -> None:
+    """There an empty segment is part of another object's name, which not every tool can ask for: the file is left alone, with its reason,
+    in the plan as in the run, and the others are rewritten; a dot names nothing there either."""
+    bucket = moto_s3.bucket()
+    table = make_table(tmp_path / "t", table_of(n=range(8)), files=4)
+    respelled(table, [spelling, spelling], "x" if "x" in spelling else "")
+    uploaded(moto_s3, table.root, bucket.name, "t/")
+    options = bucket.options
+    place = {"endpoint_url": options.endpoint_url, "region": options.region, "path_style": True}
+    settings = compactor.Settings(executor="serial", min_input_files=2, **place)
+    planned = compactor.plan(f"{bucket.uri}/t", settings=settings)
+    assert dict(planned.left_out) == ({LeftOut.UNREADABLE: 2} if files == 2 else {})
+    run = compactor.run(f"{bucket.uri}/t", settings=settings)
+    assert (run.status, run.exit_code, run.files_removed) == (RunStatus.COMMITTED, 0, files), run.reason
+    assert sum("an empty part between slashes" in warning for warning in run.warnings) == 4 - files
 
 
 @pytest.mark.parametrize("executor", ["serial", "local"])

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compactor.errors import TableRefused
-from compactor.tables.delta.paths import canonical, encode_path, object_key, suspicious_rows
+from compactor.tables.delta.paths import canonical, encode_path, object_key, suspicious_rows, unnameable
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1))
 def test_a_key_survives_being_encoded(key: str) -> None:
     """Encoding a key and reading it back gives the key, whatever characters it has, unless it would leave the table."""
-    if key.startswith("/") or ".." in key.split("/"):
+    if key.startswith("/") or {".", ".."} & set(key.split("/")):
         return
     assert object_key(encode_path(key), "s3://b/t") == key
     assert canonical(encode_path(key)) == canonical(key.replace("%", "%25"))
@@ -52,6 +52,25 @@ def test_paths_are_spelled_as_java_spells_them(key: str, path: str) -> None:
 def test_paths_become_keys_below_the_root(path: str, key: str) -> None:
     """Relative paths are decoded once; absolute ones of the same root are folded to relative."""
     assert object_key(path, "s3://b/t") == key
+
+
+@pytest.mark.parametrize(
+    ("path", "on_disk", "in_a_store"),
+    [
+        ("./x", "x", "x"),
+        ("a/./b/.", "a/b", "a/b"),
+        ("y//z", "y/z", "y//z"),
+        ("y%2F/z", "y/z", "y//z"),
+        (".hidden/x..y/z.", ".hidden/x..y/z.", ".hidden/x..y/z."),
+    ],
+)
+def test_segments_of_a_relative_reference(path: str, on_disk: str, in_a_store: str) -> None:
+    """A segment of one dot names nothing (RFC 3986); an empty one nothing on a disk, but another object in a store, and is said to."""
+    assert object_key(path, "/data/t") == on_disk
+    assert object_key(path, "s3://b/t") == in_a_store
+    paths = pa.chunked_array([[path, "s3://other//b/x", "a/b", "p=%252F%20/x"]])
+    assert set(unnameable(paths, "s3://b/t")) == ({path} if "//" in in_a_store else set())
+    assert unnameable(paths, "/data/t") == {}
 
 
 @pytest.mark.parametrize("path", ["/data/t/p=1/x", "file:/data/t/p=1/x", "file:///data/t/p=1/x"])
