@@ -25,7 +25,7 @@ from compactor.model.snapshot import Snapshot, TableRef
 from compactor.model.survey import Survey
 from compactor.model.usage import Economy
 from compactor.model.verification import ReadFiles, Reading
-from compactor.pipeline import Ports
+from compactor.ports import Ports
 from compactor.settings import Settings
 from compactor.storage import normalise_uri, open_store
 from compactor.storage.base import ObjectStore

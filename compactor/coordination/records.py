@@ -102,6 +102,10 @@ class RunRecords:
             with suppress(StorageError):
                 keep_result(self._store, self._folder(ours), group)
 
+    def free(self, run_id: str) -> bool:
+        """Whether no intent of this run stands, so that it may say another."""
+        return run_id not in self._intents
+
     def check(self, run_id: str) -> None:
         """Whether the run may still commit. Raises Superseded when another has taken it for dead, StorageError."""
         ours = self._intents.get(run_id)

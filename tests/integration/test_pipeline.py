@@ -14,7 +14,8 @@ from support.delta_tables import make_table, table_of
 import compactor
 from compactor.model.events import Event, GroupFinished, Planned
 from compactor.model.run import Run, RunStatus
-from compactor.pipeline import Ports, run_table
+from compactor.pipeline import run_table
+from compactor.ports import Ports
 from compactor.settings import Settings
 from compactor.storage.faults import FaultyStore
 from compactor.storage.local import LocalStore
@@ -173,7 +174,8 @@ def test_a_group_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path) ->
 
 
 def test_only_the_touched_group_is_lost_to_another_writer(tmp_path: Path) -> None:
-    """A delete in one partition while both are rewritten drops that group alone, with its reason, and its outputs are taken back."""
+    """A delete in one partition while both are rewritten drops that group alone, with its reason; its outputs are taken back, and what is
+    left of it is planned again within the run."""
     uri = small_files(tmp_path / "t")
     deleted = False
 
@@ -184,24 +186,27 @@ def test_only_the_touched_group_is_lost_to_another_writer(tmp_path: Path) -> Non
             DeltaTable(uri).delete("p = 'a' and n < 35")
 
     run = compactor.run(uri, settings=SETTINGS, sink=meddle)
-    assert (run.status, run.exit_code, run.groups_committed) == (RunStatus.COMMITTED, 0, 1)
+    assert (run.status, run.exit_code, run.groups_planned, run.groups_committed) == (RunStatus.COMMITTED, 0, 3, 2)
     assert [drop.reason for drop in run.groups_dropped] == ["input-vanished"]
     assert not orphans(uri)
+    assert compactor.run(uri, settings=SETTINGS, run_id=run.run_id).version == run.version, "the run does not know itself again"
     assert [row for row in rows_of(uri) if row[2] == "a" and row[0] < 35] == []
     assert len(rows_of(uri)) == 120 - 18
 
 
 def test_when_every_group_is_lost_the_run_gives_up(tmp_path: Path) -> None:
-    """A delete in every partition leaves nothing to commit: status conflict, exit 4, no version of ours, nothing left behind."""
+    """Deletes in every partition after every plan leave nothing to commit: status conflict, exit 4, no version of ours, nothing left."""
     uri = small_files(tmp_path / "t")
+    firsts = iter(range(0, 120, 25))
 
     def meddle(event: Event) -> None:
         if isinstance(event, Planned):
-            DeltaTable(uri).delete("n < 35")
+            first = next(firsts)
+            DeltaTable(uri).delete(f"n >= {first} and n < {first + 4}")
 
     run = compactor.run(uri, settings=SETTINGS, sink=meddle)
     assert (run.status, run.exit_code, run.version) == (RunStatus.CONFLICT, 4, 11)
-    assert DeltaTable(uri).version() == 12
+    assert DeltaTable(uri).version() == 11 + 3
     assert not orphans(uri)
 
 

@@ -31,9 +31,18 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "compactor.tables": (*PURE_BASE, "compactor.ambient", "compactor.storage", "compactor.tables"),
     "compactor.coordination": (*PURE_BASE, *STORE_PORTS, "compactor.ambient.ports", "compactor.coordination"),
     "compactor.takeover": (*PURE_BASE, *PORTS, "compactor.coordination"),
+    "compactor.ports": (*PURE_BASE, *PORTS, "compactor.planning", "compactor.coordination"),
+    "compactor.acting": (*PURE_BASE, *PORTS, "compactor.planning", "compactor.coordination", "compactor.run_report", "compactor.ports"),
     "compactor.pipeline": (
         *(*PURE_BASE, *PORTS),
-        *("compactor.planning", "compactor.coordination", "compactor.run_report", "compactor.takeover"),
+        *(
+            "compactor.planning",
+            "compactor.coordination",
+            "compactor.run_report",
+            "compactor.takeover",
+            "compactor.acting",
+            "compactor.ports",
+        ),
     ),
 }
 """What a module may import of ours, by the longest matching name; modules that are not here (the façade, wiring, service, …) may import all

@@ -28,7 +28,8 @@ from compactor.model.plan import FileKey
 from compactor.model.recovery import LeftState
 from compactor.model.rewrite import ColumnStatistics, Concat, OutputFile, RewriteResult
 from compactor.model.run import Run, RunStatus
-from compactor.pipeline import Ports, run_table
+from compactor.pipeline import run_table
+from compactor.ports import Ports
 from compactor.settings import Settings
 from compactor.storage.faults import FaultyStore
 from compactor.storage.memory import MemoryBucket, MemoryStore

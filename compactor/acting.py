@@ -1,0 +1,181 @@
+"""The writing half of a run: from a plan to commits. Intent first, then groups are rewritten and committed as they finish, outputs that are
+not in the log are taken back, and the intent is closed.
+
+Every group that was begun ends committed or dropped with a reason; outputs are deleted only when it is known that they were not committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+
+from compactor.coordination.outputs import OutputFates
+from compactor.errors import CompactorError, StorageError
+from compactor.model.commit import CommitRequest, Committed, Conflict, FinishedGroup, Unknown
+from compactor.model.events import Checkpointed, CommitLanded, GroupFinished, GroupLost, Warned
+from compactor.model.plan import RewriteGroup
+from compactor.model.rewrite import GroupDropped, InputFile, RewriteJob, RewriteResult, RewriteTask, TaskOutcome
+from compactor.planning.predict import spent
+from compactor.ports import Ports, Prepared
+from compactor.run_report import Tally
+
+COMMIT_GROUPS = 1000
+COMMIT_FILES = 50_000
+COMMIT_INTERVAL_S = 900.0
+"""Finished groups are committed once there are this many, or of this many files (about 40 MB of log), or the oldest has waited this long,
+and at the end of the run."""
+
+
+class Act:
+    """The writing half of a run: from a plan to commits."""
+
+    def __init__(self, ports: Ports, prepared: Prepared, tally: Tally) -> None:
+        self._ports = ports
+        self._clock = ports.ambient.clock
+        self._plan = prepared.plan
+        self._snapshot = self._latest = prepared.snapshot
+        self._tally = tally
+        self._waiting: list[FinishedGroup] = []
+        self._waiting_since_s = 0.0
+        self._assumed = prepared.assumed
+        self._fates = OutputFates(1 + max(prepared.plan.groups["group_id"].to_pylist()), ports.ambient.ids.new)
+
+    def run(self) -> None:
+        """Intent, rewrite, commit, record. Raises CompactorError; what was committed by then stands and is in the tally."""
+        table, records = self._ports.table, self._ports.records
+        read, write = table.read_spec(self._snapshot), table.write_spec(self._snapshot)
+        proof = self._ports.proof
+        job = RewriteJob(root_uri=table.ref.uri, storage=self._ports.storage, read=read, write=write, proof=proof)
+        inputs_of = table.inputs(self._snapshot, self._plan)
+        executor = self._ports.executor()
+        try:
+            share = executor.capacity().memory_per_task_bytes  # says now if the place cannot do it, before anything is written
+            records.intend(self._tally.run_id, self._plan, self._fates.stem, self._beside)
+            self._tally.acted, self._tally.proof = True, proof
+            self._rewrite(executor.run(job, self._tasks(inputs_of, share)))
+        finally:
+            if executor.close():
+                self._fates.abandoned()
+            self._fates.sweep(self._ports.store, lambda: records.may_dispose(self._tally.run_id))
+            records.close_intent(self._tally.run_id, settled=self._fates.settled)
+
+    def _beside(self, first: str, stem: str) -> str:
+        return self._ports.table.beside(self._snapshot, first, stem)
+
+    def _prefix(self, group: RewriteGroup) -> str:
+        """The folder of a group's outputs, as the intent says it."""
+        place = self._beside(group.inputs[0].path, self._fates.stem(group.group_id))
+        folder = self._ports.table.object_key(place).rpartition("/")[0]
+        return f"{folder}/" if folder else ""
+
+    def _rewrite(self, outcomes: Generator[TaskOutcome]) -> None:
+        try:
+            with closing(outcomes):
+                for outcome in outcomes:
+                    self._take(outcome)
+        finally:
+            self._commit()  # after a failure or a signal too: what is finished is worth keeping
+
+    def _tasks(self, inputs_of: Callable[[RewriteGroup], tuple[InputFile, ...]], share_bytes: int) -> Iterator[RewriteTask]:
+        for group in self._plan:
+            inputs, prefix = inputs_of(group), self._prefix(group)
+            self._fates.started(group.group_id, prefix)
+            yield RewriteTask(
+                group_id=group.group_id,
+                attempt=0,
+                inputs=inputs,
+                output_prefix=prefix,
+                stem=self._fates.stem(group.group_id),
+                output_files=group.output_files,
+                memory_bytes=min(group.memory_bytes, share_bytes),
+                budget_bytes=share_bytes,
+            )
+
+    def _take(self, outcome: TaskOutcome) -> None:
+        if isinstance(outcome, GroupDropped):
+            self._drop((outcome,))
+            return
+        group = self._plan.by_id(outcome.group_id)
+        self._tally.rewritten(outcome)
+        self._tally.spent = spent(self._tally.spent, group, outcome, self._assumed)
+        for left in outcome.left_out:
+            self._ports.sink(Warned(code="left-out", message=left.why))
+        self._fates.written(outcome)
+        self._ports.sink(GroupFinished(result=outcome, input_files=len(group.inputs), input_bytes=group.input_bytes))
+        if not self._waiting:
+            self._waiting_since_s = self._clock.monotonic_s()
+        self._waiting.append(_finished(group, outcome, self._plan.target_bytes))
+        self._ports.records.keep(self._tally.run_id, self._waiting[-1])
+        waited_s = self._clock.monotonic_s() - self._waiting_since_s
+        if (
+            len(self._waiting) >= COMMIT_GROUPS
+            or sum(len(g.inputs) for g in self._waiting) >= COMMIT_FILES
+            or waited_s >= COMMIT_INTERVAL_S
+        ):
+            self._commit()
+
+    def _commit(self) -> None:
+        groups, self._waiting = tuple(self._waiting), []
+        if not groups:
+            return
+        ids = [group.result.group_id for group in groups]
+        transaction = self._ports.ambient.ids.new()
+        purge = self._plan.policy.purge
+        request = CommitRequest(
+            run_id=self._tally.run_id,
+            transaction_id=transaction,
+            groups=groups,
+            purge=purge,
+            compression=self._plan.compression,
+            planned=len(self._plan),
+            max_deleted_ratio=self._plan.policy.max_deleted_ratio,
+        )
+        self._fates.offered(ids)
+        try:
+            # Always judged from the version that was read: a schema that changed since must be seen.
+            outcome = self._ports.table.publish(self._snapshot, request, self._permit, self._ports.read_files)
+        except CompactorError:
+            self._fates.discarded(ids)  # by contract: it is known that nothing landed
+            raise
+        match outcome:
+            case Committed():
+                self._fates.committed(outcome.groups)
+                self._drop(outcome.dropped)
+                self._tally.commits.append(outcome)
+                self._ports.sink(CommitLanded(outcome=outcome))
+                self._after_commit(outcome.version)
+            case Conflict():
+                self._drop(outcome.dropped)
+            case Unknown():
+                raise StorageError(f"It is not known whether version {outcome.version} of {self._tally.table} landed: {outcome.why}")
+
+    def _permit(self) -> None:
+        """Raises Superseded when the run may commit no more."""
+        self._ports.lease.check()
+        self._ports.records.check(self._tally.run_id)
+
+    def _after_commit(self, version: int) -> None:
+        """Look for damage by others, and checkpoint when due. Failures here are events, never a failed commit."""
+        table, sink = self._ports.table, self._ports.sink
+        try:
+            for warning in table.rivals(version - 1):
+                sink(Warned(code=warning.code, message=warning.message))
+            self._latest = table.refresh(self._latest)
+            if table.checkpoint_due(self._latest, version):
+                self._ports.checkpointer.checkpoint(table.ref, version, self._latest.files.num_rows)
+                sink(Checkpointed(version=version))
+        except CompactorError as error:
+            sink(Checkpointed(version=version, error=str(error)))
+
+    def _drop(self, dropped: tuple[GroupDropped, ...]) -> None:
+        for drop in dropped:
+            self._fates.dropped(drop)
+            self._tally.dropped.append(drop)
+            self._ports.sink(GroupLost(dropped=drop))
+
+
+def _finished(group: RewriteGroup, result: RewriteResult, target_bytes: int) -> FinishedGroup:
+    finished_for = target_bytes if group.finishes and not result.left_out else None
+    left_out = {left.file for left in result.left_out}
+    inputs = tuple(key for key in group.inputs if key not in left_out)
+    return FinishedGroup(inputs=inputs, result=result, generation=group.generation, finished_for_bytes=finished_for)

@@ -1,0 +1,60 @@
+"""What a run is handed, and what it knows of its table before it writes anything. Values only; wiring.py puts the adapters in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from compactor.ambient.ports import Ambient
+from compactor.coordination.lease import Lease
+from compactor.coordination.records import RunRecords
+from compactor.coordination.recovery import Recovery
+from compactor.execution.base import Executor
+from compactor.model.events import Sink
+from compactor.model.fingerprint import ProofLevel
+from compactor.model.health import Decision, Health
+from compactor.model.plan import Plan, Resources
+from compactor.model.rewrite import GroupDropped
+from compactor.model.snapshot import Snapshot
+from compactor.model.storage import StorageOptions
+from compactor.model.survey import Survey
+from compactor.model.usage import Economy
+from compactor.model.verification import ReadFiles
+from compactor.planning.cost import Assumptions
+from compactor.storage.base import ObjectStore
+from compactor.tables.base import Checkpointer, Table
+
+SurveyFiles = Callable[[Snapshot, Sequence[int]], Survey]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything a run touches. `resources` and `executor` are asked only when needed: nothing-to-do starts no workers."""
+
+    table: Table
+    store: ObjectStore
+    storage: StorageOptions
+    ambient: Ambient
+    resources: Callable[[], Resources]
+    executor: Callable[[], Executor]
+    checkpointer: Checkpointer
+    records: RunRecords
+    recovery: Recovery
+    lease: Lease
+    survey: SurveyFiles
+    sink: Sink
+    economy: Callable[[Snapshot], Economy]
+    proof: ProofLevel = "full"
+    read_files: ReadFiles | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What is known of a table before anything is written."""
+
+    snapshot: Snapshot
+    health: Health
+    decision: Decision
+    plan: Plan
+    assumed: Assumptions
+    drifted: tuple[GroupDropped, ...] = ()
