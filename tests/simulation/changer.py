@@ -43,7 +43,7 @@ class Changer(Appender):
             version, live = self._look()
             for path in self._random.sample(sorted(live), len(live)):
                 add = live[path]
-                before = deleted(add)
+                before = deleted(self._store, add)
                 plain = {key: value for key, value in add.items() if key != "deletionVector"}
                 everything = rows_of_file(self._store, path, plain)
                 after = choose(len(everything), before)

@@ -1,14 +1,16 @@
-"""A reader of Delta tables as small as the worlds here allow: JSON entries from version 0, files with deletion vectors in the log, string
-partitions. Written from the protocol's public text; shares no code with the compactor.
+"""A reader of Delta tables as small as the worlds here allow: JSON entries from version 0, files with deletion vectors in the log or in
+files of their own, string partitions. Written from the protocol's public text; shares no code with the compactor.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
+from uuid import UUID
 
 import pyarrow.parquet as pq
 from pyroaring import BitMap64
@@ -78,18 +80,28 @@ def vector_of(action: Mapping[str, Any]) -> str | None:
     return vector["pathOrInlineDv"] if vector else None
 
 
-def deleted(add: Mapping[str, Any]) -> frozenset[int]:
-    """Positions of the deleted rows of a file. Raises AssertionError when the descriptor contradicts itself."""
+def deleted(store: ObjectStore, add: Mapping[str, Any]) -> frozenset[int]:
+    """Positions of the deleted rows of a file. Raises AssertionError when a vector is not what its descriptor says."""
     vector = add.get("deletionVector")
     if not vector:
         return frozenset()
-    assert vector["storageType"] == "i", "no other vectors are written here"
-    text = vector["pathOrInlineDv"]
-    words = [sum(Z85.index(c) * 85 ** (4 - i) for i, c in enumerate(text[at : at + 5])) for at in range(0, len(text), 5)]
-    data = b"".join(word.to_bytes(4, "big") for word in words)[: vector["sizeInBytes"]]
+    if vector["storageType"] == "i":
+        data = _from_z85(vector["pathOrInlineDv"])[: vector["sizeInBytes"]]
+    else:
+        assert vector["storageType"] == "u", "no other vectors are written here"
+        name = UUID(bytes=_from_z85(vector["pathOrInlineDv"]))
+        file, at = bytes(store.get(f"deletion_vector_{name}.bin")), vector["offset"]
+        data = file[at + 4 : at + 4 + vector["sizeInBytes"]]
+        assert file[:1] == b"\x01" and file[at : at + 4] == len(data).to_bytes(4, "big"), "a deletion vector is framed wrongly"
+        assert file[at + 4 + len(data) :][:4] == zlib.crc32(data).to_bytes(4, "big"), "a deletion vector has another checksum"
     found = frozenset(BitMap64.deserialize(data[4:]))
     assert len(found) == vector["cardinality"], "a deletion vector holds another number of rows than the log says"
     return found
+
+
+def _from_z85(text: str) -> bytes:
+    words = [sum(Z85.index(c) * 85 ** (4 - i) for i, c in enumerate(text[at : at + 5])) for at in range(0, len(text), 5)]
+    return b"".join(word.to_bytes(4, "big") for word in words)
 
 
 def vector_for(positions: frozenset[int]) -> dict[str, Any]:
@@ -109,7 +121,7 @@ def rows_of_file(store: ObjectStore, path: str, add: Mapping[str, Any]) -> list[
     table = pq.read_table(io.BytesIO(data))
     assert table.num_rows == json.loads(add["stats"])["numRecords"], f"{path} has {table.num_rows} rows, not what its statistics say"
     partition = add["partitionValues"]["p"]
-    gone = deleted(add)
+    gone = deleted(store, add)
     assert max(gone, default=-1) < table.num_rows, f"{path} has deleted rows beyond its end"
     rows = zip(table["id"].to_pylist(), table["note"].to_pylist(), strict=True)
     return [(i, note, partition) for at, (i, note) in enumerate(rows) if at not in gone]
