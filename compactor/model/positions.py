@@ -34,6 +34,11 @@ def pack(positions: BitMap64) -> bytes:
     return struct.pack("<I", _MAGIC) + bytes(positions.serialize())
 
 
+def frame(data: bytes) -> bytes:
+    """A bitmap's bytes in their frame, as they stand in an object."""
+    return struct.pack(">I", len(data)) + data + struct.pack(">I", zlib.crc32(data))
+
+
 def unframe(framed: bytes | memoryview, size_bytes: int, name: str) -> bytes:
     """The bitmap's bytes out of their frame. Raises ValueError, a sentence with `name`."""
     (size,) = struct.unpack(">I", framed[:4])

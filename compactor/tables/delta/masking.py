@@ -8,17 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap64
 
-from compactor.model.positions import pack
+from compactor.model.positions import frame, pack
 from compactor.model.rewrite import Concat, RewriteResult
 from compactor.tables.delta.state import Action
 from compactor.tables.delta.vectors import encode_z85
 
 Rows = npt.NDArray[np.int64]
+
+
+_FORMAT_VERSION = b"\x01"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorFile:
+    """A deletion vector of an output as an object below the table's root, and its descriptor.
+
+    The log names nothing but such files, for Spark's VACUUM fails (a MatchError, in Delta 4.4) on a table of which it finds a vector inside
+    the log. The name follows from the output and the positions, so that one name never stands for two contents.
+    """
+
+    key: str
+    data: bytes
+    descriptor: Action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,7 +86,21 @@ def _positions(bitmap: BitMap64) -> Rows:
 
 
 def inline_vector(positions: BitMap64) -> Action:
-    """The descriptor of a deletion vector that is kept in the log itself."""
+    """The descriptor of a deletion vector that holds its positions itself: good for reading, not for the log (see VectorFile)."""
     data = pack(positions)
     text = encode_z85(data + bytes(-len(data) % 4))
     return {"storageType": "i", "pathOrInlineDv": text, "sizeInBytes": len(data), "cardinality": len(positions)}
+
+
+def vector_file(positions: BitMap64, output_key: str) -> VectorFile:
+    """The positions of one output's deleted rows as a file."""
+    data = pack(positions)
+    name = uuid5(NAMESPACE_URL, f"{output_key}#{sha256(data).hexdigest()}")
+    descriptor = {
+        "storageType": "u",
+        "pathOrInlineDv": encode_z85(name.bytes),
+        "offset": len(_FORMAT_VERSION),
+        "sizeInBytes": len(data),
+        "cardinality": len(positions),
+    }
+    return VectorFile(key=f"deletion_vector_{name}.bin", data=_FORMAT_VERSION + frame(data), descriptor=descriptor)

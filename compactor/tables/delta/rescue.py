@@ -1,13 +1,13 @@
 """Saves a group whose inputs lost rows to others while it was rewritten: the rows that they deleted are deleted in its outputs too.
 
 Judged by what is live at the version to build on, never by single winners, and from the inputs as they were read, so that every attempt is
-computed anew. Proven as a whole: live inputs with their deletes must hold the rows of the outputs with theirs, read from the store. Vectors
-are kept in the log itself, so that nothing can be left behind; one that would be large is not made. Writes nothing.
+computed anew. Proven as a whole: live inputs with their deletes must hold the rows of the outputs with theirs, read from the store. Then
+vectors are written as files below the table's root, and nothing else. Those of an attempt that lost are small, and left to a vacuum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow.compute as pc
@@ -18,12 +18,13 @@ from compactor.model.commit import CommitRequest, FinishedGroup
 from compactor.model.fingerprint import Fingerprint
 from compactor.model.plan import FileKey
 from compactor.model.positions import FRAME_BYTES, unframe, unpack
+from compactor.model.rewrite import OutputFile
 from compactor.model.snapshot import Snapshot
 from compactor.model.verification import ReadFiles
 from compactor.storage.base import ObjectStore
 from compactor.tables.delta.actions import raw_adds
 from compactor.tables.delta.iceberg import compat_version
-from compactor.tables.delta.masking import Source, inline_vector, masks
+from compactor.tables.delta.masking import Source, inline_vector, masks, vector_file
 from compactor.tables.delta.paths import encode_path
 from compactor.tables.delta.rewrites import as_rewrite
 from compactor.tables.delta.row_tracking import keeps_row_ids, numbering
@@ -31,8 +32,6 @@ from compactor.tables.delta.salvage import Rescued, rows_of
 from compactor.tables.delta.state import Action, DeltaState
 from compactor.tables.delta.vectors import deletes_of
 
-INLINE_BYTES = 32 * 1024
-"""The largest vector that is put into the log. Rewriting such a group again costs more than its entry, one beyond that does not."""
 ENABLED = "delta.enableDeletionVectors"
 
 Live = Mapping[FileKey, tuple[FileKey, Action]]
@@ -73,8 +72,6 @@ class Rescuer:
         if not live or any(len(mask) > ratio * output.rows for output, mask in pairs):
             return f"more than {ratio:.0%} of its rows are deleted now"
         vectors = tuple(inline_vector(mask) if len(mask) else None for mask in found)
-        if any(vector is not None and vector["sizeInBytes"] > INLINE_BYTES for vector in vectors):
-            return "the deletes are too many to be put into the log"
         if not _counts_agree(target, [key for key, _ in live.values()], sum(output.rows - len(mask) for output, mask in pairs)):
             return "its rows by the log are not those that its outputs would have"
         adds = dict(live.values())
@@ -84,7 +81,18 @@ class Rescuer:
             vectors=vectors,
             rows=sum(map(len, found)),
         )
-        return self._proven(rescued, target)
+        proven = self._proven(rescued, target)
+        return proven if isinstance(proven, str) else replace(proven, vectors=tuple(self._stored(pairs)))
+
+    def _stored(self, pairs: Sequence[tuple[OutputFile, BitMap64]]) -> Iterator[Action | None]:
+        """The descriptors of vectors that are in the store now. Raises StorageError."""
+        for output, mask in pairs:
+            if not len(mask):
+                yield None
+                continue
+            file = vector_file(mask, output.key)
+            self.store.put(file.key, file.data)
+            yield file.descriptor
 
     def _changed(self, live: Live, target: Snapshot) -> str | None:
         """What else is different about an input than its deletes."""
