@@ -74,7 +74,6 @@ def _parse_where(text: str) -> Predicate:
 
 Size = Annotated[int | str, BeforeValidator(_size)]
 Duration = Annotated[float | str, BeforeValidator(_duration)]
-Ratio = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
-from typing import Self
 
 from compactor.errors import Interrupted
 from compactor.storage.base import CreateOutcome, Listing, ObjectMeta, ObjectStore, ObjectWriter
@@ -79,7 +77,7 @@ class RevocableStore:
         return self._inner.now_ms()
 
 
-class _RevocableWriter:
+class _RevocableWriter(ObjectWriter):
     """A writer that publishes only while its attempt may."""
 
     def __init__(self, permission: RevocableStore, inner: ObjectWriter) -> None:
@@ -100,12 +98,3 @@ class _RevocableWriter:
 
     def abort(self) -> None:
         self._inner.abort()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()

@@ -55,7 +55,7 @@ class Listing:
 
 
 class ObjectWriter(Protocol):
-    """A new object being written in order. Nothing is visible before close(); abort() leaves nothing behind."""
+    """A new object being written in order. Nothing is visible before close(); abort() leaves nothing behind. Writers inherit from it."""
 
     def write(self, data: bytes | memoryview) -> int: ...
     def close(self) -> int:
@@ -66,10 +66,15 @@ class ObjectWriter(Protocol):
         """Give up: abort a multipart upload, remove a temporary file. Never raises."""
         ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
+
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         """Close on success, abort on error."""
-        ...
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
 
 
 class ObjectStore(Protocol):

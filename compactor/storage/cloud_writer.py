@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from compactor.errors import StorageError
+from compactor.storage.base import ObjectWriter
 from compactor.storage.obstore_reads import FAILURES, obstore_error
 
 PART_BYTES = 8 * 1024 * 1024
 IN_FLIGHT = 4
 
 
-class CloudWriter:
+class CloudWriter(ObjectWriter):
     """An ObjectWriter. `start` opens obstore's writer; nothing of it is visible before close()."""
 
     def __init__(self, start: Callable[[], Any], uri: str) -> None:
@@ -52,12 +52,3 @@ class CloudWriter:
         self.closed = True
         with contextlib.suppress(*FAILURES):
             self._inner.__exit__(RuntimeError, RuntimeError("aborted"), None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()

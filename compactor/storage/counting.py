@@ -8,8 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from compactor.storage.base import CreateOutcome, Listing, ObjectMeta, ObjectStore, ObjectWriter
 
@@ -94,7 +92,7 @@ class CountingStore:
             yield key
 
 
-class _CountingWriter:
+class _CountingWriter(ObjectWriter):
     def __init__(self, store: CountingStore, inner: ObjectWriter) -> None:
         self._store, self._inner = store, inner
         self.closed = False
@@ -112,12 +110,3 @@ class _CountingWriter:
     def abort(self) -> None:
         self.closed = True
         self._inner.abort()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()

@@ -18,8 +18,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Literal, TypeVar
 
 from compactor.errors import AccessDenied, ObjectMissing, StorageError, StorageUnavailable, UsageError
 from compactor.storage.base import CreateOutcome, Listing, ObjectMeta, ObjectStore, ObjectWriter, PutUnknown
@@ -157,7 +156,7 @@ class _Lost(StorageUnavailable):
     """A reply that was lost; create turns it into PutUnknown."""
 
 
-class _FaultyWriter:
+class _FaultyWriter(ObjectWriter):
     """A writer whose write and close may be hit. A close that is hit before its effect aborts, as a real one would."""
 
     def __init__(self, store: FaultyStore, inner: ObjectWriter, key: str) -> None:
@@ -180,12 +179,3 @@ class _FaultyWriter:
     def abort(self) -> None:
         self.closed = True
         self._inner.abort()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()

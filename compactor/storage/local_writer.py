@@ -6,10 +6,10 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from compactor.errors import StorageError
+from compactor.storage.base import ObjectWriter
 from compactor.storage.local_errors import disk_error
 
 _BUFFER_BYTES = 1024 * 1024
@@ -25,7 +25,7 @@ class Target:
     name: str
 
 
-class LocalWriter:
+class LocalWriter(ObjectWriter):
     """An ObjectWriter. Opens its temporary file at once, so that a folder that cannot be written is reported before any work."""
 
     def __init__(self, target: Target) -> None:
@@ -99,15 +99,6 @@ class LocalWriter:
             self._file.close()
         with contextlib.suppress(OSError):
             self._target.temporary.unlink()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
 
 def flush_folder(folder: Path) -> None:

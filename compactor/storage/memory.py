@@ -9,13 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from compactor.ambient.ports import Clock
 from compactor.ambient.system import SystemClock
 from compactor.errors import ObjectMissing, StorageError
-from compactor.storage.base import Created, CreateOutcome, Exists, Listing, ObjectMeta
+from compactor.storage.base import Created, CreateOutcome, Exists, Listing, ObjectMeta, ObjectWriter
 from compactor.storage.keys import check_folder, check_key, check_ranges, order, too_short
 
 
@@ -151,7 +149,7 @@ class MemoryStore:
         return self._root + check_key(key, self._uri)
 
 
-class MemoryWriter:
+class MemoryWriter(ObjectWriter):
     """Collects bytes and puts them at close()."""
 
     def __init__(self, store: MemoryStore, key: str) -> None:
@@ -175,12 +173,6 @@ class MemoryWriter:
     def abort(self) -> None:
         self.closed = True
         self._buffer.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        self.close() if kind is None else self.abort()
 
 
 def _meta(key: str, stored: _Stored) -> ObjectMeta:

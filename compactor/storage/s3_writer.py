@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import contextlib
 from concurrent.futures import Future, wait
-from types import TracebackType
-from typing import Self
 
 from compactor.errors import StorageError
+from compactor.storage.base import ObjectWriter
 from compactor.storage.s3_connection import S3Connection
 from compactor.storage.s3_errors import SDK_FAILURES, s3_error
 
@@ -20,7 +19,7 @@ IN_FLIGHT = 4
 MAX_PARTS = 10_000
 
 
-class S3Writer:
+class S3Writer(ObjectWriter):
     """An ObjectWriter. `name` is the object's whole name in the bucket."""
 
     def __init__(self, connection: S3Connection, name: str) -> None:
@@ -71,15 +70,6 @@ class S3Writer:
         if self._upload_id is not None:
             with contextlib.suppress(*SDK_FAILURES):
                 self._connection.client.abort_multipart_upload(**self._target(), UploadId=self._upload_id, **self._connection.payer())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
     def _target(self) -> dict[str, str]:
         return {"Bucket": self._connection.bucket, "Key": self._name}
