@@ -28,7 +28,8 @@ def properties(**pairs: str) -> str:
 class Feature:
     """One kind of table. first: statements before the first compaction; later: after it, and again: after Spark's own OPTIMIZE.
 
-    tracked: rows have ids; fed: there is a change feed; never: a query that must find nothing at the end.
+    tracked: rows have ids; fed: there is a change feed; vacuumed: Spark's VACUUM comes last, where names or kinds of files are special;
+    never: a query that must find nothing at the end.
     """
 
     columns: str = COLUMNS
@@ -38,6 +39,7 @@ class Feature:
     again: list[str] = field(default_factory=list)
     tracked: bool = False
     fed: bool = False
+    vacuumed: bool = False
     never: str | None = None
 
 
@@ -53,8 +55,8 @@ ODD_FIRST.append(ODD_FIRST[0].replace("select id,", "select id + 20,"))
 ODD_DELETES = ["delete from {t} where id in (3, 14, 25, 26)"]
 ODD_LATER = [ODD_FIRST[0].replace("select id,", "select id + 30,"), "delete from {t} where id in (1, 12, 13, 24, 15, 16)"]
 FEATURES = {
-    "plain": Feature(later=LATER),
-    "partitioned": Feature(more="partitioned by (p)"),
+    "plain": Feature(later=LATER, vacuumed=True),
+    "partitioned": Feature(more="partitioned by (p)", vacuumed=True),
     "deletion-vectors": Feature(more=properties(enableDeletionVectors="true"), first=[*FIRST, *DELETES]),
     "deletion-vectors-in-partitions": Feature(
         more="partitioned by (p) " + properties(enableDeletionVectors="true"), first=[*FIRST, *DELETES], later=LATER
@@ -70,6 +72,7 @@ FEATURES = {
             "alter table {t} rename column `a strange (name), renamed` to v",
         ],
         later=[LATER[0].replace("1.5, 1", "1, 'x'"), LATER[1]],
+        vacuumed=True,
     ),
     "mapping-by-id": Feature(more=properties(columnMapping__mode="id")),
     "row-tracking": Feature(more=properties(enableRowTracking="true"), tracked=True),
@@ -86,6 +89,7 @@ FEATURES = {
         later=LATER,
         tracked=True,
         fed=True,
+        vacuumed=True,
     ),
     "row-tracking-enabled-later": Feature(
         first=[*FIRST, "alter table {t} set tblproperties ('delta.enableRowTracking' = 'true')", FIRST[1], "update {t} set x = 2 where id = 1"],
@@ -134,7 +138,7 @@ FEATURES = {
         more=properties(feature__allowColumnDefaults="supported"),
         first=[*FIRST, "alter table {t} add constraint positive check (id >= 0)", "insert into {t} (id, x, p) values (500, 1, 1)"],
     ),
-    "v2-checkpoints": Feature(more=properties(checkpointPolicy="v2", checkpointInterval="3"), first=[*FIRST, *FIRST]),
+    "v2-checkpoints": Feature(more=properties(checkpointPolicy="v2", checkpointInterval="3"), first=[*FIRST, *FIRST], vacuumed=True),
     "nested": Feature(
         columns="id bigint, v string, x double, p int, s struct<a: int, b: array<struct<c: string, d: decimal(10,3)>>>, m map<string, struct<e: date>>",
         first=[
@@ -148,9 +152,9 @@ FEATURES = {
         first=["insert into {t} select id, 'a', 0.5, 1, parse_json(concat('{\"a\":', id, ',\"b\":[1,null]}')) from range(0, 40, 1, 4)"],
         later=["delete from {t} where id in (5, 6)"],
     ),
-    "odd-partitions": Feature(columns=ODD_COLUMNS, more=ODD, first=ODD_FIRST, later=ODD_LATER),
+    "odd-partitions": Feature(columns=ODD_COLUMNS, more=ODD, first=ODD_FIRST, later=ODD_LATER, vacuumed=True),
     "odd-partitions-with-vectors": Feature(
-        columns=ODD_COLUMNS, more=ODD + properties(enableDeletionVectors="true"), first=[*ODD_FIRST, *ODD_DELETES], later=ODD_LATER
+        columns=ODD_COLUMNS, more=ODD + properties(enableDeletionVectors="true"), first=[*ODD_FIRST, *ODD_DELETES], later=ODD_LATER, vacuumed=True
     ),
     "iceberg-compat": Feature(
         more="partitioned by (p) " + properties(enableIcebergCompatV2="true", columnMapping__mode="name"), later=[LATER[0], LATER[2]]
