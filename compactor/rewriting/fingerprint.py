@@ -44,7 +44,7 @@ class Fingerprinter:
         self._few.append(rows)
         self._few_rows += rows.num_rows
         self._few_bytes += rows.get_total_buffer_size()
-        if self._few_bytes >= _FEW_BYTES:
+        if self._few_rows >= _FEW_ROWS or self._few_bytes >= _FEW_BYTES:
             self._take_few()
 
     def result(self) -> Fingerprint:

@@ -28,6 +28,8 @@ _WIDEST_NUMBER = 4
 _NARROW_WORDS = 8
 """Texts of up to this many words are padded to the longest among them without a further look."""
 _PADDED_WORDS = 2 * BLOCK
+_SHORT_LIST = 64
+"""Longer lists are not added side by side: that takes a pass for each position, and a single list may have millions."""
 _PADDED_LISTS = 4
 """Lists are taken side by side where that at most makes them this many times as long."""
 _LONGEST_WORDS = 8192
@@ -265,7 +267,7 @@ def _add_lists(array: pa.Array, key: Key, lanes: Lanes) -> None:
         with key.pool.zeros(stop - start + 1) as part:  # the last stays zero, for lists that have no more elements
             values, here = part.slice(0, stop - start), lanes.slice(first, last)
             add_values(elements.slice(start, stop - start), key.child(ELEMENT), values)
-            if skipped == 0 and longest * (last - first) <= _PADDED_LISTS * (stop - start):
+            if skipped == 0 and longest <= _SHORT_LIST and longest * (last - first) <= _PADDED_LISTS * (stop - start):
                 _add_side_by_side(part, inside, key.factors_between(0, longest), here)
             else:
                 values.multiply(key.factors_at(_positions(inside, skipped), longest))
