@@ -33,7 +33,7 @@ from compactor.planning.rebind import rebind
 from compactor.planning.survey import to_survey
 from compactor.planning.target import effective_target
 from compactor.ports import Ports, Prepared
-from compactor.run_report import Tally, noting, report
+from compactor.run_report import Tally, cut_short, noting, report
 from compactor.tables.base import Table
 from compactor.takeover import settle, take_over
 
@@ -149,6 +149,10 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
             settle(ports.table, ports.recovery, ports.sink)
     except CompactorError as failure:
         error = failure
+    except (KeyboardInterrupt, SystemExit) as end:
+        if tally.acted:
+            _record(ports, cut_short(tally, end, seconds=clock.monotonic_s() - started))
+        raise
     run = report(tally, seconds=clock.monotonic_s() - started, error=error, dry_run=dry_run)
     if tally.acted and run.status in (RunStatus.COMMITTED, RunStatus.CONFLICT, RunStatus.FAILED):
         _record(ports, run)

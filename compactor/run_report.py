@@ -7,6 +7,7 @@ some committed, then the lease was lost        committed       0   (the reason s
 none committed, all lost to other writers      conflict        4
 none committed, files that must be left alone  nothing-to-do   0
 none committed, others failed                  failed          exit code of the worst failure
+cut short by a signal after it began to write  failed          130, or 143 for SIGTERM; what was committed stands
 nothing planned                                nothing-to-do   0
 a dry run that planned something               planned         0
 refused by the gate                            refused         3
@@ -17,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from compactor.errors import CompactorError, ConflictGaveUp, TableRefused
+from compactor.errors import CompactorError, ConflictGaveUp, Interrupted, TableRefused
 from compactor.model.commit import Committed
 from compactor.model.events import Checkpointed, Event, Sink, Warned
 from compactor.model.fingerprint import FINGERPRINT_ALGORITHM, Fingerprint, GroupFingerprint, ProofLevel
@@ -40,6 +41,8 @@ _EXIT_OF_REASON = {
     "unsupported-file": 0,
     "drifted": 0,
 }
+_TERMINATED = 143
+"""128 and the number of SIGTERM, which whoever handles signals says in the KeyboardInterrupt that is raised for one."""
 _SEVERITY = (1, 8, 6, 7, 5)
 """Exit codes of failures, worst first: a bug of ours, a failed proof, damage, execution, storage."""
 
@@ -116,6 +119,13 @@ def report(tally: Tally, *, seconds: float, error: CompactorError | None = None,
         fingerprint_algorithm=FINGERPRINT_ALGORITHM if proven else None,
         fingerprints=proven,
     )
+
+
+def cut_short(tally: Tally, end: KeyboardInterrupt | SystemExit, *, seconds: float) -> Run:
+    """The Run for a tally that a signal ended; what was committed by then is in it."""
+    told = end.code if isinstance(end, SystemExit) else next(iter(end.args), None)
+    run = report(tally, seconds=seconds, error=Interrupted("Interrupted; what was committed stands, and nothing else was kept."))
+    return replace(run, exit_code=_TERMINATED if told == _TERMINATED - 128 else Interrupted.exit_code)
 
 
 def _proven(tally: Tally) -> tuple[GroupFingerprint, ...]:

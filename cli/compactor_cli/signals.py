@@ -50,7 +50,7 @@ class Signals:
             self._postponed += 1
             come_again()
         else:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(self.received)
 
     def hold(self) -> None:
         """Take the signals again: starting Ray replaces the handler of SIGTERM, and ending Ray removes it, behind Python's back."""

@@ -225,6 +225,31 @@ def test_an_interrupted_run_leaves_the_table_whole(tmp_path: Path, number: signa
     assert codes[0] == code
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_interrupted_run_is_in_the_journal_and_goes_on(
+    compactor: Callable[..., Shown], tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """`runs` shows what a signal cut short, with what it had committed; asked for again under its id, the run ends what it began."""
+    table = tmp_path / "events"
+    make_table(table, appends=30, rows=20_000)
+    expected, before = ids(table), {*table.iterdir(), table / "_compactor"}
+    options = (str(table), "--json", "--run-id", "nightly", "--executor", "local", "--target-size", "1MiB")
+    with subprocess.Popen([*COMMAND, "run", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        while child.poll() is None and set(table.iterdir()) <= before:
+            time.sleep(0.005)  # the first output is begun
+        child.send_signal(number)
+        told = json.loads(child.communicate(timeout=60)[0])
+    (kept,) = (json.loads(line) for line in compactor("runs", table, "--json").stdout.splitlines())
+    assert (child.returncode, kept["exit_code"], kept["status"], kept["run_id"]) == (code, code, "failed", "nightly")
+    assert (kept["files_removed"], kept["version"]) == (told["files_removed"], told["version"] or 29)
+    assert kept["actual"] is not None and kept["reason"].startswith("Interrupted")
+    assert " interrupted " in compactor("runs", table).stdout
+    again = json.loads(compactor("run", *options).stdout)
+    assert (again["status"], kept["files_removed"] + again["files_removed"]) == ("committed", 30)
+    assert [json.loads(line)["status"] for line in compactor("runs", table, "--json").stdout.splitlines()] == ["committed", "failed"]
+    assert ids(table) == expected
+
+
 def _added(table: Path) -> set[str]:
     entries = (table / "_delta_log").glob("*.json")
     lines = [json.loads(line) for entry in entries for line in entry.read_text().splitlines()]

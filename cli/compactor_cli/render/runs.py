@@ -10,6 +10,7 @@ from compactor_cli.output import aligned
 from compactor_cli.render.history import utc
 from compactor_cli.render.usage import money
 
+_SIGNALLED = (130, 143)
 _HEADER = ("ENDED (UTC)", "STATUS", "VERSION", "FILES", "BYTES", "TIME", "PREDICTED", "COST", "BY", "RUN", "WHY")
 
 
@@ -24,7 +25,7 @@ def _row(record: RunRecord) -> tuple[str, ...]:
     run = record.run
     return (
         utc(record.ended_ms or None),
-        run.status.value,
+        "interrupted" if run.exit_code in _SIGNALLED else run.status.value,
         "-" if run.version is None or not run.groups_committed else str(run.version),
         f"-{run.files_removed:,} +{run.files_added:,}",
         f"-{format_bytes(run.bytes_removed)} +{format_bytes(run.bytes_added)}",
