@@ -13,6 +13,7 @@ from support.row_ids import tracked_rows
 from support.same_rows import FORCED, rows_of
 
 import compactor
+from compactor import pipeline
 from compactor.model.events import CommitLanded, Event, GroupFinished
 from compactor.model.run import Run, RunStatus
 from compactor.model.verification import Verdict
@@ -21,6 +22,12 @@ from compactor.storage import open_store
 SETTINGS = FORCED.model_copy(update={"max_deleted_ratio": 0.5})
 VECTORS = {"delta.enableDeletionVectors": "true"}
 Change = Callable[[HandTable], object]
+
+
+@pytest.fixture(autouse=True)
+def no_second_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group that is dropped here stays so: what a run plans again is shown elsewhere."""
+    monkeypatch.setattr(pipeline, "REPLANS", 0)
 
 
 def table_at(path: Path, *, rows: int = 60, files: int = 4, **more: object) -> HandTable:
