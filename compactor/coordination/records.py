@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from compactor.ambient.ports import Clock
 from compactor.coordination.documents import check_run_id
-from compactor.coordination.intent import Intent, IntentGroup, read_intent, write_intent
+from compactor.coordination.intent import Intent, IntentGroup, intent_keys, read_intent, write_intent
 from compactor.coordination.journal import find_run, read_runs, write_run
 from compactor.coordination.markers import BY_OWNER, Marker, base_of, beat, erase, may_commit, results_folder, say
 from compactor.coordination.pulse import Pulse
@@ -85,10 +85,21 @@ class RunRecords:
             nonce=stem(ids[0]),
             owner=self._owner,
         )
-        key = write_intent(self._store, self._prefix, intent)
-        base = base_of(key, intent.nonce)
-        pulse = None if self._care.beat_s is None else Pulse(self._care.beat_s, lambda: self._beat(base), "sign-of-life")
-        self._intents[run_id] = _Open(key, base, pulse)
+        try:
+            key = write_intent(self._store, self._prefix, intent)
+            base = base_of(key, intent.nonce)
+            pulse = None if self._care.beat_s is None else Pulse(self._care.beat_s, lambda: self._beat(base), "sign-of-life")
+            self._intents[run_id] = _Open(key, base, pulse)
+        except KeyboardInterrupt:
+            if run_id not in self._intents:
+                self._take_back(intent)
+            raise
+
+    def _take_back(self, intent: Intent) -> None:
+        """Remove an intent of which it is not known whether it was written: nothing else has been."""
+        with suppress(CompactorError):
+            ours = [key for key in intent_keys(self._store, self._prefix) if read_intent(self._store, key).nonce == intent.nonce]
+            self._store.delete(ours)
 
     def _beat(self, base: str) -> None:
         with suppress(StorageError):  # the next one may come through; without any the run is taken for dead, which it survives

@@ -86,6 +86,23 @@ def test_the_intent_names_every_group_of_the_plan(store: MemoryStore, records: R
     assert keys(store) == []
 
 
+def test_an_interruption_while_the_intent_is_written_leaves_none(monkeypatch: pytest.MonkeyPatch, store: MemoryStore) -> None:
+    """Interrupted when the intent is there but nobody knows its name yet: it is taken back, and another attempt's intent is not."""
+    other = write_intent(store, "_compactor/", INTENT)
+    create = MemoryStore.create
+
+    def interrupted(self: MemoryStore, key: str, data: bytes) -> CreateOutcome:
+        outcome = create(self, key, data)
+        if "~1" in key:
+            raise KeyboardInterrupt
+        return outcome
+
+    monkeypatch.setattr(MemoryStore, "create", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        RunRecords(store=store, prefix="_compactor/", clock=VirtualClock()).intend("r1", plan(), lambda i: f"stem-{i}")
+    assert keys(store) == [other]
+
+
 def test_a_second_attempt_at_a_run_has_an_intent_of_its_own(store: MemoryStore) -> None:
     """A job retried after a crash neither overwrites nor removes the intent of the attempt that crashed."""
     clock = VirtualClock()
