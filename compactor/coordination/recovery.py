@@ -322,6 +322,7 @@ class Recovery:
         forget_results(self._store, results_folder(self._prefix, left.base))
         self._store.delete([left.found.key])
         erase(self._store, left.base)
+        self._store.delete(list(left.found.markers))  # of earlier plans of that run, too
         return LeftState.CLEARED
 
 
