@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from compactor.coordination.intent import intent_keys, read_intent
 from compactor.errors import ObjectMissing
+from compactor.model.positions import vector_prefix
 from compactor.storage.base import ObjectStore
 
 
@@ -24,7 +25,10 @@ class Claims:
 
 
 def read_claims(places: Iterable[tuple[ObjectStore, str]]) -> Claims:
-    """The claims of all intents below these prefixes. Raises StorageError, TableRefused (a newer format), TableCorrupt."""
+    """The claims of all intents below these prefixes, on outputs and on the vectors of these.
+
+    Raises StorageError, TableRefused (a newer format), TableCorrupt.
+    """
     stems: set[str] = set()
     for store, prefix in places:
         for key in intent_keys(store, prefix):
@@ -32,4 +36,5 @@ def read_claims(places: Iterable[tuple[ObjectStore, str]]) -> Claims:
                 stems.update(group.stem for group in read_intent(store, key).groups)
             except ObjectMissing:
                 continue  # its run has ended since: what it wrote is in the log by now, or deleted
-    return Claims(stems=tuple(sorted(stem for stem in stems if stem)))
+    names = [name for stem in stems if stem for name in (stem, vector_prefix(stem))]
+    return Claims(stems=tuple(sorted(names)))

@@ -6,6 +6,7 @@ A bitmap that is not exactly what the log says is damage: going on would bring d
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 
@@ -37,6 +38,11 @@ def pack(positions: BitMap64) -> bytes:
 def frame(data: bytes) -> bytes:
     """A bitmap's bytes in their frame, as they stand in an object."""
     return struct.pack(">I", len(data)) + data + struct.pack(">I", zlib.crc32(data))
+
+
+def vector_prefix(stem: str) -> str:
+    """How the names of vectors begin that belong to rewritten files whose own names begin with `stem`."""
+    return f"deletion_vector_{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
 
 
 def unframe(framed: bytes | memoryview, size_bytes: int, name: str) -> bytes:

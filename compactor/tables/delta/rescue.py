@@ -56,7 +56,7 @@ class Rescuer:
         try:
             live = _live(self.store, target, group.inputs)
             return self._rescued(group, live, target, ratio)
-        except (TableCorrupt, TableRefused, StorageError, ValueError) as error:
+        except (TableCorrupt, TableRefused, StorageError, ValueError, MemoryError) as error:
             return f"its deletes could not be followed: {error}"
 
     def _rescued(
@@ -65,12 +65,12 @@ class Rescuer:
         changed = self._changed(live, target)
         if changed is not None:
             return changed
-        found = masks(group.result, [self._source(key, live.get(key), target) for key in group.inputs])
+        if not live:
+            return "all of its rows are deleted now"
+        found = masks(group.result, [self._source(key, live.get(key), target) for key in group.inputs], ratio)
         if isinstance(found, str):
             return found
         pairs = list(zip(group.result.outputs, found, strict=True))
-        if not live or any(len(mask) > ratio * output.rows for output, mask in pairs):
-            return f"more than {ratio:.0%} of its rows are deleted now"
         vectors = tuple(inline_vector(mask) if len(mask) else None for mask in found)
         if not _counts_agree(target, [key for key, _ in live.values()], sum(output.rows - len(mask) for output, mask in pairs)):
             return "its rows by the log are not those that its outputs would have"
