@@ -161,14 +161,21 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
 
 
 def _replan(ports: Ports, policy: Policy, tally: Tally) -> None:
-    """Plan again, on the table as it is now, what other writers took from this run, so that it need not wait for the next."""
+    """Plan again, on the table as it is now, what other writers took from this run, so that it need not wait for the next.
+
+    Where that is not possible any more, what was done stands as it is, and the next run says the same as its own end.
+    """
     known = 0
     for _ in range(REPLANS):
         lost = any(drop.reason in LOST_TO_OTHERS for drop in tally.dropped[known:])
         known = len(tally.dropped)
         if not lost or not ports.records.free(tally.run_id):
             return
-        prepared = prepare(ports, policy)
+        try:
+            prepared = prepare(ports, policy)
+        except CompactorError as error:
+            ports.sink(Warned(code="replan", message=f"What others took from this run was not planned again: {error}"))
+            return
         if not isinstance(prepared.decision, Compact):
             return
         prepared = replace(prepared, plan=prepared.plan.renumbered(tally.planned))

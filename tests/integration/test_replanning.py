@@ -1,0 +1,53 @@
+"""A run that plans again what others took from it: what it says when that is not possible any more."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.delta_tables import HandTable, make_table, remove_files, table_of
+from support.same_rows import FORCED
+
+import compactor
+from compactor.model.events import CommitLanded, Event, GroupFinished
+from compactor.model.run import RunStatus
+
+
+def newer(table: HandTable) -> None:
+    """Another writer gives the table a feature that nobody here knows."""
+    table.resume()
+    table.commit([{"protocol": {**table.protocol, "writerFeatures": [*table.protocol["writerFeatures"], "unheardOf"]}}], "UPGRADE")
+
+
+def damaged(table: HandTable) -> None:
+    """The next entry of the log is no JSON."""
+    table.resume()
+    (table.log / f"{table.version + 1:020d}.json").write_text("{{", encoding="utf-8")
+
+
+def dropped(table: HandTable) -> None:
+    """The table is gone."""
+    shutil.rmtree(table.log)
+
+
+@pytest.mark.parametrize("change", [newer, damaged, dropped])
+def test_what_was_committed_stands_when_nothing_can_be_planned_again(tmp_path: Path, change: Callable[[HandTable], None]) -> None:
+    """A table that may not, or cannot, be compacted any more after the first commits makes no refused or failed run of theirs: the run is
+    told, and kept in the journal, as committed, with a warning."""
+    rows = table_of(n=range(60), p=[i % 3 for i in range(60)])
+    table = make_table(tmp_path / "t", rows, files=4, partition_by=["p"], features=["appendOnly", "invariants"])
+    done: set[str] = set()
+
+    def sink(event: Event) -> None:
+        if isinstance(event, GroupFinished) and "taken" not in done:
+            done.add("taken")
+            remove_files(table, table.live()[:1])
+        if isinstance(event, CommitLanded):
+            change(table)
+
+    run = compactor.run(table.uri, settings=FORCED, sink=sink)
+    assert (run.status, run.exit_code, run.groups_committed) == (RunStatus.COMMITTED, 0, 2), run.reason
+    assert any("not planned again" in warning for warning in run.warnings)
+    assert list((table.root / "_compactor" / "runs").glob(f"{run.run_id}.json"))
