@@ -16,7 +16,7 @@ from compactor.ambient.cores import ThreadCores, offer
 from compactor.ambient.ports import Clock
 from compactor.execution.machine import processors
 from compactor.execution.revocable import RevocableStore
-from compactor.execution.work import Toolkit, deadline_drop, perform
+from compactor.execution.work import Toolkit, deadline_drop, dropped_by, perform
 from compactor.model.rewrite import RewriteJob, RewriteTask, TaskOutcome
 from compactor.storage.base import ObjectStore
 
@@ -83,7 +83,11 @@ class ThreadCrew:
         permitted = RevocableStore(store)
 
         def work() -> None:
-            done.put((number, perform(self._toolkit, job, task, permitted, self._clock)))
+            try:
+                outcome = perform(self._toolkit, job, task, permitted, self._clock)
+            except BaseException as error:  # noqa: BLE001 - a panic of a library in Rust, which else nobody would tell before the deadline
+                outcome = dropped_by(task, error)
+            done.put((number, outcome))
 
         thread = threading.Thread(target=work, name=f"rewrite-{task.group_id}", daemon=True)
         running = _Running(task, permitted, thread, self._clock.monotonic_s() + self._deadline_s)

@@ -71,3 +71,20 @@ def test_an_executor_knows_whether_all_its_threads_have_ended(monkeypatch: pytes
     outcomes.close()
     assert executor.close() is not stuck
     go_on.set()
+
+
+def test_a_panic_of_a_library_is_told_at_once() -> None:
+    """What a task raises beyond Exception, as libraries in Rust do when they panic, ends its group and nothing else, and nobody waits."""
+
+    class PanicError(BaseException):
+        pass
+
+    def work(_job: RewriteJob, task: RewriteTask, _store: ObjectStore, _clock: Clock) -> TaskOutcome:
+        if task.group_id == 1:
+            raise PanicError("boom")
+        return GroupDropped(group_id=task.group_id, reason="cancelled", detail="x")
+
+    crew = ThreadCrew(size=2, memory_bytes=MIB, toolkit=Toolkit(worker=work), clock=SystemClock(), deadline_s=5)
+    outcomes = list(crew.run(t.job("/t"), (t.task(i) for i in range(3)), MemoryStore()))
+    reasons = {outcome.group_id: outcome.reason for outcome in outcomes if isinstance(outcome, GroupDropped)}
+    assert reasons == {0: "cancelled", 1: "failed", 2: "cancelled"}
