@@ -22,8 +22,9 @@ from compactor.storage.base import ObjectStore
 
 Mode = Literal["auto", "threads", "processes"]
 
-SMALL_PLAN_BYTES = 1024 * 1024 * 1024
-"""A plan that reads less than this is done by threads: starting worker processes would cost more than a twentieth of the work."""
+SMALL_PLAN_BYTES = {"counts": 1024 * 1024 * 1024, "full": 128 * 1024 * 1024}
+"""A plan that reads less than this is done by threads: starting worker processes would cost more than a twentieth of the work. To prove
+every row takes many short steps, between which threads of one interpreter wait for each other, so there processes pay sooner."""
 LOOK_AHEAD = 16
 """How many tasks are taken before the first one starts, to see whether the plan is small."""
 
@@ -89,7 +90,7 @@ class LocalExecutor:
             raise ExecutionFailed(f"{job.root_uri} lives in the memory of this process; other processes cannot reach it.")
         if self._mode != "auto" or in_memory:
             return in_memory or self._mode == "threads"
-        return len(first) < LOOK_AHEAD and sum(map(input_bytes, first)) < SMALL_PLAN_BYTES
+        return len(first) < LOOK_AHEAD and sum(map(input_bytes, first)) < SMALL_PLAN_BYTES[job.proof]
 
     def _processes(self) -> ProcessPool:
         if self._pool is None:

@@ -26,7 +26,11 @@ from compactor.execution.work import Attempt, Toolkit, deadline_drop, dropped_by
 from compactor.model.rewrite import GroupDropped, RewriteJob, RewriteTask, TaskOutcome
 from compactor.units import format_bytes
 
-_BOOT = "import sys; sys.path[:] = sys.argv[4:]; from compactor.execution.processes import serve; serve(*map(int, sys.argv[1:4]))"
+_BOOT = (
+    "import sys; sys.path[:] = sys.argv[4:]; sys.modules['pandas'] = None; "
+    "from compactor.execution.processes import serve; serve(*map(int, sys.argv[1:4]))"
+)
+"""No pandas: pyarrow would import it, where it is installed, with the first array that it makes of a list."""
 _RAN_OUT = 77
 _ALLOWANCE = 256 * 1024 * 1024
 _LOOK_S = 0.02

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from support import tasks as t
@@ -99,9 +100,11 @@ def test_small_plans_run_in_threads() -> None:
     executor = LocalExecutor(clock=VirtualClock())
     job = t.job("/t")
     assert executor._by_threads(job, [t.task(0), t.task(1)])
-    assert not executor._by_threads(job, [t.task(0, size_bytes=SMALL_PLAN_BYTES)])
+    for proof, limit in SMALL_PLAN_BYTES.items():
+        assert executor._by_threads(replace(job, proof=proof), [t.task(0, size_bytes=limit - 1)])
+        assert not executor._by_threads(replace(job, proof=proof), [t.task(0, size_bytes=limit)])
     assert not executor._by_threads(job, [t.task(i, size_bytes=1) for i in range(LOOK_AHEAD)])
-    assert executor._by_threads(t.job("memory://t"), [t.task(0, size_bytes=SMALL_PLAN_BYTES)])
+    assert executor._by_threads(t.job("memory://t"), [t.task(0, size_bytes=2**40)])
 
 
 def test_a_revoked_store_answers_nothing_and_publishes_nothing() -> None:
