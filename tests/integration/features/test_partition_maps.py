@@ -34,7 +34,8 @@ def test_a_column_that_is_left_out_of_a_map_is_null(tmp_path: Path) -> None:
     table.resume()
     (add,) = table.live()
     assert add["partitionValues"] == {"p": None}
-    assert rows_of(table) == before
+    after = rows_of(table)
+    assert {name: after[name] for name in before} == before
     (verdict,) = compactor.verify(table.uri).commits
     assert verdict.verdict is Verdict.EQUAL
 
