@@ -1,5 +1,5 @@
 """Processors of this machine that tasks of a run may keep busy, counted in tokens, so that a task works ahead in a second thread only where
-a processor would idle. More threads than processors cost a sixth of the work in lost caches.
+a processor would idle: more threads than processors take turns, and each turn finds the caches full of what another left there.
 
 A task takes a token for itself and goes on without one if there is none: tokens decide who may use more, never who may work.
 """

@@ -41,8 +41,8 @@ _SURROUNDINGS = {
     "MALLOC_MMAP_THRESHOLD_": str(4 * 1024 * 1024),
     "MALLOC_TRIM_THRESHOLD_": str(32 * 1024 * 1024),
 }
-"""Freed memory goes back at once, so that a worker's size is what it holds: Arrow's own allocator keeps up to twice as much, at no gain in
-speed here. The surroundings' own choice of an allocator wins."""
+"""Freed memory goes back at once, so that a worker's size is what it holds, which its limit is measured by; Arrow's own allocator is faster
+and keeps more. The surroundings' own choice of an allocator wins."""
 _LOST = (EOFError, ConnectionError, BrokenPipeError)
 
 

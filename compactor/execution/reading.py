@@ -21,7 +21,7 @@ from compactor.rewriting.budget import Budget
 from compactor.rewriting.observe import observe_files
 from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.proof import fingerprint_files, reading_budget
-from compactor.storage.base import ObjectStore
+from compactor.storage.base import ObjectStore, in_memory
 
 _BATCH_FILES = 64
 _BATCH_BYTES = 32 * 1024 * 1024
@@ -53,7 +53,7 @@ class LocalPass:
     def __call__(self, read: ReadSpec, files: Sequence[InputFile]) -> Iterator[tuple[int, Any]]:
         """Position and reading of each file, in order. Raises StorageError, and MemoryError when one file needs more than there is."""
         each = self.memory_bytes // self.parallelism
-        if self.store.uri.startswith("memory:"):  # a simulation makes its calls in one order
+        if in_memory(self.store):  # a simulation makes its calls in one order
             for batch in batches(files):
                 yield from read_batch(self.store, read, batch, self.memory_bytes, self.gaze)
             return

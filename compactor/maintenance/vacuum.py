@@ -51,7 +51,8 @@ def vacuum(ground: Ground, terms: Terms, on_swept: OnSwept | None = None) -> Vac
     refusals = ground.table.gate(snapshot).refusals
     if refusals:
         raise TableRefused(refusals[0].why, reason=refusals[0].reason)
-    retention_s = _retention(ground.table, snapshot, terms)
+    own_s = ground.table.retention_s(snapshot)
+    retention_s = _retention(ground.table.ref.uri, own_s, terms)
     cutoff_ms = ground.store.now_ms() - int(retention_s * 1000)
     files = _listed(ground, snapshot)
     claims = ground.claims()
@@ -70,15 +71,14 @@ def vacuum(ground: Ground, terms: Terms, on_swept: OnSwept | None = None) -> Vac
     )
     if terms.dry_run or not doomed:
         return found
-    return _sweep(ground, terms, found, doomed, on_swept)
+    return _sweep(ground, _parameters(terms, own_s), found, doomed, on_swept)
 
 
-def _retention(table: TableCare, snapshot: Snapshot, terms: Terms) -> float:
-    own = table.retention_s(snapshot)
+def _retention(uri: str, own: float, terms: Terms) -> float:
     wanted = own if terms.retention_s is None else terms.retention_s
     if wanted < own and not terms.allow_short:
         raise UsageError(
-            f"{table.ref.uri} keeps replaced files for {format_seconds(own)} (delta.deletedFileRetentionDuration); a retention of "
+            f"{uri} keeps replaced files for {format_seconds(own)} (delta.deletedFileRetentionDuration); a retention of "
             f"{format_seconds(wanted)} may take them from readers and writers at work: pass --allow-short-retention if there are none."
         )
     return wanted
@@ -90,11 +90,16 @@ def _listed(ground: Ground, snapshot: Snapshot) -> list[ObjectMeta]:
     return inventory.outside_of_others(files)
 
 
-def _sweep(ground: Ground, terms: Terms, found: Vacuumed, doomed: Sequence[ObjectMeta], on_swept: OnSwept | None) -> Vacuumed:
+def _parameters(terms: Terms, own_s: float) -> dict[str, object]:
+    """What the log is told of the terms, in the words of Delta on Spark."""
+    specified = {} if terms.retention_s is None else {"specifiedRetentionMillis": int(terms.retention_s * 1000)}
+    return {"retentionCheckEnabled": not terms.allow_short, **specified, "defaultRetentionMillis": int(own_s * 1000)}
+
+
+def _sweep(
+    ground: Ground, parameters: dict[str, object], found: Vacuumed, doomed: Sequence[ObjectMeta], on_swept: OnSwept | None
+) -> Vacuumed:
     """Delete in batches, between the two entries. What was named since is left."""
-    own_ms = int(ground.table.retention_s(ground.table.load()) * 1000)
-    specified = {} if terms.retention_s is None else {"specifiedRetentionMillis": int(found.retention_s * 1000)}
-    parameters = {"retentionCheckEnabled": not terms.allow_short, **specified, "defaultRetentionMillis": own_ms}
     metrics = {"numFilesToDelete": str(len(doomed)), "sizeOfDataToDelete": str(found.bytes)}
     start = ground.table.announce("VACUUM START", parameters, metrics)
     gone: list[ObjectMeta] = []

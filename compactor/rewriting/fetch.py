@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from compactor.errors import ObjectMissing
 from compactor.model.rewrite import InputFile
 from compactor.rewriting.budget import Budget
-from compactor.rewriting.pools import in_memory, pool_for
+from compactor.rewriting.pools import pool_for
 from compactor.rewriting.ranged import RangedFile
-from compactor.storage.base import ObjectStore
+from compactor.storage.base import ObjectStore, in_memory
 
 FETCHES_IN_FLIGHT = 8
 

@@ -71,14 +71,14 @@ class Key:
 
 
 def add_values(array: pa.Array, key: Key, lanes: Lanes) -> None:
-    """Add each value of `array` to its row of `lanes`. Raises NotImplementedError for a type that no table has."""
+    """Add each value of `array` to its row of `lanes`. Raises TypeError for a type that no table has."""
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
     if len(array) == 0 or array.null_count == len(array):
         return
     adder = _ADDERS.get(array.type.id)
     if adder is None:
-        raise NotImplementedError(f"values of type {array.type} have no fingerprint")
+        raise TypeError(f"values of type {array.type} have no fingerprint")
     adder(array, key, lanes)
 
 

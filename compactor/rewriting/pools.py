@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from compactor.ambient.cores import Cores, offered
 from compactor.ambient.inline import Inline
-from compactor.storage.base import ObjectStore
+from compactor.storage.base import ObjectStore, in_memory
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -66,8 +66,3 @@ def beside(store: ObjectStore) -> Iterator[Executor]:
         helper.shutdown()
         if held:
             cores.give()
-
-
-def in_memory(store: ObjectStore) -> bool:
-    """Whether nothing of this store has to be waited for."""
-    return store.uri.startswith("memory:")

@@ -132,3 +132,8 @@ class ObjectStore(Protocol):
     def now_ms(self) -> int:
         """The store's own clock (S3, GCS, Azure: the Date header of a reply; a disk: the machine's)."""
         ...
+
+
+def in_memory(store: ObjectStore) -> bool:
+    """Whether there is nothing to wait for in this store, so that threads would only take the order from a simulation's calls."""
+    return store.uri.startswith("memory:")

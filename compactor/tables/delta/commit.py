@@ -28,7 +28,7 @@ from compactor.model.commit import CommitOutcome, CommitRequest, Committed, Conf
 from compactor.model.rewrite import GroupDropped
 from compactor.model.snapshot import Snapshot
 from compactor.model.verification import ReadFiles
-from compactor.storage.base import Created, Exists, ObjectStore, PutUnknown
+from compactor.storage.base import Created, Exists, ObjectStore, PutUnknown, in_memory
 from compactor.tables.base import Permit, always
 from compactor.tables.delta.arbiter import Arbiter, arbiter_for
 from compactor.tables.delta.conflicts import TABLE_CHANGED, Terms
@@ -84,7 +84,7 @@ def publish(
 
 def _beside(store: ObjectStore) -> Executor:
     """Where permission is asked while other requests are under way."""
-    return Inline() if store.uri.startswith("memory:") else ThreadPoolExecutor(1, thread_name_prefix="permit")
+    return Inline() if in_memory(store) else ThreadPoolExecutor(1, thread_name_prefix="permit")
 
 
 @cache

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import orjson
 
 from compactor.errors import ObjectMissing
-from compactor.storage.base import ObjectMeta, ObjectStore
+from compactor.storage.base import ObjectMeta, ObjectStore, in_memory
 from compactor.tables.delta.log import IN_FLIGHT, LogListing
 
 NEWEST_ENTRIES = 200
@@ -42,7 +42,7 @@ def is_ours(engine: str) -> bool:
 def retained_engines(store: ObjectStore, listing: LogListing, known: Iterable[str], *, newest: int = NEWEST_ENTRIES) -> tuple[str, ...]:
     """`known` and the engines of the newest retained commits, each once. Raises StorageError."""
     metas = [listing.commits[version] for version in sorted(listing.commits, reverse=True)[:newest]]
-    if store.uri.startswith("memory:") or len(metas) < 3:
+    if in_memory(store) or len(metas) < 3:
         found = [_engine(store, meta) for meta in metas]
     else:
         with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="engines") as pool:

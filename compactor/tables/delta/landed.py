@@ -12,7 +12,7 @@ import orjson
 
 from compactor.errors import ObjectMissing
 from compactor.model.commit import Committed
-from compactor.storage.base import ObjectStore
+from compactor.storage.base import ObjectStore, in_memory
 from compactor.tables.delta.entry import GROUPS_TAG, PLANNED_TAG, RUN_TAG, unpack_ids
 from compactor.tables.delta.log import entry_key, list_log, parse_entry
 from compactor.tables.delta.state import Action, LogEntry
@@ -58,7 +58,7 @@ def find_run(store: ObjectStore, run_id: str, limit: int = SCAN_LIMIT) -> Commit
 
 def _fetched(store: ObjectStore, versions: Sequence[int]) -> Iterator[bytes | None]:
     """The entries' bytes, some ahead; None for one that was cleaned away since the listing."""
-    if store.uri.startswith("memory:"):  # one after the other: a simulation must not depend on the order of threads
+    if in_memory(store):  # one after the other: a simulation must not depend on the order of threads
         yield from (_entry_bytes(store, version) for version in versions)
         return
     with ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="find-run") as pool:

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from compactor.errors import ObjectMissing, TableCorrupt
-from compactor.storage.base import ObjectMeta, ObjectStore
+from compactor.storage.base import ObjectMeta, ObjectStore, in_memory
 from compactor.tables.delta.state import Action, LogEntry
 
 LOG = "_delta_log/"
@@ -107,7 +107,7 @@ def read_entries(store: ObjectStore, after: int, upto: int, listing: LogListing 
     Raises TableCorrupt when one is missing or damaged. A store in memory is read one by one, so that a simulation repeats itself.
     """
     versions = range(after + 1, upto + 1)
-    if len(versions) < 3 or store.uri.startswith("memory:"):
+    if len(versions) < 3 or in_memory(store):
         yield from (_required(store, version, listing, None) for version in versions)
         return
     with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="log") as pool:

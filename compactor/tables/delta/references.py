@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from compactor.errors import ObjectMissing, TableCorrupt, TableRefused
 from compactor.model.recovery import References
-from compactor.storage.base import ObjectStore
+from compactor.storage.base import ObjectStore, in_memory
 from compactor.tables.delta.log import IN_FLIGHT, entry_key, list_log, parse_entry
 from compactor.tables.delta.paths import object_key
 
@@ -42,7 +42,7 @@ def references(store: ObjectStore, table_uri: str, after_version: int, stems: Co
 
 def _entries(store: ObjectStore, versions: list[int]) -> Iterator[tuple[int, bytes | None]]:
     """Entries in order, None for one that was cleaned away since the listing; several fetched at once, but not in memory (simulation)."""
-    if len(versions) < 3 or store.uri.startswith("memory:"):
+    if len(versions) < 3 or in_memory(store):
         yield from ((version, _entry(store, version)) for version in versions)
         return
     with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="log") as pool:

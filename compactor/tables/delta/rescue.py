@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from pyroaring import BitMap64
 
@@ -54,14 +55,13 @@ class Rescuer:
             return ""
         group = next(group for group in self.request.groups if group.result.group_id == group_id)
         try:
-            live = _live(self.store, target, group.inputs)
-            return self._rescued(group, live, target, ratio)
+            return self._rescued(group, target, ratio)
         except (TableCorrupt, TableRefused, StorageError, ValueError, MemoryError) as error:
             return f"its deletes could not be followed: {error}"
 
-    def _rescued(
-        self, group: FinishedGroup, live: Mapping[FileKey, tuple[FileKey, Action]], target: Snapshot, ratio: float
-    ) -> Rescued | str:
+    def _rescued(self, group: FinishedGroup, target: Snapshot, ratio: float) -> Rescued | str:
+        rows = rows_of(target, {key.path for key in group.inputs})
+        live = _live(self.store, target, group.inputs, rows)
         changed = self._changed(live, target)
         if changed is not None:
             return changed
@@ -72,7 +72,7 @@ class Rescuer:
             return found
         pairs = list(zip(group.result.outputs, found, strict=True))
         vectors = tuple(inline_vector(mask) if len(mask) else None for mask in found)
-        if not _counts_agree(target, [key for key, _ in live.values()], sum(output.rows - len(mask) for output, mask in pairs)):
+        if not _counts_agree(target, rows, sum(output.rows - len(mask) for output, mask in pairs)):
             return "its rows by the log are not those that its outputs would have"
         adds = dict(live.values())
         rescued = Rescued(
@@ -162,9 +162,8 @@ def _possible(target: Snapshot) -> bool:
     return enabled and "deletionVectors" in target.features and compat_version(state.metadata, target.features) is None
 
 
-def _live(store: ObjectStore, target: Snapshot, keys: Sequence[FileKey]) -> dict[FileKey, tuple[FileKey, Action]]:
-    """For each of the files that is live, whatever its deletes now: how it is live, and its raw add."""
-    rows = rows_of(target, {key.path for key in keys})
+def _live(store: ObjectStore, target: Snapshot, keys: Sequence[FileKey], rows: pa.Array) -> Live:
+    """For each of the files that is live, whatever its deletes now: how it is live, and its raw add. rows: of their paths in `target`."""
     some = target.files.select(["path", "deletes_id"]).take(rows).to_pydict()
     now = [FileKey(path=path, deletes_id=deletes) for path, deletes in zip(some["path"], some["deletes_id"], strict=True)]
     adds = raw_adds(store, target, rows.to_pylist()) if now else []
@@ -172,8 +171,8 @@ def _live(store: ObjectStore, target: Snapshot, keys: Sequence[FileKey]) -> dict
     return {key: by_path[key.path] for key in keys if key.path in by_path}
 
 
-def _counts_agree(target: Snapshot, live: Sequence[FileKey], rows: int) -> bool:
-    """Whether the log, where it counts rows, counts as many in the live files as outputs will show."""
-    some = target.files.take(rows_of(target, {key.path for key in live}))
+def _counts_agree(target: Snapshot, live: pa.Array, rows: int) -> bool:
+    """Whether the log, where it counts rows, counts as many in these live files as outputs will show."""
+    some = target.files.take(live)
     counts = pc.subtract(some["rows"], some["deleted_rows"]).to_pylist()
     return None in counts or sum(counts) == rows

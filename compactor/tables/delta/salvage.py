@@ -17,7 +17,7 @@ from compactor.model.commit import FinishedGroup
 from compactor.model.plan import FileKey
 from compactor.model.rewrite import GroupDropped
 from compactor.model.snapshot import Snapshot
-from compactor.storage.base import ObjectMeta, ObjectStore
+from compactor.storage.base import ObjectMeta, ObjectStore, in_memory
 from compactor.tables.delta.actions import raw_adds
 from compactor.tables.delta.conflicts import INPUT_VANISHED, TABLE_CHANGED, Terms, Verdict, file_key, judge
 from compactor.tables.delta.entry import EntryGroup
@@ -248,7 +248,7 @@ def _entry_group(group: FinishedGroup, kept: Candidates, found: Mapping[str, Obj
 
 def _heads(store: ObjectStore, keys: Sequence[str]) -> dict[str, ObjectMeta | None]:
     """One HEAD an object, several at once; one by one in memory, so that a simulation repeats itself."""
-    if len(keys) < 2 or store.uri.startswith("memory:"):
+    if len(keys) < 2 or in_memory(store):
         return {key: store.head(key) for key in keys}
     with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="head") as pool:
         return dict(zip(keys, pool.map(store.head, keys), strict=True))
