@@ -35,8 +35,9 @@ from compactor.tables.delta.conflicts import TABLE_CHANGED, Terms
 from compactor.tables.delta.entry import EntryGroup, build_entry
 from compactor.tables.delta.entry_terms import terms_for
 from compactor.tables.delta.features import gate_features
+from compactor.tables.delta.known_entries import KnownEntries
 from compactor.tables.delta.landed import committed_of, find_run, transaction_of
-from compactor.tables.delta.log import list_log, read_entries, read_entry
+from compactor.tables.delta.log import list_log, read_entry
 from compactor.tables.delta.options import DeltaOptions
 from compactor.tables.delta.paths import encode_path
 from compactor.tables.delta.replay import apply
@@ -61,10 +62,12 @@ def publish(
     request: CommitRequest,
     permit: Permit = always,
     prove: ReadFiles | None = None,
+    known: KnownEntries | None = None,
 ) -> CommitOutcome:
     """Commit what can be committed of `request`, whose groups were read from `snapshot`; `permit` is asked before every attempt.
 
     prove: reads files to prove groups whose inputs lost rows meanwhile; without it such groups are dropped where rows are proven at all.
+    known: entries that earlier publications from the same snapshot have read; what this one reads joins them.
 
     Raises StorageError, TableCorrupt, TableRefused, SettingsError or what `permit` raises, only when it is known that nothing landed.
     """
@@ -78,6 +81,7 @@ def publish(
             permit=permit,
             prove=prove,
             beside=beside,
+            known=known or KnownEntries(),
         )
         return committer.run(snapshot)
 
@@ -113,6 +117,7 @@ class _Committer:
     permit: Permit
     prove: ReadFiles | None
     beside: Executor
+    known: KnownEntries
     attempts: int = 0
     asked: Future[None] | None = None
     """Permission that was asked for since the newest version that is known to exist was known to."""
@@ -156,7 +161,7 @@ class _Committer:
         newest = listing.newest
         if newest is None or newest <= target.version:
             return []
-        return list(read_entries(self.store, target.version, newest, listing))
+        return list(self.known.read(self.store, target.version, newest, listing))
 
     def _is_ours(self, entry: LogEntry) -> bool:
         return transaction_of(entry) == self.request.transaction_id

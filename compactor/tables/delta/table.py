@@ -20,6 +20,7 @@ from compactor.tables.delta.arbiter.choice import DYNAMODB, arbiter_for, dynamod
 from compactor.tables.delta.clustering import clustering_columns
 from compactor.tables.delta.engines import is_ours, retained_engines
 from compactor.tables.delta.inputs import planned_inputs
+from compactor.tables.delta.known_entries import KnownEntries
 from compactor.tables.delta.log import list_log
 from compactor.tables.delta.materialised import materialised
 from compactor.tables.delta.options import DeltaOptions, DynamoDBOptions
@@ -46,6 +47,7 @@ class DeltaTable:
     def __init__(self, ref: TableRef, store: ObjectStore, ambient: Ambient, options: DeltaOptions) -> None:
         self._ref, self._store, self._ambient, self._options = ref, store, ambient, options
         self._arbiter = arbiter_for(options, ambient)
+        self._known = KnownEntries()
 
     @property
     def ref(self) -> TableRef:
@@ -116,7 +118,7 @@ class DeltaTable:
     def publish(self, snapshot: Snapshot, request: CommitRequest, permit: Permit = always, prove: ReadFiles | None = None) -> CommitOutcome:
         from compactor.tables.delta import commit
 
-        return commit.publish(self._store, self._ambient, self._options, snapshot, request, permit, prove)
+        return commit.publish(self._store, self._ambient, self._options, snapshot, request, permit, prove, self._known)
 
     def checkpoint_due(self, snapshot: Snapshot, version: int) -> bool:
         from compactor.tables.delta import checkpoint
