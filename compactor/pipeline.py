@@ -181,6 +181,7 @@ def _replan(ports: Ports, policy: Policy, tally: Tally) -> None:
         prepared = replace(prepared, plan=prepared.plan.renumbered(tally.planned))
         ports.sink(Planned(plan=prepared.plan))
         tally.planned += len(prepared.plan)
+        tally.predicted = tally.predicted.and_then(prepared.plan.prediction) if tally.predicted else prepared.plan.prediction
         Act(ports, prepared, tally).run()
 
 

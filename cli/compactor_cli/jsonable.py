@@ -40,6 +40,7 @@ def run_object(run: Run, *, dry_run: bool = False) -> dict[str, object]:
         "bytes_removed": run.bytes_removed,
         "bytes_added": run.bytes_added,
         "rows": run.rows,
+        "masked_rows": run.masked_rows,
         "groups": {"planned": run.groups_planned, "committed": run.groups_committed, "dropped": dropped},
         "seconds": round(run.seconds, 3),
         "peak_memory_bytes": run.peak_memory_bytes,

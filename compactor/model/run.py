@@ -28,6 +28,7 @@ class Run:
     """The outcome of a run. `version` is the last version it committed, else the version it looked at (None when none was loaded).
 
     `exit_code` is what the CLI returns for it (see errors.py); files, bytes and rows count what was committed.
+    masked_rows: rows besides that others deleted while their files were rewritten, and that the outputs mark as deleted.
     why: what was wrong with the table. plan_id: of the stored plan that was applied, if one was. predicted, actual: what the plan said that
     the run takes, and what it took (groups that were rewritten and then lost to other writers included); None when nothing was planned.
     proof: how groups had to be proven before they were committed; None when nothing was rewritten. fingerprints: of the committed groups,
@@ -44,6 +45,7 @@ class Run:
     bytes_removed: int = 0
     bytes_added: int = 0
     rows: int = 0
+    masked_rows: int = 0
     groups_planned: int = 0
     groups_committed: int = 0
     groups_dropped: tuple[GroupDropped, ...] = ()

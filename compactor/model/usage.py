@@ -11,6 +11,7 @@ from typing import Any
 
 GB = 10**9
 MONTH_S = 30 * 86_400.0
+_NOT_ADDED = frozenset({"peak_memory_bytes", "held_s", "cost"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,16 @@ class Cost:
     def total(self) -> float:
         """All of it."""
         return self.requests + self.compute + self.transfer + self.held_storage
+
+    def plus(self, other: Cost) -> Cost:
+        """Both, by one price list."""
+        return Cost(
+            currency=self.currency,
+            requests=self.requests + other.requests,
+            compute=self.compute + other.compute,
+            transfer=self.transfer + other.transfer,
+            held_storage=self.held_storage + other.held_storage,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +66,17 @@ class Usage:
     proof_requests: int = 0
     proof_bytes: int = 0
     cost: Cost | None = None
+
+    def and_then(self, later: Usage) -> Usage:
+        """What this and what follows it take together: sums, and the higher of the peaks. What is held is held as long as the longer."""
+        together = {f.name: getattr(self, f.name) + getattr(later, f.name) for f in fields(self) if f.name not in _NOT_ADDED}
+        return replace(
+            self,
+            **together,
+            peak_memory_bytes=max(self.peak_memory_bytes, later.peak_memory_bytes),
+            held_s=max(self.held_s, later.held_s),
+            cost=later.cost if self.cost is None else self.cost if later.cost is None else self.cost.plus(later.cost),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -179,6 +179,8 @@ def test_only_the_touched_group_is_lost_to_another_writer(tmp_path: Path) -> Non
     uri = small_files(tmp_path / "t")
     deleted = False
 
+    planned = DeltaTable(uri).file_uris()
+
     def meddle(event: Event) -> None:
         nonlocal deleted
         if isinstance(event, GroupFinished) and not deleted:
@@ -188,6 +190,8 @@ def test_only_the_touched_group_is_lost_to_another_writer(tmp_path: Path) -> Non
     run = compactor.run(uri, settings=SETTINGS, sink=meddle)
     assert (run.status, run.exit_code, run.groups_planned, run.groups_committed) == (RunStatus.COMMITTED, 0, 3, 2)
     assert [drop.reason for drop in run.groups_dropped] == ["input-vanished"]
+    assert run.predicted is not None and run.actual is not None
+    assert run.predicted.input_files == run.actual.input_files > len(planned), "the second plan is not in what was predicted"
     assert not orphans(uri)
     assert compactor.run(uri, settings=SETTINGS, run_id=run.run_id).version == run.version, "the run does not know itself again"
     assert [row for row in rows_of(uri) if row[2] == "a" and row[0] < 35] == []

@@ -18,6 +18,8 @@ from compactor.model.events import CommitLanded, Event, GroupFinished
 from compactor.model.run import Run, RunStatus
 from compactor.model.verification import Verdict
 from compactor.storage import open_store
+from compactor_cli.jsonable import run_object
+from compactor_cli.render.run import run_lines
 
 SETTINGS = FORCED.model_copy(update={"max_deleted_ratio": 0.5})
 VECTORS = {"delta.enableDeletionVectors": "true"}
@@ -83,7 +85,8 @@ def test_rows_deleted_meanwhile_are_deleted_in_the_outputs(tmp_path: Path, proof
     (add,) = (add for add in table.live() if add["path"].startswith("part") and "deletionVector" in add)
     assert add["deletionVector"]["cardinality"] == 5
     assert json.loads(add["stats"])["numRecords"] == 58 and json.loads(add["stats"])["tightBounds"] is False
-    assert [event.outcome.masked_rows for event in events if isinstance(event, CommitLanded)] == [5]
+    assert [event.outcome.masked_rows for event in events if isinstance(event, CommitLanded)] == [run.masked_rows] == [5]
+    assert any("5 rows deleted by others meanwhile" in line for line in run_lines(run, None)) and run_object(run)["masked_rows"] == 5
     assert [commit.verdict for commit in compactor.verify(table.uri, settings=SETTINGS).commits] == [Verdict.EQUAL]
 
 

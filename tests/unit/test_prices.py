@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,15 @@ def test_retention_as_delta_spells_it(text: str | None, days: float) -> None:
     """Intervals of one or several units; a week when nothing is said."""
     properties = {} if text is None else {"delta.deletedFileRetentionDuration": text}
     assert retention_s(properties) == days * 86_400
+
+
+def test_two_plans_of_one_run_take_the_sum_of_what_they_take() -> None:
+    """A second plan within a run adds to what was predicted, but its peak is beside the first one's, not on top of it."""
+    prices = load_prices(str(DEFAULT_PRICES))
+    first = replace(USAGE, peak_memory_bytes=7, held_s=5.0, cost=prices.cost(USAGE))
+    second = Usage(input_bytes=10, read_requests=1, peak_memory_bytes=9, held_s=2.0, cost=prices.cost(Usage(read_requests=1)))
+    both = first.and_then(second)
+    assert (both.input_bytes, both.read_requests, both.peak_memory_bytes, both.held_s) == (6 * 10**9 + 10, 10_001, 9, 5.0)
+    assert both.cost is not None and first.cost is not None and second.cost is not None
+    assert both.cost.total == pytest.approx(first.cost.total + second.cost.total)
+    assert first.and_then(Usage()).cost == first.cost and Usage().and_then(first).cost == first.cost

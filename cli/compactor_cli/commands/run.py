@@ -143,6 +143,7 @@ def failed_object(failure: Failure, witness: Witness) -> dict[str, object]:
         bytes_removed=sum(commit.bytes_removed for commit in commits),
         bytes_added=sum(commit.bytes_added for commit in commits),
         rows=sum(commit.rows for commit in commits),
+        masked_rows=sum(commit.masked_rows for commit in commits),
         groups_planned=len(witness.plan) if witness.plan else 0,
         groups_committed=sum(len(commit.groups) for commit in commits),
         exit_code=failure.exit_code,

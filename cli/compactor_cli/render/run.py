@@ -33,7 +33,7 @@ def run_lines(run: Run, before: Health | None) -> list[str]:
     taken = counted(run.files_removed, "file")
     rows += [
         ("rewritten", f"{taken} ({format_bytes(run.bytes_removed)}) -> {run.files_added:,} ({format_bytes(run.bytes_added)})"),
-        ("rows", f"{run.rows:,} in, {run.rows:,} out"),
+        ("rows", f"{run.rows:,} in, {run.rows:,} out{_masked(run)}"),
         *([("proof", _PROOFS[run.proof])] if run.proof else []),
         ("groups", f"{run.groups_committed:,} of {run.groups_planned:,} committed"),
         ("memory", f"{format_bytes(run.peak_memory_bytes)} at the peak"),
@@ -42,6 +42,12 @@ def run_lines(run: Run, before: Health | None) -> list[str]:
     ]
     dropped = [f"  group {lost.group_id} was dropped ({lost.reason}): {lost.detail}" for lost in run.groups_dropped]
     return [outcome_line(run), *aligned(rows, indent="  "), *compared(run), *dropped]
+
+
+def _masked(run: Run) -> str:
+    if not run.masked_rows:
+        return ""
+    return f"; {counted(run.masked_rows, 'row')} deleted by others meanwhile and marked so in the outputs"
 
 
 def failure_line(run: Run) -> str:

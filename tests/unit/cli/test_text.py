@@ -160,7 +160,8 @@ FIELDS = {
     ],
     ("plan", "x"): ["format_version plan_id table version target_bytes groups left_out prediction"],
     ("run", "x"): [
-        "format_version table run_id dry_run status reason version files_removed files_added bytes_removed bytes_added rows groups seconds "
+        "format_version table run_id dry_run status reason version files_removed files_added bytes_removed bytes_added rows "
+        "masked_rows groups seconds "
         "peak_memory_bytes warnings exit_code why plan_id predicted actual proof"
     ],
     ("history", "x"): [
