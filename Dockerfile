@@ -1,6 +1,16 @@
 # One image for the command, the loop (`serve`) and Ray workers: docker build -t lakehouse-compactor .
 # The Python version is the one that constraints.txt was tested with; Ray wants the same one on driver and workers.
 
+# The native kernels, for the Debian (and so the C library) and the Python of the images below.
+FROM rust:1.88-slim-bookworm AS native
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends python3-pip \
+    && python3 -m pip install --no-cache-dir --break-system-packages "maturin>=1.9,<2"
+WORKDIR /src/native
+COPY native ./
+RUN maturin build --release --locked --compatibility linux --out /wheels
+
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
@@ -9,7 +19,8 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY compactor compactor
 COPY cli cli
 # A prefix instead of a virtual environment: KubeRay starts Ray in a login shell, which knows /usr/local/bin and no other place.
-RUN python -m pip install --prefix=/install --constraint constraints.txt ".[cluster]"
+COPY --from=native /wheels /wheels
+RUN python -m pip install --prefix=/install --constraint constraints.txt ".[cluster]" /wheels/*.whl
 
 FROM python:3.11-slim-bookworm
 ARG VERSION=0.1.0

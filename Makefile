@@ -3,9 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+NATIVE := $(VENV)/.native
+CARGO := cargo --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-long test-spark lint audit format demo bench bench-log bench-memory conformance fuzz simulate simulate-drip clean
+# The native kernels (native/) are optional: where no Rust toolchain is, or nothing can be fetched for it, a target says so and goes on. Once
+# everything is here a failure is one: code that does not compile is never passed over.
+RUST_READY = command -v cargo >/dev/null && $(CARGO) fetch --locked --manifest-path native/Cargo.toml 2>/dev/null
+MATURIN_READY = $(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' 2>/dev/null
+NO_RUST = echo "Without the native kernels: there is no Rust toolchain, or its packages cannot be fetched."
+
+.PHONY: help setup native native-wheels test test-long test-spark lint audit format demo bench bench-log bench-memory conformance fuzz simulate simulate-drip clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -19,20 +27,38 @@ $(STAMP): pyproject.toml constraints.txt
 
 setup: $(STAMP)  ## make .venv with everything that tests, demo and lint need
 
-test: $(STAMP)  ## the tests (minutes)
+# Not in `setup`: its stamp stays away where they could not be built, so that each target says what it goes without.
+$(NATIVE): $(STAMP) $(wildcard native/*.toml native/*.pyi native/Cargo.lock native/src/*.rs native/src/*/*.rs)
+	@if ! { $(RUST_READY) && $(MATURIN_READY); }; then $(NO_RUST); else \
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall ./native && touch $(NATIVE); fi
+
+native: $(NATIVE)  ## build the native kernels and install them into .venv, where a Rust toolchain is
+
+native-wheels: $(STAMP)  ## wheels of the native kernels in native/target/wheels: abi3, manylinux where `pip install ziglang` works
+	@if ! { $(RUST_READY) && $(MATURIN_READY); }; then $(NO_RUST); else \
+	if $(BIN)/python -m pip install --quiet --disable-pip-version-check ziglang 2>/dev/null; then zig="--zig --compatibility manylinux2014"; \
+	else echo "Without zig: a wheel for this machine's C library only."; zig="--compatibility linux"; fi; \
+	cd native && PATH="$(abspath $(BIN)):$$PATH" maturin build --release --locked $$zig; fi
+
+test: $(NATIVE)  ## the tests (minutes)
+	@if $(RUST_READY); then $(CARGO) test --locked --no-default-features --manifest-path native/Cargo.toml; else $(NO_RUST); fi
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-test-long: $(STAMP)  ## the same claims at full size: wide, huge, very many (tens of minutes, several GiB)
+test-long: $(NATIVE)  ## the same claims at full size: wide, huge, very many (tens of minutes, several GiB)
 	$(BIN)/python -m pytest -m long --timeout 3600
 
 test-spark: $(STAMP)  ## Delta on Spark beside us; skipped with a message where Java or Maven's repository is missing (minutes)
 	@$(BIN)/python tests/spark/prepare.py; code=$$?; \
 	if [ $$code = 0 ]; then TEST_SPARK=1 $(BIN)/python -m pytest -m spark tests/spark; else test $$code = 3; fi
 
-lint: $(STAMP)  ## ruff and mypy
+lint: $(STAMP)  ## ruff and mypy; rustfmt and clippy where they are
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@if ! { $(RUST_READY) && cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then \
+	echo "native/ is not checked: rustfmt, clippy or the packages of the Rust toolchain are missing."; \
+	else cd native && cargo fmt --check && $(CARGO) clippy --locked --all-targets -- -D warnings \
+	&& $(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings; fi
 
 audit: $(STAMP)  ## known vulnerabilities in the pinned dependencies; says so where their database cannot be reached
 	@if test -x .venv-audit/bin/pip-audit || { $(BIN)/python -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet pip-audit; }; \
@@ -41,20 +67,21 @@ audit: $(STAMP)  ## known vulnerabilities in the pinned dependencies; says so wh
 format: $(STAMP)  ## rewrite the code in the house's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	@if command -v cargo >/dev/null; then cd native && cargo fmt; fi
 
-demo: $(STAMP)  ## the main job on a store on loopback, under three minutes
+demo: $(NATIVE)  ## the main job on a store on loopback, under three minutes
 	$(BIN)/compactor demo
 
-bench: $(STAMP)  ## ratios against deltalake on generated data
+bench: $(NATIVE)  ## ratios against deltalake on generated data
 	$(BIN)/python -m tests.benchmarks
 
 bench-log: $(STAMP)  ## a log of a million live files, against deltalake
 	$(BIN)/python -m tests.benchmarks.log_scale
 
-bench-memory: $(STAMP)  ## predicted against actual peaks of rewriting varied groups
+bench-memory: $(NATIVE)  ## predicted against actual peaks of rewriting varied groups
 	$(BIN)/python -m tests.benchmarks.memory
 
-fuzz: $(STAMP)  ## CASES=5000 random tables and twice as many changed Parquet files, judged by a reader that is not ours (nightly)
+fuzz: $(NATIVE)  ## CASES=5000 random tables and twice as many changed Parquet files, judged by a reader that is not ours (nightly)
 	FUZZ_CASES=$(or $(CASES),5000) $(BIN)/python -m pytest --timeout 7200 tests/properties/test_fuzz_tables.py tests/properties/test_mutated_parquet.py
 
 conformance: $(STAMP)  ## judge every public and own table again and write docs/conformance.md
@@ -67,4 +94,4 @@ simulate-drip: $(STAMP)  ## SCALE=20 what slow appends cost in rewritten bytes a
 	cd tests && ../$(BIN)/python -m simulation.drip --scale $(or $(SCALE),20)
 
 clean:  ## remove .venv and caches
-	rm -rf $(VENV) .venv-audit .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-audit .pytest_cache .mypy_cache .ruff_cache .hypothesis native/target build dist
