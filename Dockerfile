@@ -9,7 +9,7 @@ RUN apt-get update \
     && python3 -m pip install --no-cache-dir --break-system-packages "maturin>=1.9,<2"
 WORKDIR /src/native
 COPY native ./
-RUN maturin build --release --locked --compatibility linux --out /wheels
+RUN maturin build --release --compatibility linux --out /wheels
 
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \

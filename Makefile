@@ -9,7 +9,7 @@ CARGO := cargo --quiet
 .DEFAULT_GOAL := help
 # The native kernels (native/) are optional: where no Rust toolchain is, or nothing can be fetched for it, a target says so and goes on. Once
 # everything is here a failure is one: code that does not compile is never passed over.
-RUST_READY = command -v cargo >/dev/null && $(CARGO) fetch --locked --manifest-path native/Cargo.toml 2>/dev/null
+RUST_READY = command -v cargo >/dev/null && $(CARGO) fetch --manifest-path native/Cargo.toml 2>/dev/null
 MATURIN_READY = $(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' 2>/dev/null
 NO_RUST = echo "Without the native kernels: there is no Rust toolchain, or its packages cannot be fetched."
 
@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 setup: $(STAMP)  ## make .venv with everything that tests, demo and lint need
 
 # Not in `setup`: its stamp stays away where they could not be built, so that each target says what it goes without.
-$(NATIVE): $(STAMP) $(wildcard native/*.toml native/*.pyi native/Cargo.lock native/src/*.rs native/src/*/*.rs)
+$(NATIVE): $(STAMP) $(wildcard native/*.toml native/*.pyi native/src/*.rs native/src/*/*.rs)
 	@if ! { $(RUST_READY) && $(MATURIN_READY); }; then $(NO_RUST); else \
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall ./native && touch $(NATIVE); fi
 
@@ -38,10 +38,10 @@ native-wheels: $(STAMP)  ## wheels of the native kernels in native/target/wheels
 	@if ! { $(RUST_READY) && $(MATURIN_READY); }; then $(NO_RUST); else \
 	if $(BIN)/python -m pip install --quiet --disable-pip-version-check ziglang 2>/dev/null; then zig="--zig --compatibility manylinux2014"; \
 	else echo "Without zig: a wheel for this machine's C library only."; zig="--compatibility linux"; fi; \
-	cd native && PATH="$(abspath $(BIN)):$$PATH" maturin build --release --locked $$zig; fi
+	cd native && PATH="$(abspath $(BIN)):$$PATH" maturin build --release $$zig; fi
 
 test: $(NATIVE)  ## the tests (minutes)
-	@if $(RUST_READY); then $(CARGO) test --locked --no-default-features --manifest-path native/Cargo.toml; else $(NO_RUST); fi
+	@if $(RUST_READY); then $(CARGO) test --no-default-features --manifest-path native/Cargo.toml; else $(NO_RUST); fi
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-long: $(NATIVE)  ## the same claims at full size: wide, huge, very many (tens of minutes, several GiB)
@@ -57,8 +57,8 @@ lint: $(STAMP)  ## ruff and mypy; rustfmt and clippy where they are
 	$(BIN)/mypy
 	@if ! { $(RUST_READY) && cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then \
 	echo "native/ is not checked: rustfmt, clippy or the packages of the Rust toolchain are missing."; \
-	else cd native && cargo fmt --check && $(CARGO) clippy --locked --all-targets -- -D warnings \
-	&& $(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings; fi
+	else cd native && cargo fmt --check && $(CARGO) clippy --all-targets -- -D warnings \
+	&& $(CARGO) clippy --all-targets --no-default-features -- -D warnings; fi
 
 audit: $(STAMP)  ## known vulnerabilities in the pinned dependencies; says so where their database cannot be reached
 	@if test -x .venv-audit/bin/pip-audit || { $(BIN)/python -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet pip-audit; }; \
