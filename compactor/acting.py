@@ -136,15 +136,19 @@ class Act:
             outcome = self._ports.table.publish(self._snapshot, request, self._permit, self._ports.read_files)
         except CompactorError:
             self._fates.discarded(ids)  # by contract: it is known that nothing landed
+            self._fates.contended()
             raise
         match outcome:
             case Committed():
                 self._fates.committed(outcome.groups)
+                if outcome.was_contended:
+                    self._fates.contended(outcome.vectors)
                 self._drop(outcome.dropped)
                 self._tally.commits.append(outcome)
                 self._ports.sink(CommitLanded(outcome=outcome))
                 self._after_commit(outcome.version)
             case Conflict():
+                self._fates.contended()
                 self._drop(outcome.dropped)
             case Unknown():
                 raise StorageError(f"It is not known whether version {outcome.version} of {self._tally.table} landed: {outcome.why}")

@@ -10,12 +10,13 @@ Must never delete an output whose group was offered to the log without an answer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import Enum, auto
 
 from compactor.errors import StorageError
+from compactor.model.positions import VECTORS, vector_prefix
 from compactor.model.rewrite import GroupDropped, RewriteResult
-from compactor.storage.base import ObjectStore
+from compactor.storage.base import ObjectMeta, ObjectStore
 
 _WORKER_GONE = frozenset({"worker-lost", "out-of-memory", "deadline", "cancelled"})
 
@@ -36,6 +37,7 @@ class OutputFates:
         self._fates: dict[int, _Fate] = {}
         self._results: dict[int, RewriteResult] = {}
         self._lost_workers = False
+        self._vectors: set[str] | None = None
 
     def stem(self, group_id: int) -> str:
         return self._stems[group_id]
@@ -56,6 +58,10 @@ class OutputFates:
     def committed(self, group_ids: Iterable[int]) -> None:
         for group_id in group_ids:
             self._fates[group_id] = _Fate.COMMITTED
+
+    def contended(self, vectors: Iterable[str] = ()) -> None:
+        """Deletes of others were followed, in vectors that may be named nowhere; those that are: `vectors`."""
+        self._vectors = {*(self._vectors or ()), *vectors}
 
     def discarded(self, group_ids: Iterable[int]) -> None:
         """It is known that the groups are not, and will not be, in the log."""
@@ -90,6 +96,9 @@ class OutputFates:
             self._lost_workers = True  # keeps the intent, from which a later run cleans up
 
     def _orphans(self, store: ObjectStore) -> Iterator[str]:
+        if self._vectors is not None:
+            known = [self.stem(group_id) for group_id, fate in self._fates.items() if fate is not _Fate.IN_COMMIT]
+            yield from (item.key for item in spare_vectors(store, known, self._vectors))
         for group_id, fate in self._fates.items():
             result = self._results.get(group_id)
             keep = {output.key for output in result.outputs} if result and fate is _Fate.COMMITTED else set()
@@ -103,3 +112,10 @@ class OutputFates:
                 case _:
                     written = store.list(f"{self._prefixes[group_id]}{self.stem(group_id)}-")
                     yield from (item.key for item in written if item.key not in keep)
+
+
+def spare_vectors(store: ObjectStore, stems: Iterable[str], named: Collection[str]) -> list[ObjectMeta]:
+    """Vectors of outputs that begin with one of `stems`, but those that are `named`. One listing. Raises StorageError."""
+    ours = {vector_prefix(stem) for stem in stems}
+    size = len(vector_prefix(""))
+    return [item for item in store.list(VECTORS) if item.key[:size] in ours and item.key not in named] if ours else []

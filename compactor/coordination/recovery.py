@@ -36,6 +36,7 @@ from compactor.coordination.markers import (
     said,
     say,
 )
+from compactor.coordination.outputs import spare_vectors
 from compactor.coordination.records import Care
 from compactor.coordination.results import forget_results, read_results
 from compactor.errors import CompactorError, ObjectMissing, Superseded
@@ -298,6 +299,7 @@ class Recovery:
             for item in self._outputs.list(f"{folder}{stem}-")
             if item.key not in named
         ]
+        doomed += spare_vectors(self._outputs, [group.stem for group in groups], named)
         begun = [item for folder, names in stems.items() for item in self._begun(folder, frozenset(names))]
         if not dry_run:
             self._outputs.delete([item.key for item in doomed])

@@ -40,7 +40,8 @@ class CommitRequest:
 class Committed:
     """The log has it, as `version`. `groups` are the group ids in it; `dropped` lost inputs to other writers and are not in it.
 
-    rows: without `masked_rows`, which others deleted while their files were rewritten, and which outputs mark as deleted.
+    rows: without `masked_rows`, which others deleted while their files were rewritten, and which outputs mark as deleted; `vectors` are
+    the keys of the objects that say so.
     """
 
     version: int
@@ -53,6 +54,12 @@ class Committed:
     rows: int
     dropped: tuple[GroupDropped, ...] = ()
     masked_rows: int = 0
+    vectors: tuple[str, ...] = ()
+
+    @property
+    def was_contended(self) -> bool:
+        """Whether groups may have been judged again, and so deletes of others followed in vain."""
+        return self.attempts > 1 or bool(self.masked_rows or self.dropped)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,9 +40,17 @@ def frame(data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + data + struct.pack(">I", zlib.crc32(data))
 
 
+VECTORS = "deletion_vector_"
+"""How the names of all vectors in objects of their own begin."""
+
+
 def vector_prefix(stem: str) -> str:
-    """How the names of vectors begin that belong to rewritten files whose own names begin with `stem`."""
-    return f"deletion_vector_{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
+    """How the names of vectors begin that belong to rewritten files whose own names begin with `stem`.
+
+    As a UUID of version 8 begins, so that no name of another writer, who draws them by chance (version 4), can begin like it.
+    """
+    digest = hashlib.sha256(stem.encode()).hexdigest()
+    return f"{VECTORS}{digest[:8]}-{digest[8:12]}-8{digest[12:15]}-"
 
 
 def unframe(framed: bytes | memoryview, size_bytes: int, name: str) -> bytes:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class References:
-    """What the retained log names of some files: `keys` of added or removed ones, below the table's root; `newest` version listed.
+    """What the retained log names of some files: `keys` of added or removed ones, and of their vectors; `newest` version listed.
 
     complete: whether every version that was asked about was there to be read. If not, a file that is not in `keys` may be in the log.
     """

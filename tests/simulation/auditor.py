@@ -15,10 +15,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from compactor.coordination.intent import intent_keys, read_intent
+from compactor.model.positions import vector_prefix
 from compactor.model.run import Run, RunStatus
 from compactor.storage.base import ObjectStore
 from simulation.appender import History
-from simulation.reader import Row, actions, entry_key, replay, rows_of_file, vector_of, versions
+from simulation.reader import Row, actions, entry_key, replay, rows_of_file, vector_key, vector_of, versions
 
 
 class Auditor:
@@ -47,6 +48,8 @@ class Auditor:
             meta = self._store.head(unquote(path))
             assert meta is not None, f"{path} is live and does not exist"
             assert meta.size_bytes == add["size"], f"{path} has another size than the log says"
+            vector = vector_key(add)
+            assert vector is None or self._store.head(vector) is not None, f"the deletion vector {vector} of {path} does not exist"
 
     def _compare(self, version: int) -> None:
         rows: Counter[Row] = Counter()
@@ -63,13 +66,16 @@ class Auditor:
         assert not strange, f"version {version} has {len(strange)} rows that should be gone"
 
     def leftovers(self) -> list[str]:
-        """Data files that no version names and that no intent accounts for."""
-        named = {
-            unquote(a[kind]["path"]) for v in self._entries for a in actions(self._store, v) for kind in ("add", "remove") if kind in a
-        }
+        """Data files and deletion vectors that no version names and that no intent accounts for."""
+        named: set[str] = set()
+        for version in self._entries:
+            for action in actions(self._store, version):
+                for told in (action[kind] for kind in ("add", "remove") if kind in action):
+                    named |= {unquote(told["path"]), vector_key(told) or ""}
         stems = [g.stem for key in intent_keys(self._store, "_compactor/") for g in read_intent(self._store, key).groups]
-        files = [item.key for item in self._store.list("") if item.key.endswith(".parquet") and not item.key.startswith("_")]
-        return [key for key in files if key not in named and not any(stem in key for stem in stems)]
+        claimed = tuple(name for stem in stems for name in (stem, vector_prefix(stem)))
+        files = [item.key for item in self._store.list("") if item.key.endswith((".parquet", ".bin")) and not item.key.startswith("_")]
+        return [key for key in files if key not in named and not (claimed and key.rpartition("/")[2].startswith(claimed))]
 
     def check_accounts(self, runs: Sequence[Run]) -> None:
         """A run that says it committed is in the log, one that says it did not is not. Raises AssertionError."""

@@ -80,6 +80,15 @@ def vector_of(action: Mapping[str, Any]) -> str | None:
     return vector["pathOrInlineDv"] if vector else None
 
 
+def vector_key(action: Mapping[str, Any]) -> str | None:
+    """The key of the file that holds the deletion vector of a file action; None where it has none, or has it in the log."""
+    vector = action.get("deletionVector")
+    if not vector or vector["storageType"] == "i":
+        return None
+    assert vector["storageType"] == "u", "no other vectors are written here"
+    return f"deletion_vector_{UUID(bytes=_from_z85(vector['pathOrInlineDv']))}.bin"
+
+
 def deleted(store: ObjectStore, add: Mapping[str, Any]) -> frozenset[int]:
     """Positions of the deleted rows of a file. Raises AssertionError when a vector is not what its descriptor says."""
     vector = add.get("deletionVector")
@@ -88,9 +97,7 @@ def deleted(store: ObjectStore, add: Mapping[str, Any]) -> frozenset[int]:
     if vector["storageType"] == "i":
         data = _from_z85(vector["pathOrInlineDv"])[: vector["sizeInBytes"]]
     else:
-        assert vector["storageType"] == "u", "no other vectors are written here"
-        name = UUID(bytes=_from_z85(vector["pathOrInlineDv"]))
-        file, at = bytes(store.get(f"deletion_vector_{name}.bin")), vector["offset"]
+        file, at = bytes(store.get(vector_key(add) or "")), vector["offset"]
         data = file[at + 4 : at + 4 + vector["sizeInBytes"]]
         assert file[:1] == b"\x01" and file[at : at + 4] == len(data).to_bytes(4, "big"), "a deletion vector is framed wrongly"
         assert file[at + 4 + len(data) :][:4] == zlib.crc32(data).to_bytes(4, "big"), "a deletion vector has another checksum"

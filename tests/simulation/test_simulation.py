@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from compactor.ambient import VirtualClock
+from compactor.coordination import outputs
 from compactor.coordination.outputs import OutputFates
 from compactor.coordination.records import RunRecords
 from compactor.model.run import Run, RunStatus
@@ -81,8 +82,9 @@ def test_the_worlds_are_worth_it() -> None:
         (OutputFates, "offered", lambda *_: None),
         (OutputFates, "committed", lambda fates, ids: fates.discarded(ids)),
         (RunRecords, "intend", lambda *_: None),
+        (outputs, "spare_vectors", lambda *_: []),
     ],
-    ids=["inputs are not judged again", "unknown commits are swept", "commits are swept", "no intent"],
+    ids=["inputs are not judged again", "unknown commits are swept", "commits are swept", "no intent", "vectors of lost attempts stay"],
 )
 def test_the_worlds_see_a_broken_rule(owner: object, rule: str, broken: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """With one of the compactor's rules taken out, some world of the first few dozen goes wrong."""

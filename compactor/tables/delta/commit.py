@@ -44,6 +44,7 @@ from compactor.tables.delta.replay import apply
 from compactor.tables.delta.rescue import Rescuer
 from compactor.tables.delta.salvage import Candidates, any_live, judged, proven, with_outputs
 from compactor.tables.delta.state import DeltaState, LogEntry
+from compactor.tables.delta.vectors import deletes_of
 
 __all__ = ["find_run", "publish"]
 
@@ -239,4 +240,5 @@ def _committed(version: int, attempts: int, groups: tuple[EntryGroup, ...], drop
         rows=sum(output.rows for output in outputs) - masked,
         dropped=dropped,
         masked_rows=masked,
+        vectors=tuple(key for group in groups for vector in group.vectors if vector is not None and (key := deletes_of(vector, "").key)),
     )

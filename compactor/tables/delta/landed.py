@@ -16,6 +16,7 @@ from compactor.storage.base import ObjectStore, in_memory
 from compactor.tables.delta.entry import GROUPS_TAG, PLANNED_TAG, RUN_TAG, unpack_ids
 from compactor.tables.delta.log import entry_key, list_log, parse_entry
 from compactor.tables.delta.state import Action, LogEntry
+from compactor.tables.delta.vectors import deletes_of
 
 _IN_FLIGHT = 32
 SCAN_LIMIT = 2_000
@@ -93,6 +94,7 @@ def committed_of(entries: Sequence[LogEntry]) -> Committed:
         bytes_added=_size(adds),
         rows=sum(int(orjson.loads(add["stats"])["numRecords"]) for add in adds) - masked,
         masked_rows=masked,
+        vectors=tuple(key for add in adds if add.get("deletionVector") and (key := deletes_of(add["deletionVector"], "").key)),
     )
 
 

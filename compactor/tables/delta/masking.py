@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap64
 
-from compactor.model.positions import frame, pack, vector_prefix
+from compactor.model.positions import VECTORS, frame, pack, vector_prefix
 from compactor.model.rewrite import Concat, RewriteResult
 from compactor.tables.delta.state import Action
 from compactor.tables.delta.vectors import encode_z85
@@ -118,7 +118,7 @@ def vector_file(positions: BitMap64, output_key: str) -> VectorFile:
     data = pack(positions)
     stem = output_key.rpartition("/")[2].rpartition("-a")[0]
     unique = uuid5(NAMESPACE_URL, f"{output_key}#{sha256(data).hexdigest()}")
-    name = UUID(vector_prefix(stem)[-8:] + unique.hex[8:])
+    name = UUID(vector_prefix(stem).removeprefix(VECTORS) + str(unique)[19:])
     descriptor = {
         "storageType": "u",
         "pathOrInlineDv": encode_z85(name.bytes),
@@ -126,4 +126,4 @@ def vector_file(positions: BitMap64, output_key: str) -> VectorFile:
         "sizeInBytes": len(data),
         "cardinality": len(positions),
     }
-    return VectorFile(key=f"deletion_vector_{name}.bin", data=_FORMAT_VERSION + frame(data), descriptor=descriptor)
+    return VectorFile(key=f"{VECTORS}{name}.bin", data=_FORMAT_VERSION + frame(data), descriptor=descriptor)

@@ -1,6 +1,7 @@
 """Which files of ours the retained log names, whoever committed them. Reads only; decides nothing.
 
-Files of ours are found by their stems, which are unique to one group of one attempt at a run: no other file's name begins with one.
+Files of ours are found by their stems, which are unique to one group of one attempt at a run: no other file's name begins with one. A
+deletion vector of such a file is named where the file is.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 from collections import deque
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from urllib.parse import unquote
 
 from compactor.errors import ObjectMissing, TableCorrupt, TableRefused
@@ -16,6 +18,8 @@ from compactor.model.recovery import References
 from compactor.storage.base import ObjectStore, in_memory
 from compactor.tables.delta.log import IN_FLIGHT, entry_key, list_log, parse_entry
 from compactor.tables.delta.paths import object_key
+from compactor.tables.delta.state import Action
+from compactor.tables.delta.vectors import deletes_of
 
 _STEM = re.compile(rb"part-\d{5,}-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -63,7 +67,7 @@ def _entry(store: ObjectStore, version: int) -> bytes | None:
 
 
 def _named(data: bytes, version: int, table_uri: str) -> Iterator[str]:
-    """Keys of all data files that an entry adds or removes. A path outside the table names no file of ours."""
+    """Keys of all data files that an entry adds or removes, and of their vectors. A path outside the table names no file of ours."""
     name = f"{table_uri}/{entry_key(version)}"
     entry = parse_entry(data, version, 0, name)
     for action in (*entry.adds, *entry.removes):
@@ -74,3 +78,12 @@ def _named(data: bytes, version: int, table_uri: str) -> Iterator[str]:
             yield object_key(path, table_uri)
         except TableRefused:
             yield unquote(path)
+        if vector := action.get("deletionVector"):
+            yield from _vector(vector, table_uri)
+
+
+def _vector(vector: Action, table_uri: str) -> Iterator[str]:
+    with suppress(TableRefused):  # it lies elsewhere
+        key = deletes_of(vector, table_uri).key
+        if key is not None:
+            yield key

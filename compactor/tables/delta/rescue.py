@@ -2,7 +2,7 @@
 
 Judged by what is live at the version to build on, never by single winners, and from the inputs as they were read, so that every attempt is
 computed anew. Proven as a whole: live inputs with their deletes must hold the rows of the outputs with theirs, read from the store. Then
-vectors are written as files below the table's root, and nothing else. Those of an attempt that lost are small, and left to a vacuum.
+vectors are written as files below the table's root, and nothing else. Those of an attempt that lost go with the run, as its outputs do.
 """
 
 from __future__ import annotations

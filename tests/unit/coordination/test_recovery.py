@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from simulation.appender import Appender, History
@@ -25,6 +26,7 @@ from compactor.errors import StorageUnavailable
 from compactor.model.commit import FinishedGroup
 from compactor.model.events import Event, GroupFinished, Recovered
 from compactor.model.plan import FileKey
+from compactor.model.positions import VECTORS, vector_prefix
 from compactor.model.recovery import LeftState
 from compactor.model.rewrite import ColumnStatistics, Concat, OutputFile, RewriteResult
 from compactor.model.run import Run, RunStatus
@@ -33,6 +35,7 @@ from compactor.ports import Ports
 from compactor.settings import Settings
 from compactor.storage.faults import FaultyStore
 from compactor.storage.memory import MemoryBucket, MemoryStore
+from compactor.tables.delta.vectors import encode_z85
 from compactor.wiring import wire
 
 SETTINGS = Settings(executor="serial", target_size="4KiB", min_input_files=2, memory="64MiB", max_write_amplification=3)
@@ -121,6 +124,35 @@ def test_what_a_dead_run_left_goes_in_two_sweeps(scene: Scene) -> None:
     assert scene.ends[-1] is LeftState.CLEARED
     assert scene.store.head(f"p=a/{STEM}-a1-00000.zstd.parquet") is None
     assert scene.intents() == []
+
+
+def test_vectors_that_a_dead_run_wrote_go_with_its_outputs(scene: Scene) -> None:
+    """A deletion vector of an output that was never committed is found by the intent; vectors of others and those that are named stay."""
+    scene.leave()
+    ours = [f"{vector_prefix(STEM)}8000-{number:012d}.bin" for number in (1, 2)]
+    foreign = f"deletion_vector_{ours[0].removeprefix(VECTORS)[:14]}4{ours[0].removeprefix(VECTORS)[15:]}"
+    for key in (*ours, foreign):
+        scene.store.put(key, b"x")
+    add = {
+        "path": f"p=a/{STEM}-a0-00000.zstd.parquet",
+        "partitionValues": {"p": "a"},
+        "size": 1,
+        "dataChange": False,
+        "modificationTime": 0,
+    }
+    vector = {
+        "storageType": "u",
+        "pathOrInlineDv": encode_z85(UUID(ours[0].removeprefix(VECTORS).removesuffix(".bin")).bytes),
+        "sizeInBytes": 1,
+        "offset": 0,
+        "cardinality": 1,
+    }
+    entry = {"remove": {**add, "deletionVector": vector}}
+    scene.store.put(entry_key(newest_version(scene.store) + 1), json.dumps(entry).encode())
+    scene.clock.sleep(CARE.silent_s)
+    scene.run()
+    assert scene.ends == [LeftState.SWEPT]
+    assert [item.key for item in scene.store.list(VECTORS)] == sorted([ours[0], foreign])
 
 
 def test_nothing_is_deleted_before_the_next_version(scene: Scene) -> None:
