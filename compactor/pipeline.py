@@ -154,7 +154,7 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
             _record(ports, cut_short(tally, end, seconds=clock.monotonic_s() - started))
         raise
     run = report(tally, seconds=clock.monotonic_s() - started, error=error, dry_run=dry_run)
-    if tally.acted and run.status in (RunStatus.COMMITTED, RunStatus.CONFLICT, RunStatus.FAILED):
+    if tally.acted and (tally.overtaken is not None or run.status in (RunStatus.COMMITTED, RunStatus.CONFLICT, RunStatus.FAILED)):
         _record(ports, run)
     ports.sink(RunEnded(run=run))
     return run
@@ -177,6 +177,7 @@ def _replan(ports: Ports, policy: Policy, tally: Tally) -> None:
             ports.sink(Warned(code="replan", message=f"What others took from this run was not planned again: {error}"))
             return
         if not isinstance(prepared.decision, Compact):
+            tally.overtaken = prepared.decision.why
             return
         prepared = replace(prepared, plan=prepared.plan.renumbered(tally.planned))
         ports.sink(Planned(plan=prepared.plan))

@@ -5,6 +5,7 @@ some committed, others lost to other writers   committed       0   (dropped grou
 some committed, others failed                  failed          exit code of the worst failure; what was committed stands
 some committed, then the lease was lost        committed       0   (the reason says so; the next run goes on)
 none committed, all lost to other writers      conflict        4
+none committed, and others left nothing to do  nothing-to-do   0
 none committed, files that must be left alone  nothing-to-do   0
 none committed, others failed                  failed          exit code of the worst failure
 cut short by a signal after it began to write  failed          130, or 143 for SIGTERM; what was committed stands
@@ -51,6 +52,7 @@ _SEVERITY = (1, 8, 6, 7, 5)
 class Tally:
     """What has happened so far in one run. Only the pipeline changes it. acted: its intent was written, so there is something to keep.
 
+    overtaken: why nothing was left to do when what others took was planned again; None when it was not, or something was.
     taken: how many of the first commits are of what dead runs had finished; their groups have numbers of other plans.
     """
 
@@ -65,6 +67,7 @@ class Tally:
     peak_memory_bytes: int = 0
     acted: bool = False
     why: str | None = None
+    overtaken: str | None = None
     plan_id: str | None = None
     predicted: Usage | None = None
     spent: Usage = field(default_factory=Usage)
@@ -156,6 +159,8 @@ def _verdict(tally: Tally, error: CompactorError | None) -> tuple[RunStatus, str
     if tally.commits:
         return RunStatus.COMMITTED, None, 0
     conflicts = [drop for drop in tally.dropped if drop.reason != "unsupported-file"]
+    if conflicts and tally.overtaken is not None:
+        return RunStatus.NOTHING_TO_DO, f"Others changed or compacted all that was planned, and left nothing to do: {tally.overtaken}", 0
     if conflicts:
         return RunStatus.CONFLICT, conflicts[0].detail, ConflictGaveUp.exit_code
     if tally.dropped:

@@ -51,3 +51,21 @@ def test_what_was_committed_stands_when_nothing_can_be_planned_again(tmp_path: P
     assert (run.status, run.exit_code, run.groups_committed) == (RunStatus.COMMITTED, 0, 2), run.reason
     assert any("not planned again" in warning for warning in run.warnings)
     assert list((table.root / "_compactor" / "runs").glob(f"{run.run_id}.json"))
+
+
+def test_a_run_to_which_others_left_nothing_has_nothing_to_do(tmp_path: Path) -> None:
+    """When another compactor has done all that a run had planned, the run looks again, finds nothing to do, says so and keeps it in the
+    journal; it does not tell its user to come again."""
+    table = make_table(tmp_path / "t", table_of(n=range(60)), files=6)
+    others: list[str] = []
+
+    def sink(event: Event) -> None:
+        if isinstance(event, GroupFinished) and not others:
+            others.append(compactor.run(table.uri).status)
+
+    run = compactor.run(table.uri, sink=sink)
+    assert others == ["committed"]
+    assert (run.status, run.exit_code, run.groups_committed) == (RunStatus.NOTHING_TO_DO, 0, 0), run.reason
+    assert (run.reason or "").startswith("Others changed or compacted all that was planned, and left nothing to do:")
+    assert [drop.reason for drop in run.groups_dropped] == ["input-vanished"]
+    assert list((table.root / "_compactor" / "runs").glob(f"{run.run_id}~1.json"))
