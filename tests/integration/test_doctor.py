@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -254,14 +256,16 @@ def run(*arguments: str) -> object:
     return ended.value.code
 
 
-def test_what_deltalake_damaged_is_not_compacted_until_told_so(tmp_path: Path) -> None:
-    """After a stale OPTIMIZE of deltalake over ours: doctor names it, runs refuse the table, until accepted or restored."""
+@pytest.mark.parametrize("by", ["version", "timestamp"])
+def test_what_deltalake_damaged_is_not_compacted_until_told_so(tmp_path: Path, by: str) -> None:
+    """After a stale OPTIMIZE of deltalake over ours: doctor names it, runs refuse the table, until accepted, or restored to whatever."""
     uri = str(tmp_path / "t")
     for i in range(6):
         write_deltalake(uri, pa.table({"n": list(range(i * 10, i * 10 + 10))}), mode="append")
     stale = DeltaTable(uri)
     settings = Settings(executor="serial", min_input_files=2)
     assert compactor.run(uri, settings=settings).exit_code == 0
+    time.sleep(0.01)  # else both versions have one time, and a RESTORE to it takes the later
     stale.optimize.compact()
     if len(DeltaTable(uri).to_pyarrow_table()) == 60:
         pytest.skip("this release of deltalake does not double rows any more")
@@ -270,7 +274,8 @@ def test_what_deltalake_damaged_is_not_compacted_until_told_so(tmp_path: Path) -
     refused = compactor.run(uri, settings=settings)
     assert (refused.exit_code, refused.status.value) == (3, "refused") and "Version 7" in (refused.reason or "")
     assert compactor.run(uri, settings=settings.model_copy(update={"accept_damage": True}), dry_run=True).exit_code == 0
-    DeltaTable(uri).restore(6)
+    ours = next(entry["timestamp"] for entry in DeltaTable(uri).history() if entry["version"] == 6)
+    DeltaTable(uri).restore(6 if by == "version" else datetime.fromtimestamp(ours / 1000, UTC))
     assert kinds(compactor.doctor(uri, settings=settings)) == [K.UNDONE]
     assert compactor.run(uri, settings=settings).exit_code == 0
 

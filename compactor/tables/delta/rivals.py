@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compactor.model.plan import FileKey
 from compactor.storage.base import ObjectStore
-from compactor.tables.delta.conflicts import file_key
 from compactor.tables.delta.landed import run_of
 from compactor.tables.delta.log import list_log, read_entries
-from compactor.tables.delta.paths import canonical
-from compactor.tables.delta.state import Action, LogEntry
-from compactor.tables.delta.vain import restored_to
+from compactor.tables.delta.restores import Key, is_untold, key_of, restored_to, restored_versions
+from compactor.tables.delta.state import LogEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,18 +46,24 @@ def detect_rivals(store: ObjectStore, since_version: int) -> list[Rival]:
     if not listing.commits:
         return []
     oldest = _start_of_tail(sorted(listing.commits))
-    replaced: dict[FileKey, int] = {}
+    newest = max(listing.commits)
+    replaced: dict[Key, int] = {}
     rivals: list[Rival] = []
-    for entry in read_entries(store, oldest - 1, max(listing.commits), listing):
+    untold = False
+    for entry in read_entries(store, oldest - 1, newest, listing):
         if run_of(entry) is None:
             rivals.extend(_rival(entry, replaced))
         else:
-            replaced.update((_key(remove), entry.version) for remove in entry.removes)
+            replaced.update((key_of(remove), entry.version) for remove in entry.removes)
         to = restored_to(entry)
         if to is not None:
             rivals = [rival for rival in rivals if rival.version <= to]
+        untold |= bool(rivals) and is_untold(entry)
         for add in entry.adds:
-            replaced.pop(_key(add), None)
+            replaced.pop(key_of(add), None)
+    if rivals and untold:
+        restores = restored_versions(read_entries(store, oldest - 1, newest, listing))
+        return [rival for rival in rivals if not any(to < rival.version < at for at, to in restores.items())]
     return rivals
 
 
@@ -74,13 +77,8 @@ def _start_of_tail(versions: list[int]) -> int:
     return start
 
 
-def _key(action: Action) -> FileKey:
-    key = file_key(action)
-    return FileKey(path=canonical(key.path), deletes_id=key.deletes_id)
-
-
-def _rival(entry: LogEntry, replaced: dict[FileKey, int]) -> list[Rival]:
-    vain = {remove["path"]: replaced[_key(remove)] for remove in entry.removes if _key(remove) in replaced}
+def _rival(entry: LogEntry, replaced: dict[Key, int]) -> list[Rival]:
+    vain = {remove["path"]: replaced[key_of(remove)] for remove in entry.removes if key_of(remove) in replaced}
     if not vain:
         return []
     info = entry.commit_info or {}

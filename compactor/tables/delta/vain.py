@@ -14,13 +14,11 @@ import pyarrow.compute as pc
 
 from compactor.model.snapshot import Snapshot, TableRef
 from compactor.storage.base import ObjectStore
-from compactor.tables.delta.columns import deletes_id
 from compactor.tables.delta.loading import load_version
 from compactor.tables.delta.log import LogListing, read_entries
 from compactor.tables.delta.paths import canonical
-from compactor.tables.delta.state import Action, LogEntry
-
-Key = tuple[str, str | None]
+from compactor.tables.delta.restores import Key, is_untold, key_of, restored_to, restored_versions
+from compactor.tables.delta.state import LogEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +47,7 @@ class _Walk:
     vain: dict[int, dict[str, int | None]] = field(default_factory=dict)
     told: dict[int, tuple[str, str, tuple[str, ...]]] = field(default_factory=dict)
     restores: list[tuple[int, int]] = field(default_factory=list)
+    untold: bool = False
 
 
 def vain_removes(store: ObjectStore, ref: TableRef, listing: LogListing) -> list[VainRemoves]:
@@ -63,11 +62,13 @@ def vain_removes(store: ObjectStore, ref: TableRef, listing: LogListing) -> list
     walk = _Walk()
     for entry in read_entries(store, oldest - 1, newest, listing):
         _step(walk, entry, base)
-    if walk.asked:
-        live = _live(load_version(store, ref, base), list(walk.asked)) if base is not None and base >= 0 else set()
-        for key, (version, path) in walk.asked.items():
-            if key not in live:
-                walk.vain.setdefault(version, {})[path] = None
+    live = _live(load_version(store, ref, base), list(walk.asked)) if walk.asked and base is not None and base >= 0 else set()
+    unknown = {key: place for key, place in walk.asked.items() if key not in live}
+    for version, path in unknown.values():
+        walk.vain.setdefault(version, {})[path] = None
+    if walk.vain and walk.untold:
+        never = {(version, key) for key, (version, _) in unknown.items()}
+        walk.restores = list(restored_versions(read_entries(store, oldest - 1, newest, listing), never).items())
     return [_found(walk, version) for version in sorted(walk.vain)]
 
 
@@ -81,7 +82,7 @@ def _known_from(listing: LogListing, oldest: int) -> int | None:
 def _step(walk: _Walk, entry: LogEntry, base: int | None) -> None:
     before = len(walk.asked)
     for remove in entry.removes:
-        key = _key(remove)
+        key = key_of(remove)
         live, version = walk.last.get(key, (None, -1))
         if live is False:
             walk.vain.setdefault(entry.version, {})[remove["path"]] = version
@@ -89,7 +90,7 @@ def _step(walk: _Walk, entry: LogEntry, base: int | None) -> None:
             walk.asked[key] = (entry.version, remove["path"])
         walk.last[key] = (False, entry.version if live is not False else version)
     for add in entry.adds:
-        walk.last[_key(add)] = (True, entry.version)
+        walk.last[key_of(add)] = (True, entry.version)
     if entry.version in walk.vain or len(walk.asked) > before:
         info = entry.commit_info or {}
         engine = str(info.get("engineInfo") or info.get("clientVersion") or "an unnamed engine")
@@ -97,20 +98,7 @@ def _step(walk: _Walk, entry: LogEntry, base: int | None) -> None:
         walk.told[entry.version] = (engine, str(info.get("operation") or "unnamed operation"), added)
     if (to := restored_to(entry)) is not None:
         walk.restores.append((entry.version, to))
-
-
-def restored_to(entry: LogEntry) -> int | None:
-    """The version that a RESTORE went back to, where it says so."""
-    info = entry.commit_info or {}
-    parameters = info.get("operationParameters")
-    if info.get("operation") != "RESTORE" or not isinstance(parameters, dict):
-        return None
-    to = str(parameters.get("version", "")).strip('"')
-    return int(to) if to.isdecimal() else None
-
-
-def _key(action: Action) -> Key:
-    return canonical(action["path"]), deletes_id(action.get("deletionVector"))
+    walk.untold |= is_untold(entry)
 
 
 def _live(snapshot: Snapshot, keys: Sequence[Key]) -> set[Key]:
