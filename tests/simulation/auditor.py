@@ -67,15 +67,20 @@ class Auditor:
 
     def leftovers(self) -> list[str]:
         """Data files and deletion vectors that no version names and that no intent accounts for."""
+        named = self.named()
+        stems = [g.stem for key in intent_keys(self._store, "_compactor/") for g in read_intent(self._store, key).groups]
+        claimed = tuple(name for stem in stems for name in (stem, vector_prefix(stem)))
+        files = [item.key for item in self._store.list("") if item.key.endswith((".parquet", ".bin")) and not item.key.startswith("_")]
+        return [key for key in files if key not in named and not (claimed and key.rpartition("/")[2].startswith(claimed))]
+
+    def named(self) -> set[str]:
+        """Keys of the data files and deletion vectors that some version names."""
         named: set[str] = set()
         for version in self._entries:
             for action in actions(self._store, version):
                 for told in (action[kind] for kind in ("add", "remove") if kind in action):
                     named |= {unquote(told["path"]), vector_key(told) or ""}
-        stems = [g.stem for key in intent_keys(self._store, "_compactor/") for g in read_intent(self._store, key).groups]
-        claimed = tuple(name for stem in stems for name in (stem, vector_prefix(stem)))
-        files = [item.key for item in self._store.list("") if item.key.endswith((".parquet", ".bin")) and not item.key.startswith("_")]
-        return [key for key in files if key not in named and not (claimed and key.rpartition("/")[2].startswith(claimed))]
+        return named
 
     def check_accounts(self, runs: Sequence[Run]) -> None:
         """A run that says it committed is in the log, one that says it did not is not. Raises AssertionError."""
