@@ -12,6 +12,7 @@ import typer
 
 from compactor.errors import UsageError
 from compactor_cli.commands.clean import clean
+from compactor_cli.commands.config import config
 from compactor_cli.commands.demo import demo
 from compactor_cli.commands.doctor import doctor
 from compactor_cli.commands.explain import explain
@@ -56,6 +57,7 @@ def _root(
 _COMMANDS = (scan, plan, explain, run, runs, history, verify, clean, doctor, vacuum, serve, demo)
 for _command in _COMMANDS:
     app.command(_command.__name__)(_command)
+app.add_typer(config, name="config")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -78,7 +80,7 @@ def _unparsed(problem: str, arguments: list[str]) -> int:
         if problem.strip():
             print(problem)
         return 2
-    command = next((command.__name__ for command in _COMMANDS if command.__name__ == arguments[0]), "")
+    command = next((name for name in (*(command.__name__ for command in _COMMANDS), "config") if name == arguments[0]), "")
     sentence = f"{one_sentence(problem)} Try: compactor {command} --help".replace("  ", " ").replace("?. ", "? ")
     if "--json" in arguments:
         failure = Failure(exit_code=2, sentence=sentence, error=UsageError(sentence))
