@@ -19,7 +19,7 @@ from compactor.model.positions import vector_prefix
 from compactor.model.run import Run, RunStatus
 from compactor.storage.base import ObjectStore
 from simulation.appender import History
-from simulation.reader import Row, actions, entry_key, replay, rows_of_file, vector_key, vector_of, versions
+from simulation.reader import Columns, Row, actions, columns_of, entry_key, replay, rows_of_file, vector_key, vector_of, versions
 
 
 class Auditor:
@@ -30,7 +30,8 @@ class Auditor:
         self._history = history
         self._entries: dict[int, str] = {}
         self._live: dict[str, Mapping[str, Any]] = {}
-        self._rows: dict[tuple[str, str | None], list[Row]] = {}
+        self._rows: dict[tuple[str, str | None, Columns], list[Row]] = {}
+        self._more: Columns = ()
         self.audits = 0
 
     def look(self) -> None:
@@ -41,7 +42,9 @@ class Auditor:
         for version in found:
             digest = hashlib.sha256(self._store.get(entry_key(version))).hexdigest()
             if version not in self._entries:
-                replay(self._live, actions(self._store, version))
+                entry = list(actions(self._store, version))
+                replay(self._live, iter(entry))
+                self._more = next((columns_of(action["metaData"]) for action in entry if "metaData" in action), self._more)
                 self._compare(version)
             assert self._entries.setdefault(version, digest) == digest, f"version {version} was rewritten"
         for path, add in self._live.items():
@@ -54,9 +57,9 @@ class Auditor:
     def _compare(self, version: int) -> None:
         rows: Counter[Row] = Counter()
         for path, add in self._live.items():
-            place = (path, vector_of(add))
+            place = (path, vector_of(add), self._more)
             if place not in self._rows:
-                self._rows[place] = rows_of_file(self._store, path, add)
+                self._rows[place] = rows_of_file(self._store, path, add, self._more)
             rows.update(self._rows[place])
         wanted = self._history.expected(version)
         twice = [row for row, times in rows.items() if times > max(1, wanted[row])]

@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from compactor.errors import ObjectMissing
 from simulation.appender import Appender
-from simulation.reader import deleted, live_files, newest_version, rows_of_file, vector_for, vector_of
-
-Live = dict[str, Mapping[str, Any]]
+from simulation.reader import deleted, keys_of, state_at, vector_for, vector_of
 
 
 class Changer(Appender):
@@ -40,54 +39,68 @@ class Changer(Appender):
     def _exchange(self, choose: Callable[[int, frozenset[int]], frozenset[int]]) -> bool:
         """Give a file the deleted rows that `choose` makes of its number of rows and those deleted now. False when none changes."""
         while True:
-            version, live = self._look()
-            for path in self._random.sample(sorted(live), len(live)):
-                add = live[path]
-                before = deleted(self._store, add)
+            state = self._look()
+            for path in self._random.sample(sorted(state.live), len(state.live)):
+                add = state.live[path]
+                before = self._deleted(add)
                 plain = {key: value for key, value in add.items() if key != "deletionVector"}
-                everything = rows_of_file(self._store, path, plain)
+                everything = self._rows(plain, state)
+                if before is None or everything is None:
+                    break
                 after = choose(len(everything), before)
                 if after != before:
                     new = {**plain, **vector_for(after), "dataChange": True}
-                    rows = self._history.at(version + 1) - set(everything)
+                    rows = self._history.at(state.version + 1) - set(everything)
                     rows |= {row for at, row in enumerate(everything) if at not in after}
-                    if self._commit(version + 1, [self._remove(add), {"add": new}], rows):
+                    if self._commit(state.version + 1, [self._remove(add), {"add": new}], rows):
                         return True
                     break
             else:
                 return False
 
+    def _deleted(self, add: Mapping[str, Any]) -> frozenset[int] | None:
+        """Positions of the deleted rows of a file; None when it is not there any more."""
+        try:
+            return deleted(self._store, add)
+        except ObjectMissing:
+            return None
+
     def _update(self) -> bool:
         """A file goes, and a copy of it with other values comes."""
         while True:
-            version, live = self._look()
-            if not live:
+            state = self._look()
+            if not state.live:
                 return False
-            self._files += 1
-            path = self._random.choice(sorted(live))
-            old = rows_of_file(self._store, path, live[path])
-            new = [(number, f"{self._name}-{self._files}", partition) for number, _, partition in old]
-            actions: list[dict[str, Any]] = [self._remove(live[path])]
+            path = self._random.choice(sorted(state.live))
+            old = self._rows(state.live[path], state)
+            if old is None:
+                continue
+            new = [(row[0], f"{self._name}-{self._files + 1}", *row[2:]) for row in old]
+            actions: list[dict[str, Any]] = [self._remove(state.live[path])]
             if new:
-                actions.append(self._written(new[0][2], [row[0] for row in new], [row[1] for row in new]))
-            if self._commit(version + 1, actions, self._history.at(version + 1) - set(old) | set(new)):
+                actions.append(self._written(new, state.more))
+            if self._commit(state.version + 1, actions, self._history.at(state.version + 1) - set(old) | set(new)):
                 return True
-            self._store.delete([action["add"]["path"] for action in actions if "add" in action])
+            for action in actions[1:]:
+                self._take_back(action)
 
     def _restore(self) -> bool:
-        """The files of an earlier version are live again, and no others."""
+        """The files of an earlier version are live again, and no others; so are its columns. False when some of the files are gone."""
         while True:
-            version, live = self._look()
-            earlier = self._random.randint(max(0, version - 3), version)
-            then = live_files(self._store, earlier)
-            same = {path for path in live.keys() & then.keys() if vector_of(live[path]) == vector_of(then[path])}
-            actions = [self._remove(add) for path, add in live.items() if path not in same]
-            actions += [{"add": {**add, "dataChange": True}} for path, add in then.items() if path not in same]
+            now = self._look()
+            then = state_at(self._store, self._random.randint(max(0, now.version - 3), now.version))
+            same = {path for path in now.live.keys() & then.live.keys() if vector_of(now.live[path]) == vector_of(then.live[path])}
+            back = [add for path, add in then.live.items() if path not in same]
+            actions: list[dict[str, Any]] = [self._remove(add) for path, add in now.live.items() if path not in same]
+            actions += [{"add": {**add, "dataChange": True}} for add in back]
+            actions += [] if then.metadata == now.metadata else [{"metaData": then.metadata}]
             if not actions:
                 return False
-            if self._commit(version + 1, actions, self._history.at(earlier)):
+            keys = [key for add in back for key in keys_of(add)]
+            self._history.promises.make(keys)
+            if any(self._store.head(key) is None for key in keys):
+                self._history.promises.release(keys)
+                return False
+            if self._commit(now.version + 1, actions, self._history.at(then.version)):
                 return True
-
-    def _look(self) -> tuple[int, Live]:
-        version = newest_version(self._store)
-        return version, live_files(self._store, version)
+            self._history.promises.release(keys)

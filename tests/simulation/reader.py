@@ -8,6 +8,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
@@ -18,7 +19,8 @@ from support.delta_tables import Z85, encode_z85, vector_bytes
 
 from compactor.storage.base import ObjectStore
 
-Row = tuple[int, str, str]
+Row = tuple[Any, ...]
+"""id, note, partition; then the other columns that have a value, by physical name, each as a pair of name and value."""
 LOG = "_delta_log/"
 CARELESS = "delta-rs:py-1.6.6"
 
@@ -66,6 +68,37 @@ def replay(live: dict[str, Mapping[str, Any]], entry: Iterator[dict[str, Any]]) 
         live[add["path"]] = add
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """A version. live: path as in the log -> its add; more: physical names and types of the columns besides id, note and p."""
+
+    version: int
+    live: dict[str, Mapping[str, Any]]
+    metadata: Mapping[str, Any]
+    more: Columns
+
+
+Columns = tuple[tuple[str, str], ...]
+
+
+def state_at(store: ObjectStore, version: int) -> State:
+    """A version, read from the beginning."""
+    live: dict[str, Mapping[str, Any]] = {}
+    metadata: Mapping[str, Any] = {}
+    for number in range(version + 1):
+        entry = list(actions(store, number))
+        replay(live, iter(entry))
+        metadata = next((action["metaData"] for action in entry if "metaData" in action), metadata)
+    return State(version, live, metadata, columns_of(metadata))
+
+
+def columns_of(metadata: Mapping[str, Any]) -> Columns:
+    """Physical names and types of the columns besides id, note and p."""
+    fields = json.loads(metadata["schemaString"])["fields"]
+    named = [(field["metadata"].get("delta.columnMapping.physicalName", field["name"]), field["type"]) for field in fields]
+    return tuple(pair for pair in named if pair[0] not in ("id", "note", "p"))
+
+
 def live_files(store: ObjectStore, version: int) -> dict[str, Mapping[str, Any]]:
     """Live files of a version: path as in the log -> its add."""
     live: dict[str, Mapping[str, Any]] = {}
@@ -87,6 +120,12 @@ def vector_key(action: Mapping[str, Any]) -> str | None:
         return None
     assert vector["storageType"] == "u", "no other vectors are written here"
     return f"deletion_vector_{UUID(bytes=_from_z85(vector['pathOrInlineDv']))}.bin"
+
+
+def keys_of(action: Mapping[str, Any]) -> list[str]:
+    """The objects that a file action names."""
+    vector = vector_key(action)
+    return [unquote(action["path"]), *([] if vector is None else [vector])]
 
 
 def deleted(store: ObjectStore, add: Mapping[str, Any]) -> frozenset[int]:
@@ -120,9 +159,21 @@ def vector_for(positions: frozenset[int]) -> dict[str, Any]:
     return {"deletionVector": {"storageType": "i", "pathOrInlineDv": text, "sizeInBytes": len(data), "cardinality": len(positions)}}
 
 
-def rows_of_file(store: ObjectStore, path: str, add: Mapping[str, Any]) -> list[Row]:
-    """Rows of one file that are not deleted. Raises AssertionError when its size or row count is not what the log says."""
-    assert store.head(unquote(path)) is not None, f"{path} is live and does not exist"
+class Vanished(AssertionError):
+    """A file that is live is not there."""
+
+
+_HELD = {"string": ("string", "large_string"), "integer": ("int32",), "long": ("int32", "int64")}
+"""How values of a column may be held in files, by the column's type."""
+
+
+def rows_of_file(store: ObjectStore, path: str, add: Mapping[str, Any], more: Columns = ()) -> list[Row]:
+    """Rows of one file that are not deleted, as a table with these further columns shows them.
+
+    Raises AssertionError when its size, its row count or the type of a column is not what the log says.
+    """
+    if store.head(unquote(path)) is None:
+        raise Vanished(f"{path} is live and does not exist")
     data = bytes(store.get(unquote(path)))
     assert len(data) == add["size"], f"{path} has {len(data)} bytes, the log says {add['size']}"
     table = pq.read_table(io.BytesIO(data))
@@ -130,5 +181,9 @@ def rows_of_file(store: ObjectStore, path: str, add: Mapping[str, Any]) -> list[
     partition = add["partitionValues"]["p"]
     gone = deleted(store, add)
     assert max(gone, default=-1) < table.num_rows, f"{path} has deleted rows beyond its end"
-    rows = zip(table["id"].to_pylist(), table["note"].to_pylist(), strict=True)
-    return [(i, note, partition) for at, (i, note) in enumerate(rows) if at not in gone]
+    rows: list[Row] = [(i, note, partition) for i, note in zip(table["id"].to_pylist(), table["note"].to_pylist(), strict=True)]
+    for name, kind in sorted(more):
+        if name in table.column_names:
+            assert str(table[name].type) in _HELD[kind], f"{path} holds {table[name].type} in the column {name}, which is {kind}"
+            rows = [row if value is None else (*row, (name, value)) for row, value in zip(rows, table[name].to_pylist(), strict=True)]
+    return [row for at, row in enumerate(rows) if at not in gone]

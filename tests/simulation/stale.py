@@ -32,8 +32,7 @@ class StaleRival(Appender):
             return
         rows = [row for add in inputs for row in rows_of_file(self._store, add["path"], add)]
         self._clock.sleep(self._random.uniform(1, 20))
-        self._files += 1
-        add = self._written(partition, [row[0] for row in rows], [row[1] for row in rows])
+        add = self._written(rows)
         add["add"]["dataChange"] = False
         actions = [self._careless_remove(add) for add in inputs] + [add]
         while True:
