@@ -36,6 +36,11 @@ _LONGEST_WORDS = 8192
 """Longer texts are taken one by one."""
 
 
+def words_of_path(algorithm: str, path: tuple[str | int, ...]) -> Words:
+    """The words that a key consists of."""
+    return words_of_name(json.dumps([algorithm, *path]), 18)
+
+
 class Key:
     """A column, or a place inside one, as the words that bind values to it. Made from names alone."""
 
@@ -43,7 +48,7 @@ class Key:
         self._algorithm, self._path = algorithm, path
         self.pool = pool or Pool()
         self._children: dict[str | int, Key] = {}
-        words = words_of_name(json.dumps([algorithm, *path]), 18)
+        words = words_of_path(algorithm, path)
         self.starts, pairs = words[:4], words[4:14].reshape(5, 2) | _ONE
         self.factors, self.count = pairs[:_WIDEST_NUMBER], pairs[_WIDEST_NUMBER]
         self.finish, self._bases = words[14:16], words[16:18]
@@ -148,13 +153,13 @@ def _add_dictionary(array: pa.DictionaryArray, key: Key, lanes: Lanes) -> None:
 
 
 def _add_bytes(array: pa.Array, key: Key, lanes: Lanes) -> None:
-    array = _with_offsets(array)
+    array = with_offsets(array)
     for start in range(0, len(array), BLOCK):
         stop = min(start + BLOCK, len(array))
         _add_texts(array.slice(start, stop - start), key, lanes.slice(start, stop))
 
 
-def _with_offsets(array: pa.Array) -> pa.Array:
+def with_offsets(array: pa.Array) -> pa.Array:
     """The same bytes as a string or large string, so that Arrow's functions for ASCII, which look at bytes, take them."""
     if array.type.id in (pa.lib.Type_STRING, pa.lib.Type_LARGE_STRING):
         return array
@@ -248,7 +253,7 @@ def _add_fields(array: pa.StructArray, key: Key, lanes: Lanes) -> None:
 def _add_lists(array: pa.Array, key: Key, lanes: Lanes) -> None:
     """Elements in blocks of one size, wherever lists begin and end: a list may be larger than memory allows at once."""
     mask = _mask(array, lanes)
-    lists = _as_list(array)
+    lists = as_list(array)
     ends = _ends(lists)
     lengths = np.subtract(ends[1:], ends[:-1], out=lanes.words.view(np.int64))
     longest = int(lengths.max())
@@ -308,7 +313,7 @@ def _positions(inside: Integers, skipped: int) -> Integers:
     return positions
 
 
-def _as_list(array: pa.Array) -> pa.Array:
+def as_list(array: pa.Array) -> pa.Array:
     """A map, or any kind of list, as a list with offsets."""
     kind = array.type
     if pa.types.is_map(kind):

@@ -1,14 +1,11 @@
 //! The border to Python: takes arguments apart, lets go of the interpreter during work, and turns errors into exceptions.
 //! Logic lives in the other modules, which know no Python.
 
-#[cfg(feature = "python")]
-#[pyo3::pymodule(name = "compactor_native")]
-mod border {
-    /// Raised together with compactor/rewriting/native.py whenever a function here changes.
-    #[pymodule_export]
-    const INTERFACE: u32 = 1;
+pub mod lanes;
+pub mod values;
 
-    #[pymodule_export]
-    #[allow(non_upper_case_globals)]
-    const __version__: &str = env!("CARGO_PKG_VERSION");
-}
+#[cfg(target_endian = "big")]
+compile_error!("Arrow's buffers are read as little-endian.");
+
+#[cfg(feature = "python")]
+mod border;

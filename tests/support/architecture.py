@@ -54,6 +54,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "deltalake": ("compactor.tables.delta", "compactor_cli.demo"),
     "boto3": ("compactor.storage.aws", "compactor_cli.demo"),
     "moto": ("compactor_cli.demo",),
+    "compactor_native": ("compactor.rewriting.native",),
     "typer": ("compactor_cli",),
     "rich": ("compactor_cli",),
     "pydantic": ("compactor.settings",),

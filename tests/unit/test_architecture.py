@@ -42,6 +42,7 @@ def test_the_house_keeps_its_rules(rule: Rule, sources: dict[str, a.Source]) -> 
         (a.homes, "compactor.pipeline", "import ray"),
         (a.homes, "compactor.execution.local", "def f():\n    from ray import get"),
         (a.homes, "compactor.rewriting.x", "import obstore.store"),
+        (a.homes, "compactor.rewriting.x", "import compactor_native"),
         (a.homes, "compactor.tables.base", "import deltalake"),
         (a.homes, "compactor.storage.s3", "import boto3"),
         (a.homes, "compactor.settings", "import typer"),

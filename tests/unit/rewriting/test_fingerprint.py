@@ -9,8 +9,19 @@ import pyarrow as pa
 import pytest
 
 from compactor.model.fingerprint import FINGERPRINT_ALGORITHM, Fingerprint
-from compactor.rewriting import lane_values
+from compactor.rewriting import lane_values, native
 from compactor.rewriting.fingerprint import Fingerprinter, fingerprint
+
+
+@pytest.fixture(autouse=True, params=["native", "numpy"])
+def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each claim is about both implementations."""
+    if request.param == "numpy":
+        monkeypatch.setattr(native, "KERNELS", None)
+    elif native.KERNELS is None:
+        pytest.skip(f"the native kernels are {native.STATUS}")
+    return str(request.param)
+
 
 ROWS = pa.table(
     {

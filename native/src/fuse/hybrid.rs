@@ -1,0 +1,248 @@
+//! The hybrid of run lengths and packed bits that Parquet stores levels and indices of dictionaries in.
+
+use super::Refusal;
+use super::thrift::{Reader, Writer};
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+const MOST_GROUPS: usize = 63;
+
+/// Bits that hold every number up to `most`.
+pub fn bits_for(most: usize) -> u32 {
+    usize::BITS - most.leading_zeros()
+}
+
+/// Numbers of one page: one that repeats, or each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Numbers<T> {
+    Run(T, usize),
+    Each(Vec<T>),
+}
+
+/// What levels and indices are held in.
+pub trait Number: Copy + Eq + Default {
+    fn narrow(value: u32) -> Self;
+    fn wide(self) -> u32;
+}
+
+impl Number for u8 {
+    fn narrow(value: u32) -> Self {
+        value as u8
+    }
+
+    fn wide(self) -> u32 {
+        u32::from(self)
+    }
+}
+
+impl Number for u32 {
+    fn narrow(value: u32) -> Self {
+        value
+    }
+
+    fn wide(self) -> u32 {
+        self
+    }
+}
+
+/// `count` numbers of `width` bits, none above `most`.
+pub fn decode<T: Number>(data: &[u8], width: u32, count: usize, most: u32) -> Result<Numbers<T>> {
+    if width > 32 {
+        return Err(Refusal::new("numbers of more than 32 bits"));
+    }
+    let mut found: Vec<T> = Vec::new();
+    let mut run: Option<(T, usize)> = None;
+    let mut reader = Reader::new(data);
+    let mut left = count;
+    while left > 0 {
+        let head = reader.varint()?;
+        let length = usize::try_from(head >> 1).map_err(|_| Refusal::new("a run is too long"))?;
+        if head & 1 == 0 {
+            let bytes = width.div_ceil(8) as usize;
+            let stored = data.get(reader.at..reader.at + bytes).ok_or_else(|| Refusal::new("a run goes beyond its page"))?;
+            reader.at += bytes;
+            let value = stored.iter().rev().fold(0u32, |value, byte| value << 8 | u32::from(*byte));
+            if length == 0 || value > most {
+                return Err(Refusal::new("a level or an index is larger than there are"));
+            }
+            let taken = length.min(left);
+            left -= taken;
+            let value = T::narrow(value);
+            match run {
+                None if found.is_empty() => run = Some((value, taken)),
+                Some((same, n)) if same == value => run = Some((same, n + taken)),
+                _ => {
+                    spill(&mut run, &mut found, count);
+                    found.resize(found.len() + taken, value);
+                }
+            }
+        } else {
+            let taken = length.checked_mul(8).ok_or_else(|| Refusal::new("a run is too long"))?.min(left);
+            // Writers pad the last group; some leave its padding out.
+            let bytes = length.checked_mul(width as usize).ok_or_else(|| Refusal::new("a run is too long"))?;
+            let rest = &data[reader.at..];
+            let packed = &rest[..bytes.min(rest.len())];
+            if length == 0 || packed.len() * 8 < taken * width as usize {
+                return Err(Refusal::new("packed numbers go beyond their page"));
+            }
+            reader.at += packed.len();
+            spill(&mut run, &mut found, count);
+            if unpack(packed, width, taken, &mut found) > most {
+                return Err(Refusal::new("a level or an index is larger than there are"));
+            }
+            left -= taken;
+        }
+    }
+    Ok(match run {
+        Some((value, n)) => Numbers::Run(value, n),
+        None if count == 0 => Numbers::Run(T::default(), 0),
+        None => Numbers::Each(found),
+    })
+}
+
+fn spill<T: Number>(run: &mut Option<(T, usize)>, found: &mut Vec<T>, count: usize) {
+    if found.capacity() == 0 {
+        found.reserve_exact(count.min(1 << 20));
+    }
+    if let Some((value, n)) = run.take() {
+        found.resize(found.len() + n, value);
+    }
+}
+
+/// Appends `count` packed numbers; the largest of them.
+fn unpack<T: Number>(packed: &[u8], width: u32, count: usize, found: &mut Vec<T>) -> u32 {
+    if width == 0 {
+        found.resize(found.len() + count, T::default());
+        return 0;
+    }
+    let mask = (1u64 << width) - 1;
+    let bits = width as usize;
+    let mut largest = 0;
+    // Eight bytes hold a number and the bits before it in its first byte: 32 + 7 < 64.
+    let whole = if packed.len() >= 8 { ((packed.len() - 8) * 8 / bits + 1).min(count) } else { 0 };
+    found.extend((0..whole).map(|i| {
+        let bit = i * bits;
+        let window = u64::from_le_bytes(packed[bit / 8..bit / 8 + 8].try_into().expect("eight bytes"));
+        let value = (window >> (bit % 8) & mask) as u32;
+        largest = largest.max(value);
+        T::narrow(value)
+    }));
+    for i in whole..count {
+        let bit = i * bits;
+        let rest = &packed[bit / 8..];
+        let mut window = [0u8; 8];
+        let n = rest.len().min(8);
+        window[..n].copy_from_slice(&rest[..n]);
+        let value = (u64::from_le_bytes(window) >> (bit % 8) & mask) as u32;
+        largest = largest.max(value);
+        found.push(T::narrow(value));
+    }
+    largest
+}
+
+/// Appends the numbers, of `width` bits each.
+pub fn encode<T: Number>(values: &[T], width: u32, out: &mut Vec<u8>) {
+    let mut literal = 0;
+    let mut at = 0;
+    while at < values.len() {
+        let value = values[at];
+        let run = 1 + values[at + 1..].iter().take_while(|other| **other == value).count();
+        let fill = (8 - (at - literal) % 8) % 8; // packed numbers come in groups of eight
+        if run >= fill + 8 {
+            pack(&values[literal..at + fill], width, out);
+            encode_run(value.wide(), run - fill, width, out);
+            literal = at + run;
+        }
+        at += run;
+    }
+    pack(&values[literal..], width, out);
+}
+
+pub fn encode_run(value: u32, count: usize, width: u32, out: &mut Vec<u8>) {
+    if count == 0 {
+        return;
+    }
+    head((count as u64) << 1, out);
+    out.extend_from_slice(&value.to_le_bytes()[..width.div_ceil(8) as usize]);
+}
+
+fn head(value: u64, out: &mut Vec<u8>) {
+    let mut w = Writer::default();
+    std::mem::swap(&mut w.out, out);
+    w.varint(value);
+    std::mem::swap(&mut w.out, out);
+}
+
+fn pack<T: Number>(values: &[T], width: u32, out: &mut Vec<u8>) {
+    for part in values.chunks(MOST_GROUPS * 8) {
+        let groups = part.len().div_ceil(8);
+        out.push((groups << 1 | 1) as u8);
+        let end = out.len() + groups * width as usize;
+        let (mut window, mut filled) = (0u64, 0);
+        for value in part {
+            window |= u64::from(value.wide()) << filled;
+            filled += width;
+            if filled >= 32 {
+                out.extend_from_slice(&(window as u32).to_le_bytes());
+                window >>= 32;
+                filled -= 32;
+            }
+        }
+        out.extend_from_slice(&window.to_le_bytes()[..filled.div_ceil(8) as usize]);
+        out.resize(end, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_encoded_decodes_to_the_same_numbers() {
+        let mut seed = 7u64;
+        let mut next = move || {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (seed >> 33) as u32
+        };
+        for width in 0..=32u32 {
+            let mask = ((1u64 << width) - 1) as u32;
+            for _ in 0..40 {
+                let mut values: Vec<u32> = Vec::new();
+                for _ in 0..next() % 12 {
+                    let value = next() & mask;
+                    match next() % 3 {
+                        0 => values.extend(std::iter::repeat_n(value, (next() % 40) as usize)),
+                        1 => values.extend((0..next() % 700).map(|_| next() & mask)),
+                        _ => values.push(value),
+                    }
+                }
+                let mut out = Vec::new();
+                encode(&values, width, &mut out);
+                let found = match decode::<u32>(&out, width, values.len(), mask).expect("decodes") {
+                    Numbers::Run(value, n) => vec![value; n],
+                    Numbers::Each(each) => each,
+                };
+                assert_eq!(found, values);
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_is_told_as_one() {
+        let mut out = Vec::new();
+        encode(&[1u8; 1000], 1, &mut out);
+        assert_eq!(out.len(), 3);
+        assert_eq!(decode::<u8>(&out, 1, 1000, 1).expect("decodes"), Numbers::Run(1, 1000));
+    }
+
+    #[test]
+    fn what_is_too_large_or_too_short_is_refused() {
+        let mut out = Vec::new();
+        encode(&(0..100u32).collect::<Vec<_>>(), 7, &mut out);
+        assert!(decode::<u32>(&out, 7, 100, 98).is_err());
+        assert!(decode::<u32>(&out, 7, 1000, 127).is_err());
+        assert!(decode::<u32>(&out[..20], 7, 100, 127).is_err());
+        assert!(decode::<u8>(&[200, 200, 200, 200, 200, 200, 200, 200, 200, 1, 1], 1, 10, 1).is_err());
+        assert!(decode::<u8>(&[0, 1], 1, 10, 1).is_err());
+    }
+}
