@@ -13,7 +13,7 @@ RUST_READY = command -v cargo >/dev/null && $(CARGO) fetch --manifest-path nativ
 MATURIN_READY = $(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' 2>/dev/null
 NO_RUST = echo "Without the native kernels: there is no Rust toolchain, or its packages cannot be fetched."
 
-.PHONY: help setup native native-wheels test test-long test-spark lint audit format demo bench bench-log bench-memory conformance fuzz simulate simulate-drip clean
+.PHONY: help setup native native-wheels test test-long test-spark lint audit format demo bench bench-smoke bench-log bench-memory conformance fuzz simulate simulate-drip clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -72,8 +72,11 @@ format: $(STAMP)  ## rewrite the code in the house's format
 demo: $(NATIVE)  ## the main job on a store on loopback, under three minutes
 	$(BIN)/compactor demo
 
-bench: $(NATIVE)  ## ratios against deltalake on generated data
-	$(BIN)/python -m tests.benchmarks
+bench: $(NATIVE)  ## BENCH_SCALE=0.5 ONLY=D1,D5 REPEAT=5 ARGS=--write ratios against deltalake, DuckDB, Polars and a byte copy
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-smoke: $(NATIVE)  ## what the bench runs, tiny, for correctness only (part of the tests)
+	$(BIN)/python -m pytest -p no:xdist tests/unit/test_benchmarks.py tests/integration/test_bench_smoke.py
 
 bench-log: $(STAMP)  ## a log of a million live files, against deltalake
 	$(BIN)/python -m tests.benchmarks.log_scale

@@ -1,125 +1,93 @@
-"""`python -m tests.benchmarks`: compactions against deltalake's, interleaved in processes of their own, and the figures of short runs.
+"""`make bench`: compactions against deltalake, DuckDB, Polars and a byte copy; each engine in processes of its own, in turns.
 
-Environment: BENCH_SCALE (1; 0.05 is a check of correctness in seconds), BENCH_REPETITIONS (3), BENCH_DATA (where generated tables are
-kept between runs, by default in the system's temporary folder). Exit code 1 when an engine changed the rows, or when a second run of ours
-rewrites anything; never for being slow.
+    make bench                        everything at the default scale
+    make bench ONLY=D1,D5 REPEAT=3    some parts
+    make bench BENCH_SCALE=1          larger; BENCH_DATA is where generated tables are kept (the system's temporary folder)
+    make bench ARGS=--profile         where the time of our runs went, too
+    make bench ARGS=--write           and docs/benchmarks.md is written
+
+Parts: the data sets D1 to D8; D1 and D6 as other writers leave them (D1-zstd, …); S3; SHORT.
+Exit code 1 when an engine changed the rows, or when a second run of ours rewrites anything; never for being slow.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import shutil
-import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tests.benchmarks import data
-from tests.benchmarks.contents import Layout, contents, layout
-from tests.benchmarks.engines import rewritten_again
-from tests.benchmarks.measure import Measured, measure
+from tests.benchmarks import document, report
+from tests.benchmarks.bars import bars
+from tests.benchmarks.compare import Bench, Wrong
+from tests.benchmarks.datasets import SETS
+from tests.benchmarks.document import Section
+from tests.benchmarks.short import short_runs
 
-MIB = 1024 * 1024
-SCALE = float(os.environ.get("BENCH_SCALE", "1"))
-REPETITIONS = int(os.environ.get("BENCH_REPETITIONS", "3"))
-DATA = Path(os.environ.get("BENCH_DATA") or Path(tempfile.gettempdir()) / "compactor-bench")
-TARGET_BYTES = 128 * MIB
-ENGINES = ("deltalake", "counts", "full")
-PROOF_LIMIT = 1.6
-"""How much longer a run may take that proves every row than one that counts them."""
+DEFAULT_SCALE = 0.5
+OTHER_PARTS = ("S3", "SHORT")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """One engine's runs on one data set."""
+def sections(bench: Bench, only: list[str]) -> Iterator[Section]:
+    """The parts asked for, as they are done."""
+    for wanted in SETS:
+        if not only or wanted.name in only:
+            comparison = bench.compare(wanted)
+            verdicts = list(bars(comparison))
+            yield Section(text=report.text(comparison, verdicts), markdown=report.markdown(comparison, verdicts))
+    if not only or "S3" in only:
+        from tests.benchmarks.on_s3 import s3_sections
 
-    runs: tuple[Measured, ...]
-    layout: Layout
-
-    def median(self, key: str) -> float:
-        return statistics.median(run.printed[key] for run in self.runs)
-
-    @property
-    def peak_bytes(self) -> float:
-        return statistics.median(run.peak_bytes for run in self.runs)
-
-
-def compare(source: Path, codec: str) -> dict[str, Result]:
-    """Every engine on copies of the same table, in turns. Raises SystemExit when one changed the rows, or ours is not done after a run."""
-    work = DATA / "work"
-    before = contents(str(source))
-    runs: dict[str, list[Measured]] = {engine: [] for engine in ENGINES}
-    layouts: dict[str, Layout] = {}
-    for repetition in range(REPETITIONS):
-        for engine in ENGINES:
-            table = data.copy(source, work, codec)
-            runs[engine].append(measure("-m", "tests.benchmarks.engines", engine, str(table), codec, str(TARGET_BYTES)))
-            layouts[engine] = layout(str(table))
-            if repetition == 0 and contents(str(table)) != before:
-                raise SystemExit(f"{engine} changed the rows of {source.name} ({codec})")
-            if repetition == 0 and engine != "deltalake" and (again := rewritten_again(str(table), TARGET_BYTES)):
-                raise SystemExit(f"a second run rewrote {again:,} bytes of {source.name} ({codec})")
-    shutil.rmtree(work)
-    return {engine: Result(runs=tuple(runs[engine]), layout=layouts[engine]) for engine in ENGINES}
+        yield from s3_sections(bench)
+    if not only or "SHORT" in only:
+        yield Section.of("Short runs", short_runs(bench.cache, bench.scale, bench.repetitions))
 
 
-def report(name: str, codec: str, results: dict[str, Result]) -> Iterator[str]:
-    """Lines of the table: medians, and ratios to deltalake (above 1: ours is faster, needs less)."""
-    base = results["deltalake"]
-    for engine, result in results.items():
-        yield (
-            f"{name:<34} {codec:<7} {_LABELS[engine]:<18} {result.median('seconds'):7.2f} s  {result.median('processor_s'):7.2f} cpu s  "
-            f"{result.peak_bytes / MIB:7.0f} MiB  {result.layout.files:>3} files {result.layout.bytes / MIB:7.0f} MiB  "
-            f"time ×{base.median('seconds') / result.median('seconds'):.2f}  memory ×{base.peak_bytes / result.peak_bytes:.2f}"
-        )
+def main() -> int:
+    """See the module."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=os.environ.get("ONLY", ""), help="parts, separated by commas")
+    parser.add_argument("--repeat", type=int, default=int(os.environ.get("REPEAT") or 5), help="runs of each engine (5)")
+    parser.add_argument("--scale", type=float, default=float(os.environ.get("BENCH_SCALE") or DEFAULT_SCALE), help="size of the data")
+    parser.add_argument("--no-readers", action="store_true", help="leave out what readers pay for the results")
+    parser.add_argument("--profile", action="store_true", help="where the time of our runs went (they take a little longer)")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    told = parser.parse_args()
+    only = [part.strip() for part in told.only.split(",") if part.strip()]
+    if unknown := sorted(set(only) - {wanted.name for wanted in SETS} - set(OTHER_PARTS)):
+        parser.error(f"there is no part {unknown[0]}")
+    cache = Path(os.environ.get("BENCH_DATA") or Path(tempfile.gettempdir()) / "compactor-bench")
+    bench = Bench(
+        cache=cache,
+        scale=told.scale,
+        repetitions=told.repeat,
+        with_readers=not told.no_readers,
+        options='{"timings": true}' if told.profile else "{}",
+        say=lambda step: print(f"\r\033[K{step}", end="", file=sys.stderr, flush=True) if sys.stderr.isatty() else None,
+    )
+    started = time.perf_counter()
+    print(document.preface(bench))
+    try:
+        done = _printed(sections(bench, only))
+    except Wrong as wrong:
+        print(f"\n{wrong}", file=sys.stderr)
+        return 1
+    minutes = (time.perf_counter() - started) / 60
+    print(f"{minutes:.1f} minutes")
+    if told.write:
+        print(f"written: {document.write(bench, done, sys.argv[1:], minutes)}")
+    return 0
 
 
-_LABELS = {"deltalake": "deltalake", "counts": "compactor, counts", "full": "compactor, full"}
-
-
-def proof_ratio(name: str, codec: str, results: dict[str, Result]) -> str:
-    """What proving every row costs beside counting rows."""
-    counts, full = results["counts"], results["full"]
-    seconds, processor_s = (full.median(key) / counts.median(key) for key in ("seconds", "processor_s"))
-    return f"{name:<34} {codec:<7} proof full by counts: time ×{seconds:.2f} (at most {PROOF_LIMIT}), processor time ×{processor_s:.2f}"
-
-
-def short_runs() -> Iterator[str]:
-    """The figures of short runs, with what is asked of them."""
-    twenty = data.small_files(DATA / "twenty", 20, 100)
-    many = max(20, int(20_000 * SCALE))
-    idle = data.right_sized(DATA / f"idle-{many}", many, 256 * MIB)
-    for label, figure, table, limit in (
-        ("imports of a run", "imports", None, 0.8),
-        ("compactor run --help", "help", None, None),
-        ("20 small files", "run", twenty, 1.0),
-        (f"nothing to do on {many:,} files", "run", idle, 0.3),
-    ):
-        runs = []
-        for _ in range(REPETITIONS):
-            copies = [str(data.copy(table, DATA / "work", "snappy"))] if table else []
-            runs.append(measure("-m", "tests.benchmarks.startup", figure, *copies).printed)
-        shutil.rmtree(DATA / "work", ignore_errors=True)
-        seconds = statistics.median(run["seconds"] for run in runs)
-        rest = ", ".join(f"{key} {value}" for key, value in runs[-1].items() if key != "seconds" and value)
-        yield f"{label:<34} {seconds:7.3f} s" + (f"  (at most {limit} s)" if limit else "") + (f"  {rest}" if rest else "")
-
-
-def main() -> None:
-    print(f"scale {SCALE:g}, {REPETITIONS} repetitions, medians; target {TARGET_BYTES // MIB} MiB; {os.cpu_count()} processors")
-    print("time and memory: deltalake's by ours, above 1 is better; peak memory of the whole process tree (PSS)\n")
-    files = max(20, int(2000 * SCALE))
-    source = data.small_files(DATA / f"mixed-{files}", files, 4200)
-    for codec in ("snappy", "zstd"):
-        name, results = f"{files} files of 0.35 MB, 12 columns", compare(source, codec)
-        done = f"{name:<34} {codec:<7} a second run rewrites 0 bytes"
-        for line in (*report(name, codec, results), proof_ratio(name, codec, results), done):
-            print(line, flush=True)
-    print()
-    for line in short_runs():
-        print(line, flush=True)
+def _printed(found: Iterable[Section]) -> list[Section]:
+    kept = []
+    for section in found:
+        print(("\r\033[K" if sys.stderr.isatty() else "") + section.text, flush=True)
+        kept.append(section)
+    return kept
 
 
 if __name__ == "__main__":

@@ -1,59 +1,134 @@
-"""One run of one engine in this process: `python -m tests.benchmarks.engines ENGINE TABLE CODEC TARGET_BYTES`.
+"""One run of one engine in this process: `python -m tests.benchmarks.engines ENGINE TABLE OUT CODEC TARGET_BYTES [OPTIONS]`.
 
-Prints one JSON object: seconds of the run beyond interpreter start and imports, processor seconds, files and bytes of the result.
+Prints one JSON object: seconds of the run beyond interpreter start and imports, processor seconds, memory before it, and what the engine
+says of itself. Engines that know no Delta write Parquet files into OUT.
 """
 
 from __future__ import annotations
 
 import json
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.choice import PREFIX, flags
+from tests.benchmarks.contents import live_files
+from tests.benchmarks.measure import proportional_bytes
+
+Go = Callable[[], dict[str, Any]]
 
 
-def deltalake_compact(uri: str, codec: str, target_bytes: int) -> Callable[[], None]:
-    """The incumbent, ready to go."""
+def deltalake_compact(table: str, _out: Path, codec: str | None, target_bytes: int) -> Go:
+    """The incumbent, ready to go, writing with `codec` or as it does by default."""
     from deltalake import DeltaTable, WriterProperties
 
-    def go() -> None:
-        DeltaTable(uri).optimize.compact(target_size=target_bytes, writer_properties=WriterProperties(compression=codec.upper()))
+    properties = None if codec is None else WriterProperties(compression=codec.upper())
+
+    def go() -> dict[str, Any]:
+        DeltaTable(table).optimize.compact(target_size=target_bytes, writer_properties=properties)
+        return {}
 
     return go
 
 
-def compactor_run(uri: str, codec: str, target_bytes: int, proof: str = "counts") -> Callable[[], None]:
-    """Ours, ready to go; the codec is the table's property. `counts` proves no more than the incumbent does."""
+def duckdb_copy(table: str, out: Path, codec: str, target_bytes: int) -> Go:
+    """DuckDB's COPY of all files into files of about the target; by partition where the table has some."""
+    import duckdb
+
+    files = live_files(Path(table))
+    parted = "part=" in files[0]
+    size = "PARTITION_BY (part)" if parted else f"FILE_SIZE_BYTES {target_bytes}"
+
+    def go() -> dict[str, Any]:
+        connection = duckdb.connect()
+        connection.execute("SET TimeZone = 'UTC'")
+        options = f"FORMAT parquet, COMPRESSION {codec}, {size}"
+        connection.execute(f"COPY (SELECT * FROM read_parquet(?)) TO '{out}' ({options})", [files])
+        return {}
+
+    return go
+
+
+def polars_sink(table: str, out: Path, codec: str, _target_bytes: int) -> Go:
+    """A scan of all files into one."""
+    import polars
+
+    files = live_files(Path(table))
+    out.mkdir()
+
+    def go() -> dict[str, Any]:
+        polars.scan_parquet(files).sink_parquet(out / "all.parquet", compression=codec)  # type: ignore[arg-type]
+        return {}
+
+    return go
+
+
+def byte_copy(table: str, out: Path, _codec: str, target_bytes: int) -> Go:
+    """The bytes of all files one after the other into files of about the target: what no engine can beat, and no reader can read."""
+    files = live_files(Path(table))
+    out.mkdir()
+
+    def go() -> dict[str, Any]:
+        number, written = 0, target_bytes
+        target = None
+        for file in files:
+            if written >= target_bytes:
+                if target is not None:
+                    target.close()
+                target, written, number = (out / f"{number}.bytes").open("wb"), 0, number + 1
+            with Path(file).open("rb") as source:
+                shutil.copyfileobj(source, target, 4 * 1024 * 1024)  # type: ignore[misc]
+                written += source.tell()
+        if target is not None:
+            target.close()
+        return {"bytes": sum(path.stat().st_size for path in out.iterdir())}
+
+    return go
+
+
+def ours(engine: str, proof: str, table: str, target_bytes: int, options: dict[str, Any]) -> Go:
+    """A run of ours through the façade, ready to go; the codec is the table's property."""
     import compactor
+    from compactor.model.events import Event, GroupFinished
     from tests.benchmarks.startup import import_run
 
     import_run()
-    settings = compactor.load_settings(flags={"target_size": str(target_bytes), "min_input_files": 2, "proof": proof}, env={})
+    settings = compactor.load_settings(flags={**flags(engine, proof), "target_size": str(target_bytes), **options}, env={})
+    ran: dict[str, int] = {}
 
-    def go() -> None:
-        run = compactor.run(uri, settings=settings)
-        assert run.status == "committed", run
+    def note(event: Event) -> None:
+        if isinstance(event, GroupFinished):
+            ran[str(event.result.engine)] = ran.get(str(event.result.engine), 0) + 1
+
+    def go() -> dict[str, Any]:
+        run = compactor.run(table, settings=settings, sink=note)
+        if run.status not in ("committed", "nothing-to-do"):
+            raise SystemExit(f"{engine} at {proof}: {run.status}: {run.reason}")
+        return {
+            "ran": ran,
+            "bytes_removed": run.bytes_removed,
+            "bytes_added": run.bytes_added,
+            "predicted_bytes": run.predicted.peak_memory_bytes if run.predicted else 0,
+            "requests": run.actual.requests if run.actual else 0,
+            "predicted_requests": run.predicted.requests if run.predicted else 0,
+            "groups": run.groups_committed,
+            "timings": getattr(run, "timings", None),
+        }
 
     return go
 
 
-ENGINES: dict[str, Callable[[str, str, int], Callable[[], None]]] = {
+OTHERS: dict[str, Callable[[str, Path, str, int], Go]] = {
     "deltalake": deltalake_compact,
-    "counts": compactor_run,
-    "full": partial(compactor_run, proof="full"),
+    "deltalake-default": lambda table, out, _codec, target_bytes: deltalake_compact(table, out, None, target_bytes),
+    "duckdb": duckdb_copy,
+    "polars": polars_sink,
+    "copy": byte_copy,
 }
-"""The incumbent, and ours at both levels of proof."""
-
-
-def rewritten_again(uri: str, target_bytes: int) -> int:
-    """Bytes that another run of ours rewrites, right after one with the same settings."""
-    import compactor
-
-    settings = compactor.load_settings(flags={"target_size": str(target_bytes), "min_input_files": 2, "proof": "counts"}, env={})
-    run = compactor.run(uri, settings=settings)
-    assert run.status in ("committed", "nothing-to-do"), run
-    return run.bytes_removed
 
 
 def processor_s() -> float:
@@ -62,11 +137,17 @@ def processor_s() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def main(engine: str, uri: str, codec: str, target_bytes: str) -> None:
-    go = ENGINES[engine](uri, codec, int(target_bytes))
-    before_s, started = processor_s(), time.perf_counter()
-    go()
-    print(json.dumps({"seconds": time.perf_counter() - started, "processor_s": processor_s() - before_s}))
+def main(engine: str, table: str, out: str, codec: str, target_bytes: str, options: str = "{}") -> None:
+    """See the module."""
+    if engine.startswith(f"{PREFIX}:"):
+        _, name, proof = engine.split(":")
+        go = ours(name, proof, table, int(target_bytes), json.loads(options))
+    else:
+        go = OTHERS[engine](table, Path(out), codec, int(target_bytes))
+    base_bytes, before_s, started = proportional_bytes("self"), processor_s(), time.perf_counter()
+    told = go()
+    seconds = time.perf_counter() - started
+    print(json.dumps({"seconds": seconds, "processor_s": processor_s() - before_s, "base_bytes": base_bytes, **told}))
 
 
 if __name__ == "__main__":

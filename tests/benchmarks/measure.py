@@ -10,42 +10,52 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
 _INTERVAL_S = 0.03
+_LOOKING = 20
+"""To look takes as long as a process is large; at most one part in so many of the time goes into it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What a process printed (a JSON object) and the most memory its tree held."""
+    """What a process printed (a JSON object), the wall time of its whole life, and the most memory its tree held."""
 
     printed: dict[str, Any]
+    whole_s: float
     peak_bytes: int
 
 
-def measure(*command: str) -> Measured:
+def measure(*command: str, environment: Mapping[str, str] | None = None) -> Measured:
     """`python COMMAND…` in the repository's root. Raises RuntimeError with its stderr when it fails."""
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}"}
+    surroundings = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}", **(environment or {})}
+    started = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, *command], cwd=ROOT, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     peak, done = [0], threading.Event()
 
     def watch() -> None:
-        while not done.wait(_INTERVAL_S):
-            peak[0] = max(peak[0], sum(map(_proportional_bytes, _tree(process.pid))))
+        pause_s = _INTERVAL_S
+        while not done.wait(pause_s):
+            before = time.perf_counter()
+            peak[0] = max(peak[0], sum(map(proportional_bytes, _tree(process.pid))))
+            pause_s = max(_INTERVAL_S, _LOOKING * (time.perf_counter() - before))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     out, error = process.communicate()
+    whole_s = time.perf_counter() - started
     done.set()
     watcher.join()
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{error}")
-    return Measured(printed=json.loads(out.splitlines()[-1]), peak_bytes=peak[0])
+    return Measured(printed=json.loads(out.splitlines()[-1]), whole_s=whole_s, peak_bytes=peak[0])
 
 
 def _tree(pid: int) -> list[int]:
@@ -59,7 +69,8 @@ def _tree(pid: int) -> list[int]:
     return found
 
 
-def _proportional_bytes(pid: int) -> int:
+def proportional_bytes(pid: int | str) -> int:
+    """What a process holds, shared pages by their share; 0 when it is gone."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:

@@ -1,0 +1,132 @@
+"""What the figures have to reach, each held against a comparison. Pure.
+
+Speed counts beyond interpreter start and imports, at proof `counts`, by medians; readers count by processor time.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.benchmarks.choice import PREFIX, label
+from tests.benchmarks.figures import BASE, Comparison, Figures
+
+MIB = 1024 * 1024
+LEAST_MEMORY = 300 * MIB
+PROOF_LIMIT = 1.6
+TRANSCODE = {"D1": 1.0, "D2": 1.0, "D3": 1.0, "D6": 1.0}
+FUSE = {"D1": 5.0, "D2": 5.0, "D3": 6.0, "D6": 5.0}
+COPIED = {"D5": (BASE, 20.0), "D4": ("duckdb", 15.0)}
+COPY_LIMIT = 1.5
+READERS = 1.05
+FUSE_SIZE = 1.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One thing that is wanted, and what was found. met: None where there is nothing to hold against it."""
+
+    about: str
+    wanted: str
+    found: str
+    met: bool | None
+
+    def __str__(self) -> str:
+        verdict = "not measured" if self.met is None else "met" if self.met else "MISSED"
+        return f"{self.about}: {self.found} (wanted: {self.wanted}) — {verdict}"
+
+
+def bars(comparison: Comparison) -> Iterator[Bar]:
+    """Everything that is wanted of a data set."""
+    name = comparison.name
+    for engine, wanted in (("transcode", TRANSCODE.get(name)), ("fuse", FUSE.get(name))):
+        if wanted is not None:
+            yield from _speed(comparison, engine, wanted)
+    if name in COPIED:
+        yield from _copied(comparison, *COPIED[name])
+    if name == "D1":
+        yield from _proof(comparison)
+    if name in FUSE:
+        yield from _size(comparison)
+    for one in comparison.figures.values():
+        if one.is_ours and one.proof == "counts":
+            yield from _memory(comparison, one)
+    yield from _fixed_point(comparison)
+    yield from _readers(comparison)
+
+
+def _speed(comparison: Comparison, engine: str, wanted: float) -> Iterator[Bar]:
+    one = comparison.by(engine)
+    about, asked = f"{comparison.name} {engine} against {BASE}", f"at least ×{wanted:g}"
+    ratio = None if one is None else comparison.faster(one, BASE)
+    if ratio is None:
+        yield Bar(
+            about=about, wanted=asked, found=comparison.left_out.get(f"{PREFIX}:{engine}:counts", "there is no such engine"), met=None
+        )
+    else:
+        yield Bar(about=about, wanted=asked, found=f"×{ratio:.2f}", met=ratio >= wanted)
+
+
+def _copied(comparison: Comparison, than: str, wanted: float) -> Iterator[Bar]:
+    one, copy = comparison.by("auto"), comparison.figures.get("copy")
+    ratio = None if one is None else comparison.faster(one, than)
+    if one is not None and ratio is not None:
+        yield Bar(about=f"{comparison.name} against {than}", wanted=f"at least ×{wanted:g}", found=f"×{ratio:.2f}", met=ratio >= wanted)
+    if one is not None and copy is not None:
+        times = one.seconds / copy.seconds
+        wanted_copy = f"at most ×{COPY_LIMIT:g} of its time"
+        yield Bar(about=f"{comparison.name} against a byte copy", wanted=wanted_copy, found=f"×{times:.2f}", met=times <= COPY_LIMIT)
+
+
+def _proof(comparison: Comparison) -> Iterator[Bar]:
+    counts, full = comparison.by("auto"), comparison.by("auto", "full")
+    if counts is not None and full is not None:
+        times = full.seconds / counts.seconds
+        about = f"{comparison.name} proof full by proof counts"
+        yield Bar(about=about, wanted=f"at most ×{PROOF_LIMIT:g} of its time", found=f"×{times:.2f}", met=times <= PROOF_LIMIT)
+
+
+def _size(comparison: Comparison) -> Iterator[Bar]:
+    fuse, transcode = comparison.by("fuse"), comparison.by("transcode")
+    if fuse is not None and transcode is not None:
+        times = fuse.bytes / transcode.bytes
+        about = f"{comparison.name} size of fuse's result by transcode's"
+        yield Bar(about=about, wanted=f"at most ×{FUSE_SIZE:g}", found=f"×{times:.3f}", met=times <= FUSE_SIZE)
+
+
+def _memory(comparison: Comparison, one: Figures) -> Iterator[Bar]:
+    base = comparison.figures.get(BASE)
+    if base is None:
+        return
+    most = max(LEAST_MEMORY, base.peak_bytes / 2)
+    about = f"{comparison.name} memory of {label(one.engine)}"
+    wanted = f"at most {most / MIB:.0f} MiB, the larger of 300 MiB and half of {BASE}'s"
+    yield Bar(about=about, wanted=wanted, found=f"{one.peak_bytes / MIB:.0f} MiB", met=one.peak_bytes <= most)
+
+
+def _fixed_point(comparison: Comparison) -> Iterator[Bar]:
+    runs = [one for one in comparison.figures.values() if one.amplification is not None]
+    if runs:
+        again, most = max(one.again_bytes for one in runs), max(one.amplification or 0.0 for one in runs)
+        found = f"{again:,} bytes by a second run, amplification {most:.2f}"
+        about = f"{comparison.name} fixed point"
+        yield Bar(about=about, wanted="0 bytes, amplification at most 1", found=found, met=not again and most <= 1)
+
+
+def _readers(comparison: Comparison) -> Iterator[Bar]:
+    """Each engine's result, by its dearest query: of the readers' ratios for a query the median, as one reader's figure is noisy."""
+    base = comparison.readers.get(BASE)
+    if base is None:
+        return
+    for engine, costs in comparison.readers.items():
+        if not engine.startswith(PREFIX):
+            continue
+        ratios = {
+            query: statistics.median(costs[reader][query] / base[reader][query] for reader in base) for query in next(iter(base.values()))
+        }
+        worst = max(ratios, key=lambda query: ratios[query])
+        found = f"×{ratios[worst]:.2f} ({worst})"
+        about = f"{comparison.name} readers of the result of {label(engine)}"
+        wanted = f"at most ×{READERS:g} of what {BASE}'s costs"
+        yield Bar(about=about, wanted=wanted, found=found, met=ratios[worst] <= READERS)
