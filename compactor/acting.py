@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 
 from compactor.coordination.outputs import OutputFates
 from compactor.errors import CompactorError, StorageError
@@ -15,10 +16,12 @@ from compactor.model.commit import CommitRequest, Committed, Conflict, FinishedG
 from compactor.model.events import Checkpointed, CommitLanded, GroupFinished, GroupLost, Warned
 from compactor.model.plan import RewriteGroup
 from compactor.model.rewrite import GroupDropped, InputFile, RewriteJob, RewriteResult, RewriteTask, TaskOutcome
+from compactor.planning.liveness import first_gone
 from compactor.planning.predict import spent
 from compactor.ports import Ports, Prepared
 from compactor.run_report import Tally
 
+INPUT_VANISHED = "input-vanished"
 COMMIT_GROUPS = 1000
 COMMIT_FILES = 50_000
 COMMIT_INTERVAL_S = 900.0
@@ -93,7 +96,7 @@ class Act:
 
     def _take(self, outcome: TaskOutcome) -> None:
         if isinstance(outcome, GroupDropped):
-            self._drop((outcome,))
+            self._drop((self._blamed(outcome),))
             return
         group = self._plan.by_id(outcome.group_id)
         self._tally.rewritten(outcome)
@@ -170,6 +173,20 @@ class Act:
                 sink(Checkpointed(version=version))
         except CompactorError as error:
             sink(Checkpointed(version=version, error=str(error)))
+
+    def _blamed(self, drop: GroupDropped) -> GroupDropped:
+        """A file that is missing although the log names it is damage, unless others have replaced it since, and somebody vacuumed."""
+        if drop.reason != "corrupt-file":
+            return drop
+        try:
+            self._latest = self._ports.table.refresh(self._latest)
+        except CompactorError:
+            return drop
+        gone = first_gone(self._latest, self._plan.by_id(drop.group_id).inputs)
+        if gone is None:
+            return drop
+        detail = f"{gone.path} was replaced while its group was rewritten, and a file of it could not be read any more"
+        return replace(drop, reason=INPUT_VANISHED, detail=detail, file=gone.path)
 
     def _drop(self, dropped: tuple[GroupDropped, ...]) -> None:
         for drop in dropped:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.delta_tables import HandTable, make_table, remove_files, table_of
+from support.delta_tables import HandTable, make_table, mask_rows, remove_files, table_of
 from support.same_rows import FORCED
 
 import compactor
-from compactor.model.events import CommitLanded, Event, GroupFinished
+from compactor.model.events import CommitLanded, Event, GroupFinished, Planned
 from compactor.model.run import RunStatus
 
 
@@ -69,3 +69,45 @@ def test_a_run_to_which_others_left_nothing_has_nothing_to_do(tmp_path: Path) ->
     assert (run.reason or "").startswith("Others changed or compacted all that was planned, and left nothing to do:")
     assert [drop.reason for drop in run.groups_dropped] == ["input-vanished"]
     assert list((table.root / "_compactor" / "runs").glob(f"{run.run_id}~1.json"))
+
+
+def test_a_file_that_others_replaced_and_vacuumed_is_no_damage(tmp_path: Path) -> None:
+    """An input that is gone because it was replaced and deleted before it was read is a conflict: the run plans again, and does not call
+    the table damaged; a file that is gone although the log names it still is damage."""
+    table = make_table(tmp_path / "t", table_of(n=range(60)), files=6)
+    taken = table.live()[0]
+
+    def sink(event: Event) -> None:
+        if isinstance(event, Planned) and (table.root / taken["path"]).exists():
+            remove_files(table, [taken])
+            (table.root / taken["path"]).unlink()
+
+    run = compactor.run(table.uri, settings=FORCED, sink=sink)
+    assert (run.status, run.exit_code) == (RunStatus.COMMITTED, 0), run.reason
+    assert [drop.reason for drop in run.groups_dropped] == ["input-vanished"]
+    assert "was replaced while" in run.groups_dropped[0].detail
+    table.resume()
+    (table.root / table.live()[0]["path"]).unlink()
+    assert compactor.run(table.uri, settings=FORCED).exit_code == 6
+
+
+def test_a_vector_that_others_replaced_and_vacuumed_is_no_damage(tmp_path: Path) -> None:
+    """A deletion vector that is gone because its file has another by now is a conflict; one that the newest version names is damage."""
+    table = make_table(tmp_path / "t", table_of(n=range(60)), files=6, features=["deletionVectors"])
+    first = mask_rows(table, table.live()[0], [1])
+
+    def vacuum() -> None:
+        for file in table.root.glob("*.bin"):
+            file.unlink()
+
+    def sink(event: Event) -> None:
+        if isinstance(event, Planned):
+            vacuum()
+            mask_rows(table, first, [1, 2], "i")
+
+    run = compactor.run(table.uri, settings=FORCED, sink=sink)
+    assert (run.status, run.exit_code) == (RunStatus.CONFLICT, 4), run.reason
+    assert "was replaced while" in (run.reason or "")
+    mask_rows(table, table.live()[1], [3])
+    vacuum()
+    assert compactor.run(table.uri, settings=FORCED).exit_code == 6

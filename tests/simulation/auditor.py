@@ -86,9 +86,10 @@ class Auditor:
         return named
 
     def check_accounts(self, runs: Sequence[Run]) -> None:
-        """A run that says it committed is in the log, one that says it did not is not. Raises AssertionError."""
+        """A run that says it committed is in the log, one that says it did not is not; none saw damage. Raises AssertionError."""
         in_log = Counter(run_id for v in self._entries for a in actions(self._store, v) if (run_id := _run_id(a, runs)) is not None)
         for run in runs:
+            assert run.exit_code != 6, f"{run.run_id} calls a sound table damaged: {run.reason}"
             if run.status is RunStatus.COMMITTED:
                 assert in_log[run.run_id], f"{run.run_id} says that it committed"
             if run.status in {RunStatus.NOTHING_TO_DO, RunStatus.CONFLICT, RunStatus.REFUSED}:

@@ -6,18 +6,20 @@ that nothing of such a table is touched. Data files are not looked for: that wou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from compactor.errors import TableCorrupt
-from compactor.model.plan import Plan, RewriteGroup
+from compactor.errors import ConflictGaveUp, TableCorrupt
+from compactor.model.plan import FileKey, Plan, RewriteGroup
 from compactor.model.rewrite import Deletes, InputFile
 from compactor.model.snapshot import Snapshot
 from compactor.storage.base import ObjectStore
 from compactor.tables.delta.actions import raw_adds
+from compactor.tables.delta.loading import refresh
 from compactor.tables.delta.materialised import constants, materialised
 from compactor.tables.delta.paths import object_key
 from compactor.tables.delta.row_tracking import keeps_row_ids, numbering
+from compactor.tables.delta.salvage import live_rows
 from compactor.tables.delta.state import DeltaState
 from compactor.tables.delta.vectors import deletes_of
 
@@ -29,7 +31,7 @@ def planned_inputs(
 ) -> Callable[[RewriteGroup], tuple[InputFile, ...]]:
     """A function from a group of `plan` to its files; `external`: some may lie outside the table's folder.
 
-    Raises TableCorrupt when a deletion vector is missing, StorageError.
+    Raises TableCorrupt when a deletion vector is missing, ConflictGaveUp when only because its file was replaced since, StorageError.
     """
     uri = snapshot.table.uri
     state = snapshot.state
@@ -41,7 +43,7 @@ def planned_inputs(
     deletes = {row: deletes_of(add["deletionVector"], uri, external=external) for row, add in adds.items() if add.get("deletionVector")}
     numbers = {row: numbering(add) for row, add in adds.items()} if tracked else {}
     inside = materialised(snapshot, state.metadata)
-    _check_presence(store, deletes.values())
+    _check_presence(store, snapshot, deletes)
     known = snapshot.files.select(["size_bytes", "rows"])
 
     def inputs_of(group: RewriteGroup) -> tuple[InputFile, ...]:
@@ -69,11 +71,16 @@ def planned_inputs(
     return inputs_of
 
 
-def _check_presence(store: ObjectStore, deletes: Iterable[Deletes]) -> None:
-    keys = sorted({each.key for each in deletes if each.key is not None})
+def _check_presence(store: ObjectStore, snapshot: Snapshot, deletes: Mapping[int, Deletes]) -> None:
+    keys = sorted({each.key for each in deletes.values() if each.key is not None})
     if not keys:
         return
     with ThreadPoolExecutor(min(_LOOKS_IN_FLIGHT, len(keys)), thread_name_prefix="vectors") as pool:
-        for key, found in zip(keys, pool.map(store.head, keys), strict=True):
-            if found is None:
-                raise TableCorrupt(f"The deletion vector file {store.uri}/{key} is missing, although the log of the table needs it.")
+        missing = {key for key, found in zip(keys, pool.map(store.head, keys), strict=True) if found is None}
+    if not missing:
+        return
+    some = snapshot.files.select(["path", "deletes_id"]).take([row for row, each in deletes.items() if each.key in missing]).to_pylist()
+    files = [FileKey(path=file["path"], deletes_id=file["deletes_id"]) for file in some]
+    if live_rows(refresh(store, snapshot), files):
+        raise TableCorrupt(f"The deletion vector file {store.uri}/{min(missing)} is missing, although the log of the table needs it.")
+    raise ConflictGaveUp(f"{files[0].path} was replaced while the run began, and its deletion vector is gone; nothing was done.")
