@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from compactor.acting import Act
+from compactor.coordination.recovery import Rescue
 from compactor.errors import CompactorError, TableRefused
 from compactor.model.events import (
     Assessed,
@@ -135,7 +136,7 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
         left = not dry_run and ports.recovery.look()
         if left:
             gate(ports, load(ports, policy))
-            tally.took_over(take_over(ports.table, ports.recovery, tally.run_id, ports.sink))
+            tally.took_over(take_over(ports.table, ports.recovery, tally.run_id, _rescue(ports, policy), ports.sink))
         prepared = prepare(ports, policy) if saved is None else reapplied(ports, saved)
         _note(ports, tally, prepared)
         if isinstance(prepared.decision, Compact):
@@ -158,6 +159,11 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
         _record(ports, run)
     ports.sink(RunEnded(run=run))
     return run
+
+
+def _rescue(ports: Ports, policy: Policy) -> Rescue:
+    """How groups that a dead run had finished are saved when they have lost rows since: as our own are, and never while purging."""
+    return Rescue(max_deleted_ratio=None if policy.purge else policy.max_deleted_ratio, prove=ports.read_files)
 
 
 def _replan(ports: Ports, policy: Policy, tally: Tally) -> None:

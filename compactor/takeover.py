@@ -5,15 +5,15 @@ How is decided in coordination/recovery.py. Nothing that goes wrong here ends th
 
 from __future__ import annotations
 
-from compactor.coordination.recovery import Recovery
+from compactor.coordination.recovery import Recovery, Rescue
 from compactor.model.commit import Committed
 from compactor.model.events import CommitLanded, Recovered, Sink, Warned
 from compactor.tables.base import Table
 
 
-def take_over(table: Table, recovery: Recovery, run_id: str, sink: Sink) -> list[Committed]:
-    """Commit what dead runs had finished, under our run id, so that the plan starts from there."""
-    commits = recovery.take_over(table, run_id)
+def take_over(table: Table, recovery: Recovery, run_id: str, rescue: Rescue, sink: Sink) -> list[Committed]:
+    """Commit what dead runs had finished, under our run id, so that the plan starts from there. Rows deleted since are followed."""
+    commits = recovery.take_over(table, run_id, rescue)
     for commit in commits:
         sink(CommitLanded(outcome=commit))
     _tell_problems(recovery, sink)

@@ -29,6 +29,7 @@ from compactor.ports import Ports
 from compactor.settings import Settings
 from compactor.storage import normalise_uri, open_store
 from compactor.storage.base import ObjectStore
+from compactor.storage.patient import PatientStore
 from compactor.tables.base import Checkpointer, Table
 from compactor.units import parse_seconds
 
@@ -76,7 +77,7 @@ def wire(
         resources=lambda: _resources(settings),
         executor=_executor(settings, ambient, store),
         checkpointer=_checkpointer(settings),
-        records=RunRecords(store=state, prefix=prefix, clock=ambient.clock, by=_who(), care=care, owner=owners.me()),
+        records=RunRecords(store=PatientStore(state, ambient), prefix=prefix, clock=ambient.clock, by=_who(), care=care, owner=owners.me()),
         lease=_lease(state, prefix, settings, ambient, (owners, care)),
         recovery=Recovery(store=state, prefix=prefix, outputs=store, ambient=ambient, care=care, owners=owners),
         survey=_survey(table, _reading(store, settings)),

@@ -43,6 +43,7 @@ from compactor.errors import CompactorError, ObjectMissing, Superseded
 from compactor.model.commit import CommitOutcome, CommitRequest, Committed, FinishedGroup, Unknown
 from compactor.model.recovery import LeftRun, LeftState, References
 from compactor.model.snapshot import Snapshot, TableRef
+from compactor.model.verification import ReadFiles
 from compactor.storage.base import ObjectStore
 from compactor.storage.unfinished import Unfinished, unfinished
 
@@ -57,7 +58,17 @@ class RecoverableTable(Protocol):
     def load(self, version: int | None = None) -> Snapshot: ...
     def object_key(self, path: str) -> str: ...
     def references(self, after_version: int, stems: Collection[str]) -> References: ...
-    def publish(self, snapshot: Snapshot, request: CommitRequest, permit: Callable[[], None]) -> CommitOutcome: ...
+    def publish(
+        self, snapshot: Snapshot, request: CommitRequest, permit: Callable[[], None], prove: ReadFiles | None = None
+    ) -> CommitOutcome: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescue:
+    """How finished groups of a dead run are saved that lost rows since, as a run saves its own: see CommitRequest and Table.publish."""
+
+    max_deleted_ratio: float | None = None
+    prove: ReadFiles | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +103,7 @@ class Recovery:
         self._store, self._prefix, self._outputs = store, prefix, outputs
         self._ambient, self._care, self._owners = ambient, care, owners
         self._pending: list[Left] = []
+        self._rescue = Rescue()
         self._now_ms = 0
         self.problems: list[str] = []
 
@@ -114,12 +126,14 @@ class Recovery:
         ids = [item.key.rpartition("/")[2].removesuffix(".json") for item in found if item.key not in pending]
         return [LeftRun(run_id=name, state=LeftState.IN_FLIGHT, why="It may still be at work.") for name in ids]
 
-    def take_over(self, table: RecoverableTable, run_id: str) -> list[Committed]:
+    def take_over(self, table: RecoverableTable, run_id: str, rescue: Rescue | None = None) -> list[Committed]:
         """Fence what is dead, and commit what it had finished: one commit for each dead run that kept something, under our run id.
 
+        rescue: without it, groups that lost rows since are not saved.
         A dead run that cannot be taken over becomes a problem in `problems`, not an error.
         """
         commits: list[Committed] = []
+        self._rescue = rescue or Rescue()
         for left in [left for left in self._pending if left.fence is None]:
             try:
                 commits += self._take(table, left, run_id)
@@ -219,8 +233,13 @@ class Recovery:
                 raise Superseded(f"Another run has taken over from run {run_id}.")
 
         snapshot = table.load(left.intent.version)
-        request = CommitRequest(run_id=run_id, transaction_id=self._ambient.ids.new(), groups=tuple(groups))
-        outcome = table.publish(snapshot, request, permit)
+        request = CommitRequest(
+            run_id=run_id,
+            transaction_id=self._ambient.ids.new(),
+            groups=tuple(groups),
+            max_deleted_ratio=self._rescue.max_deleted_ratio,
+        )
+        outcome = table.publish(snapshot, request, permit, self._rescue.prove)
         if isinstance(outcome, Unknown):
             self.problems.append(f"It is not known whether finished groups of run {left.intent.run_id} were committed: {outcome.why}")
         return outcome

@@ -13,6 +13,7 @@ import pytest
 from obstore.store import S3Store
 from support.moto_s3 import Bucket
 
+from compactor.ambient import Ambient, SeededIds, SeededRandomness, VirtualClock
 from compactor.errors import ObjectMissing, StorageError
 from compactor.storage import open_store
 from compactor.storage.base import Created, CreateOutcome, Exists, ObjectStore
@@ -22,6 +23,7 @@ from compactor.storage.counting import CountingStore
 from compactor.storage.faults import FaultyStore
 from compactor.storage.memory import MemoryBucket, MemoryStore
 from compactor.storage.obstore_reads import READ_RETRIES, client_options, retry_config
+from compactor.storage.patient import PatientStore
 
 ODD_KEYS = [
     "with space/a b.json",
@@ -39,7 +41,7 @@ ODD_KEYS = [
 ]
 
 
-@pytest.fixture(params=["memory", "local", "s3", "cloud", "counting", "faulty"])
+@pytest.fixture(params=["memory", "local", "s3", "cloud", "counting", "faulty", "patient"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     """An empty store whose root is a folder with a space in its name. `cloud` is what serves GCS and Azure, here over S3's protocol."""
     if request.param == "memory":
@@ -48,6 +50,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
         return open_store(str(tmp_path / "some root"))
     if request.param == "counting":
         return CountingStore(MemoryStore())
+    if request.param == "patient":
+        return PatientStore(MemoryStore(), Ambient(clock=VirtualClock(), ids=SeededIds(1), randomness=SeededRandomness(1)))
     if request.param == "faulty":
         return FaultyStore(CountingStore(open_store(str(tmp_path / "some root"))))
     bucket = request.getfixturevalue("s3_bucket")

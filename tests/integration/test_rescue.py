@@ -13,11 +13,14 @@ from support.row_ids import tracked_rows
 from support.same_rows import FORCED, rows_of
 
 import compactor
-from compactor import pipeline
+from compactor import pipeline, wiring
+from compactor.coordination.outputs import OutputFates
+from compactor.coordination.records import RunRecords
 from compactor.model.events import CommitLanded, Event, GroupFinished
 from compactor.model.run import Run, RunStatus
 from compactor.model.verification import Verdict
 from compactor.storage import open_store
+from compactor.tables.delta.table import DeltaTable
 from compactor_cli.jsonable import run_object
 from compactor_cli.render.run import run_lines
 
@@ -198,3 +201,25 @@ def test_another_writer_again_and_again(tmp_path: Path, monkeypatch: pytest.Monk
     assert (run.status, run.rows) == (RunStatus.COMMITTED, 54), run.reason
     table.resume()
     assert {sum(rows.values()) for rows in rows_of(table).values()} == {54}
+
+
+def test_what_a_dead_run_had_finished_is_rescued_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run dies before its commit, rows are deleted, and the next run commits the finished group with these rows deleted in it."""
+    table, before = table_at(tmp_path / "t"), wiring.Care
+    monkeypatch.setattr(wiring, "Care", lambda: before(keep_bytes=0, beat_s=None, silent_s=0.0))
+
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as dying, pytest.raises(SystemExit):
+        dying.setattr(DeltaTable, "publish", die)
+        dying.setattr(OutputFates, "sweep", lambda *_: None)
+        dying.setattr(RunRecords, "close_intent", lambda *_, **__: None)
+        compactor.run(table.uri, settings=SETTINGS)
+    masked_more(table)
+    rows, read = rows_of(table), []
+    run = compactor.run(table.uri, settings=SETTINGS.model_copy(update={"force_rewrite": False}), sink=read.append)
+    assert (run.status, run.masked_rows) == (RunStatus.COMMITTED, 5), run.reason
+    assert not [event for event in read if isinstance(event, GroupFinished)], "something was rewritten again"
+    after = rows_of(table)
+    assert {reader: after[reader] for reader in rows} == rows

@@ -1,4 +1,8 @@
-"""`make simulate SEEDS=100`: plays that many worlds, each twice, and prints what came of them."""
+"""`make simulate SEEDS=100`: plays that many worlds, each twice, and prints what came of them.
+
+Every seed is a hostile world, played twice; a world with two services at default settings, whose figures are held against their bars; and
+for every fourth, a world with a rival that doubles rows.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import argparse
 import sys
 from collections import Counter
 
+from simulation.figures import DEFINITIONS, Figures
 from simulation.world import World
 
 
@@ -17,33 +22,66 @@ def main() -> int:
     parser.add_argument("--crashing", type=float, default=0.25, help="how probable it is that a compactor's process dies")
     parser.add_argument("--once", action="store_true", help="do not play each seed a second time")
     arguments = parser.parse_args()
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
     totals: Counter[str] = Counter()
     failed: list[str] = []
-    for seed in range(arguments.first, arguments.first + arguments.seeds):
-        try:
-            report = World(seed, arguments.crashing).play()
-            if not arguments.once and World(seed, arguments.crashing).play() != report:
-                failed.append(f"seed {seed}: not the same twice")
-        except AssertionError as error:
-            failed.append(str(error))
-            continue
-        totals.update(
-            {"worlds": 1, "calls": report.calls, "audits": report.audits, "rows deleted meanwhile, kept deleted": report.masked_rows}
-        )
-        totals.update({"bytes of outputs written": report.written_bytes, "bytes of outputs committed": report.committed_bytes})
-        totals.update({f"runs that ended {ending}": times for ending, times in report.endings})
-    for seed in range(arguments.first, arguments.first + arguments.seeds, 4):
+    hostile, service = Figures(), Figures()
+    for seed in seeds:
+        _hostile(seed, arguments.crashing, not arguments.once, (totals, hostile, failed))
+    for seed in seeds:
+        _played(World(seed, arguments.crashing, service=True), service, failed, "of services, ")
+    for seed in seeds[::4]:
         world = World(seed, arguments.crashing, stale=True)
-        try:
-            world.play()
-        except AssertionError as error:
-            failed.append(f"with a rival that doubles rows, {error}")
+        _played(world, None, failed, "with a rival that doubles rows, ")
         totals.update({"worlds with a rival that doubles rows": 1, "broken by it, named and left alone": int(world.damaged)})
     for name, number in totals.items():
         print(f"{name:38} {number}")
+    _print_figures(hostile, service)
     for sentence in failed:
         print(f"FAILED {sentence}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _hostile(seed: int, crashing: float, twice: bool, sums: tuple[Counter[str], Figures, list[str]]) -> None:
+    totals, figures, failed = sums
+    world = World(seed, crashing)
+    try:
+        report = world.play()
+        if twice and World(seed, crashing).play() != report:
+            failed.append(f"seed {seed}: not the same twice")
+    except AssertionError as error:
+        failed.append(str(error))
+        return
+    _count(world, figures)
+    totals.update({"worlds": 1, "calls": report.calls, "audits": report.audits, "rows deleted meanwhile, kept deleted": report.masked_rows})
+    totals.update({f"runs that ended {ending}": times for ending, times in report.endings})
+
+
+def _played(world: World, figures: Figures | None, failed: list[str], what: str) -> None:
+    """One world that is played once."""
+    try:
+        world.play()
+    except AssertionError as error:
+        failed.append(f"{what}{error}")
+        return
+    if figures is not None:
+        _count(world, figures)
+
+
+def _count(world: World, figures: Figures) -> None:
+    figures.runs(world.seed, world.attempts)
+    if world.vectors:
+        figures.files(*world.outputs())
+
+
+def _print_figures(hostile: Figures, service: Figures) -> None:
+    print("\n".join(DEFINITIONS))
+    print("two services of one machine, at default settings: runs that")
+    print("\n".join(service.lines()))
+    print("two compactors that race, most without a lease, and are taken for dead after 3 seconds of silence: runs that")
+    print("\n".join(hostile.lines()))
+    for sentence in (*service.missed, *hostile.missed)[:20]:
+        print(f"  missed: {sentence}")
 
 
 if __name__ == "__main__":

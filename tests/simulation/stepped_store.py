@@ -11,7 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
-from compactor.errors import StorageUnavailable
+from compactor.errors import ObjectMissing, StorageError, StorageUnavailable
 from compactor.storage.base import CreateOutcome, Listing, ObjectMeta, ObjectStore, ObjectWriter, PutUnknown
 
 T = TypeVar("T")
@@ -67,6 +67,10 @@ class SteppedStore:
         self._until_cut = 0 if cut is None else cut.at
         self._cut_at: int | None = None
         self.owner: threading.Thread | None = None
+        self.failures = 0
+        """Calls that failed for its user, as a real store does once its retries are used up; a create of which nobody knows is none."""
+        self.outputs: dict[str, int] = {}
+        """Bytes of every file of a table that was completed through it, whether or not that was told."""
 
     @property
     def crashed(self) -> bool:
@@ -78,6 +82,15 @@ class SteppedStore:
 
     def call(self, words: str, data: bytes | memoryview | None, act: Callable[[], T]) -> T:
         """A turning point, then the call. Threads that are not the actor's own leave no trace, count for nothing and meet no cut."""
+        try:
+            return self._called(words, data, act)
+        except ObjectMissing:
+            raise
+        except StorageError:
+            self.failures += not words.startswith("create ")
+            raise
+
+    def _called(self, words: str, data: bytes | memoryview | None, act: Callable[[], T]) -> T:
         if threading.current_thread() is not self.owner:
             if self.crashed:
                 raise Crash
@@ -115,10 +128,16 @@ class SteppedStore:
             return PutUnknown(why=str(error))
 
     def put(self, key: str, data: bytes) -> None:
+        self.wrote(key, len(data))
         self.call(f"put {key}", data, lambda: self._inner.put(key, data))
 
     def open_writer(self, key: str) -> ObjectWriter:
         return _SteppedWriter(self, key, self.call(f"open_writer {key}", None, lambda: self._inner.open_writer(key)))
+
+    def wrote(self, key: str, size_bytes: int) -> None:
+        """Note a file of a table that is about to be completed."""
+        if key.endswith((".parquet", ".bin")) and not self.crashed:
+            self.outputs[key] = size_bytes
 
     def head(self, key: str) -> ObjectMeta | None:
         return self.call(f"head {key}", None, lambda: self._inner.head(key))
@@ -143,12 +162,15 @@ class _SteppedWriter:
     def __init__(self, store: SteppedStore, key: str, inner: ObjectWriter) -> None:
         self._store, self._key, self._inner = store, key, inner
         self._digest = hashlib.sha256()
+        self._size_bytes = 0
 
     def write(self, data: bytes | memoryview) -> int:
         self._digest.update(data)
+        self._size_bytes += len(data)
         return self._inner.write(data)
 
     def close(self) -> int:
+        self._store.wrote(self._key, self._size_bytes)
         return self._store.call(f"close {self._key}", self._digest.digest(), self._inner.close)
 
     def abort(self) -> None:

@@ -30,6 +30,7 @@ from simulation.appender import Appender, History
 from simulation.auditor import Auditor
 from simulation.baton import Actor, Baton
 from simulation.changer import Changer
+from simulation.figures import Attempt, Written
 from simulation.reader import newest_version
 from simulation.stale import StaleRival
 from simulation.stepped_store import Crash, Cut, SteppedStore, Trace
@@ -38,6 +39,8 @@ _CHANGES = frozenset({"create", "put", "close", "delete"})
 SETTINGS = Settings(executor="serial", target_size="4KiB", min_input_files=2, memory="64MiB", max_write_amplification=3)
 CARE = Care(keep_bytes=0, beat_s=None, silent_s=3.0, late_s=60.0)
 """Every result is kept, and a run is soon taken for dead: often enough while it is not, which must do no harm."""
+SERVICE_CARE = Care(keep_bytes=0, beat_s=None)
+"""As by default, but that files here are too small for their results to be kept."""
 FAULTS = (
     "create _delta_log/*.json {n} after lost",
     "create _delta_log/*.json {n} before lost",
@@ -74,8 +77,11 @@ class Report:
 class World:
     """The world of one seed."""
 
-    def __init__(self, seed: int, crashing: float = 0.25, *, stale: bool = False) -> None:
-        """crashing: how probable it is that a compactor's process dies. stale: a rival doubles rows; nobody deletes any then."""
+    def __init__(self, seed: int, crashing: float = 0.25, *, stale: bool = False, service: bool = False) -> None:
+        """crashing: how probable it is that a compactor's process dies. stale: a rival doubles rows; nobody deletes any then.
+
+        service: compactors are two services of one machine with default settings: they take the lease, and see whose process is gone.
+        """
         self.seed = seed
         self._crashing = crashing
         self.trace = Trace()
@@ -90,8 +96,12 @@ class World:
         self._auditor = Auditor(self._bare, self._history)
         self._baton = Baton(seed, change=self._random.choice([0.05, 0.2, 0.6]))
         self._broken: AssertionError | None = None
-        self._vectors = seed % 2 == 1 and not stale
+        self.vectors = seed % 2 == 1 and not stale
         self._stale, self._accepted = stale, False
+        self._service, self._care = service, SERVICE_CARE if service else CARE
+        self._dead: set[str] = set()
+        self._stores: list[SteppedStore] = []
+        self.attempts: list[Attempt] = []
 
     def play(self) -> Report:
         """Let everyone act until all have ended, then see that the table comes to rest. Raises AssertionError, with the seed in it."""
@@ -123,7 +133,7 @@ class World:
 
     def _prepare(self) -> None:
         first = Appender(name="first", store=self._bare, clock=self.clock, seed=self.seed, history=self._history)
-        first.create_table(vectors=self._vectors)
+        first.create_table(vectors=self.vectors)
         for _ in range(self._random.randint(4, 10)):
             first.append()
 
@@ -159,7 +169,7 @@ class World:
             if name == "stale":
                 writer: Appender = StaleRival(self._bare, **common)
             else:
-                writer = (Changer if self._vectors and deletes else Appender)(**common)
+                writer = (Changer if self.vectors and deletes else Appender)(**common)
             writer.story(steps, deletes)
 
         store = SteppedStore(name, self._bare, self.trace, lambda: self._step(actor))
@@ -175,15 +185,24 @@ class World:
 
         def story(store: ObjectStore) -> None:
             for number in range(runs):
-                self.runs.append(self._run(f"{name}-{number}", store))
+                failures = stepped.failures
+                try:
+                    run = self._run(f"{name}-{number}", store, name)
+                except Crash:
+                    self.attempts.append(Attempt(run=None))
+                    self._dead.add(name)
+                    raise
+                self.runs.append(run)
+                self.attempts.append(Attempt(run=run, failures=stepped.failures - failures))
 
-        store = SteppedStore(name, FaultyStore(self._bare, faults), self.trace, lambda: self._step(actor), crash_at=crash_at, cut=cut)
-        actor = self._actor(name, store, story)
+        stepped = SteppedStore(name, FaultyStore(self._bare, faults), self.trace, lambda: self._step(actor), crash_at=crash_at, cut=cut)
+        self._stores.append(stepped)
+        actor = self._actor(name, stepped, story)
         return actor
 
     def _draw_cut(self) -> Cut:
         """Anywhere, or, as that is where it matters most, just when an entry of the log is created."""
-        calls = self._random.choice([1, 1, 2, 3, 5, 10, 40])
+        calls = self._random.choice([1, 2, 6, 6, 7, 10, 40])
         if self._random.random() < 0.5:
             return Cut(of="create _delta_log/", at=self._random.randint(1, 2), calls=calls)
         return Cut(of="", at=self._random.randint(5, 120), calls=calls)
@@ -210,13 +229,15 @@ class World:
                 raise Crash from error
         self._baton.offer(actor)
 
-    def _run(self, run_id: str, store: ObjectStore) -> Run:
+    def _run(self, run_id: str, store: ObjectStore, process: str = "last") -> Run:
         number = zlib.crc32(f"{self.seed}-{run_id}".encode())
         ambient = Ambient(clock=self.clock, ids=SeededIds(number), randomness=SeededRandomness(number))
-        settings = SETTINGS.model_copy(
-            update={"lease": "on" if self.seed % 3 == 0 else "off", "max_deleted_ratio": 0.5, "accept_damage": self._accepted}
-        )
-        wired = wire(store, settings, sink=self._note, ambient=ambient, care=CARE, owners=UnknownOwners())
+        lease = "on" if self._service or self.seed % 3 == 0 else "off"
+        settings = SETTINGS.model_copy(update={"lease": lease, "max_deleted_ratio": 0.5, "accept_damage": self._accepted})
+        if self._service:
+            settings = settings.model_copy(update={"lease_wait": 0.0})
+        owners = Processes(process, self._dead) if self._service else UnknownOwners()
+        wired = wire(store, settings, sink=self._note, ambient=ambient, care=self._care, owners=owners)
         ports = replace(wired, checkpointer=_NoCheckpointer())
         return run_table(ports, settings.policy(), run_id=run_id)
 
@@ -231,11 +252,16 @@ class World:
         if isinstance(event, Warned) and event.code == "recovery":
             self.seen["recovery problem"] += 1
 
+    def outputs(self) -> tuple[list[Written], frozenset[str]]:
+        """What compactors have written, and the keys of all files that versions name."""
+        kinds = [("crashed" if s.crashed else "faulted" if s.failures else "undisturbed", s.outputs) for s in self._stores]
+        return [Written(how=how, files=files) for how, files in kinds], frozenset(self._auditor.named())
+
     def _recovers(self) -> None:
         """Once the table has another version and workers have had their time, nothing of any run is left but what versions name."""
         for number in range(3):
             Appender(name=f"late{number}", store=self._bare, clock=self.clock, seed=self.seed, history=self._history).append()
-            self.clock.sleep(2 * CARE.late_s)
+            self.clock.sleep(2 * self._care.late_s)
             self._run(f"recovery-{number}", self._bare)
             self._auditor.look()
         kept = ("_compactor/runs/", "_compactor/lease/")
@@ -246,11 +272,26 @@ class World:
     def _comes_to_rest(self) -> None:
         """Left alone, the table needs finitely many runs, and then nothing more: zero bytes are rewritten."""
         for number in range(5):
+            self.clock.sleep(100.0 if self._service else 0.0)  # a lease whose holder could not give it back runs out
             run = self._run(f"last-{number}", self._bare)
             self._auditor.look()
             if run.status == "nothing-to-do":
                 return
         raise AssertionError("the table does not come to rest")
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """The processes of one machine, as Owners: one is gone when its actor has crashed."""
+
+    name: str
+    dead: set[str]
+
+    def me(self) -> str:
+        return self.name
+
+    def is_gone(self, owner: str) -> bool:
+        return owner in self.dead
 
 
 class _NoCheckpointer:

@@ -116,9 +116,11 @@ class DeltaTable:
         return planned_inputs(self._store, snapshot, plan, external=self._options.external_paths)
 
     def publish(self, snapshot: Snapshot, request: CommitRequest, permit: Permit = always, prove: ReadFiles | None = None) -> CommitOutcome:
+        from compactor.storage.patient import PatientStore
         from compactor.tables.delta import commit
 
-        return commit.publish(self._store, self._ambient, self._options, snapshot, request, permit, prove, self._known)
+        store = PatientStore(self._store, self._ambient)  # what is to be published is finished work
+        return commit.publish(store, self._ambient, self._options, snapshot, request, permit, prove, self._known)
 
     def checkpoint_due(self, snapshot: Snapshot, version: int) -> bool:
         from compactor.tables.delta import checkpoint
