@@ -13,7 +13,7 @@ RUST_READY = command -v cargo >/dev/null && $(CARGO) fetch --manifest-path nativ
 MATURIN_READY = $(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' 2>/dev/null
 NO_RUST = echo "Without the native kernels: there is no Rust toolchain, or its packages cannot be fetched."
 
-.PHONY: help setup native native-wheels test test-long test-spark lint audit format demo bench bench-smoke bench-log bench-memory conformance fuzz simulate simulate-drip clean
+.PHONY: help setup native native-wheels test test-long test-spark lint audit format demo bench bench-smoke bench-log bench-memory conformance fuzz simulate simulate-drip simulate-fleet clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -95,6 +95,9 @@ simulate: $(STAMP)  ## SEEDS=100 worlds of writers and compactors under a seed e
 
 simulate-drip: $(STAMP)  ## SCALE=20 what slow appends cost in rewritten bytes and files, against the bars, by replay and by real runs
 	cd tests && ../$(BIN)/python -m simulation.drip --scale $(or $(SCALE),20)
+
+simulate-fleet: $(STAMP)  ## a year of 10,000 tables, scheduled by need and by plainer rules, against the bars (minutes)
+	cd tests && ../$(BIN)/python -m fleet $(ARGS)
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .venv-audit .pytest_cache .mypy_cache .ruff_cache .hypothesis native/target build dist
