@@ -22,11 +22,6 @@ from compactor.ports import Ports, Prepared
 from compactor.run_report import Tally
 
 INPUT_VANISHED = "input-vanished"
-COMMIT_GROUPS = 1000
-COMMIT_FILES = 50_000
-COMMIT_INTERVAL_S = 900.0
-"""Finished groups are committed once there are this many, or of this many files (about 40 MB of log), or the oldest has waited this long,
-and at the end of the run."""
 
 
 class Act:
@@ -39,6 +34,7 @@ class Act:
         self._snapshot = self._latest = prepared.snapshot
         self._tally = tally
         self._waiting: list[FinishedGroup] = []
+        self._waiting_files = self._waiting_bytes = 0
         self._waiting_since_s = 0.0
         self._assumed = prepared.assumed
         self._fates = OutputFates(1 + max(prepared.plan.groups["group_id"].to_pylist()), ports.ambient.ids.new)
@@ -105,20 +101,28 @@ class Act:
             self._ports.sink(Warned(code="left-out", message=left.why))
         self._fates.written(outcome)
         self._ports.sink(GroupFinished(result=outcome, input_files=len(group.inputs), input_bytes=group.input_bytes))
+        finished = _finished(group, outcome, self._plan.target_bytes)
+        self._ports.records.keep(self._tally.run_id, finished)
+        self._wait(finished, group.input_bytes)
+
+    def _wait(self, finished: FinishedGroup, input_bytes: int) -> None:
+        """Let a group wait for its commit; commit what has waited first when it would exceed a bound, and all once one is reached."""
+        bounds = self._ports.bounds
+        files, size = self._waiting_files + len(finished.inputs), self._waiting_bytes + input_bytes
+        if files > bounds.files or size > bounds.bytes:
+            self._commit()
         if not self._waiting:
             self._waiting_since_s = self._clock.monotonic_s()
-        self._waiting.append(_finished(group, outcome, self._plan.target_bytes))
-        self._ports.records.keep(self._tally.run_id, self._waiting[-1])
-        waited_s = self._clock.monotonic_s() - self._waiting_since_s
-        if (
-            len(self._waiting) >= COMMIT_GROUPS
-            or sum(len(g.inputs) for g in self._waiting) >= COMMIT_FILES
-            or waited_s >= COMMIT_INTERVAL_S
-        ):
+        self._waiting.append(finished)
+        self._waiting_files += len(finished.inputs)
+        self._waiting_bytes += input_bytes
+        full = self._waiting_files >= bounds.files or self._waiting_bytes >= bounds.bytes or len(self._waiting) >= bounds.groups
+        if full or self._clock.monotonic_s() - self._waiting_since_s >= bounds.interval_s:
             self._commit()
 
     def _commit(self) -> None:
         groups, self._waiting = tuple(self._waiting), []
+        self._waiting_files = self._waiting_bytes = 0
         if not groups:
             return
         ids = [group.result.group_id for group in groups]

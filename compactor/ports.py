@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from compactor.ambient.ports import Ambient
 from compactor.coordination.lease import Lease
 from compactor.coordination.records import RunRecords
 from compactor.coordination.recovery import Recovery
 from compactor.execution.base import Executor
+from compactor.model.commit import CommitBounds
 from compactor.model.events import Sink
 from compactor.model.fingerprint import ProofLevel
 from compactor.model.health import Decision, Health
@@ -46,6 +47,7 @@ class Ports:
     economy: Callable[[Snapshot], Economy]
     proof: ProofLevel = "full"
     read_files: ReadFiles | None = None
+    bounds: CommitBounds = field(default_factory=CommitBounds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

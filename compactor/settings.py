@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ModelWrapValidatorH
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from compactor.errors import SettingsError, UsageError
+from compactor.model.commit import CommitBounds
 from compactor.model.policy import Policy
 from compactor.model.predicate import Predicate
 from compactor.model.storage import StorageOptions
@@ -26,6 +27,7 @@ from compactor.units import parse_bytes, parse_seconds
 
 ENV_PREFIX = "COMPACTOR_"
 _NOT_SETTINGS = ("config", "debug")  # read by the command line itself
+_HOUR_S = 3600.0
 _SERVICE_LINKS = ("port_", "service_")  # Kubernetes invents COMPACTOR_PORT… and COMPACTOR_SERVICE_… beside a Service of that name
 
 
@@ -47,6 +49,12 @@ def _duration(value: object) -> object:
         return parse_seconds(value)  # type: ignore[arg-type]
     except UsageError as error:
         raise ValueError(str(error)) from None
+
+
+def _at_most_an_hour(value: float | str) -> float | str:
+    if parse_seconds(value) > _HOUR_S:
+        raise ValueError(f'"{value}" is too long: what is finished is committed at least every hour.')
+    return value
 
 
 def _endpoint(value: str | None) -> str | None:
@@ -101,7 +109,8 @@ class Settings(BaseSettings):
 
     Policy (see model/policy.py): target_size, small_ratio, oversized_ratio, min_input_files, max_deleted_ratio, min_age, where, max_groups,
     max_bytes, max_write_amplification, force_rewrite, purge.
-    Execution: proof (how outputs are held against inputs before a group may be committed), executor (`auto` takes Ray when `ray_address`
+    Execution: proof (how outputs are held against inputs before a group may be committed), commit_files, commit_bytes and commit_interval
+    (what one commit removes at most, and how long finished groups wait for theirs), executor (`auto` takes Ray when `ray_address`
     is set), ray_address (`local` starts a cluster for the run), memory (all that a run may use on this machine, or what a task may ask for
     on a cluster), parallelism; compute_region (where workers run: reads of a bucket elsewhere are priced) and prices (a price list, TOML or
     JSON, instead of prices.toml in this package).
@@ -131,6 +140,9 @@ class Settings(BaseSettings):
     purge: bool = False
 
     proof: Literal["counts", "full"] = "full"
+    commit_files: Count = 10_000
+    commit_bytes: Size = 64 * 1024**3
+    commit_interval: Annotated[float | str, BeforeValidator(_duration), AfterValidator(_at_most_an_hour)] = 900.0
     executor: Literal["auto", "local", "ray", "serial"] = "auto"
     ray_address: str | None = None
     memory: Size | None = None
@@ -220,6 +232,11 @@ class Settings(BaseSettings):
             storage_class=self.storage_class,
             anonymous=self.anonymous,
         )
+
+    def bounds(self) -> CommitBounds:
+        """When finished groups are committed."""
+        interval_s = parse_seconds(self.commit_interval)
+        return CommitBounds(files=self.commit_files, bytes=parse_bytes(self.commit_bytes), interval_s=interval_s)
 
     @property
     def memory_bytes(self) -> int | None:

@@ -63,6 +63,9 @@ _FLAGS = (
     _Flag("force_rewrite", "Policy", None, "Rewrite every file once, whatever its size."),
     _Flag("purge", "Policy", None, "Rewrite just the files that hold deleted rows or dropped columns, all of them, even single ones."),
     _Flag("proof", "Execution", "counts|full", "Before a commit, compare only row counts, or every row, read again. Default: full."),
+    _Flag("commit_files", "Execution", "N", "Remove at most this many files with one commit; a group may have more. Default: 10000."),
+    _Flag("commit_bytes", "Execution", "SIZE", "Remove at most this much with one commit; a group may have more. Default: 64GiB."),
+    _Flag("commit_interval", "Execution", "TIME", "Commit what is finished at least this often, 1h at most. Default: 15m."),
     _Flag(
         "executor",
         "Execution",

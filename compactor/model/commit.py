@@ -19,6 +19,21 @@ class FinishedGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommitBounds:
+    """When finished groups are committed, while others are still rewritten.
+
+    files, bytes, groups: a commit removes at most so many files and bytes, and holds at most so many groups; a single group may be larger.
+    interval_s: how long the oldest waits; looked at whenever a group finishes, and a group takes no longer than the task deadline.
+    Small commits lose little to a conflict, and a writer that read what they remove has less to do again.
+    """
+
+    groups: int = 1000
+    files: int = 10_000
+    bytes: int = 64 * 1024**3
+    interval_s: float = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommitRequest:
     """One commit. `transaction_id` is unique to it and is written into the log, so that a lost reply can be resolved.
 
