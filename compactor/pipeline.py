@@ -7,10 +7,12 @@ deleted only when it is known that they were not committed, and every group that
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from compactor.acting import Act
 from compactor.coordination.recovery import Rescue
+from compactor.early import Early
 from compactor.errors import CompactorError, TableRefused
 from compactor.model.events import (
     Assessed,
@@ -45,20 +47,27 @@ TOLD_FILES = 20
 """Warnings about single files that must be left alone before the plan's own account of them has to do."""
 
 
-def prepare(ports: Ports, policy: Policy, *, version: int | None = None) -> Prepared:
-    """Load, gate, assess, survey, plan and decide. Reads only.
+def _nobody() -> None:
+    """For whoever starts nothing."""
+
+
+def prepare(ports: Ports, policy: Policy, *, version: int | None = None, expect: Callable[[], None] = _nobody) -> Prepared:
+    """Load, gate, assess, survey, plan and decide. Reads only. `expect` is called once it is likely that groups will be rewritten.
 
     Raises TableRefused for a table that may not be compacted, and what loading raises (NotATable, TableCorrupt, StorageError, UsageError).
     """
     snapshot = load(ports, policy, version=version)
     gate(ports, snapshot)
-    return decided(ports, snapshot, policy)
+    return decided(ports, snapshot, policy, expect)
 
 
-def decided(ports: Ports, snapshot: Snapshot, policy: Policy) -> Prepared:
+def decided(ports: Ports, snapshot: Snapshot, policy: Policy, expect: Callable[[], None] = _nobody) -> Prepared:
     """Assess, survey, plan and decide, on a snapshot that passed the gate. Raises UsageError (`--where`), StorageError."""
     target = effective_target(policy, ports.table.target_bytes(snapshot))
     health = assess(snapshot, policy, target)
+    likely = decide(health, policy)
+    if isinstance(likely, Compact):
+        expect()
     assumed = _assumed(ports, snapshot)
     every = policy.purge or ports.table.needs_footers(snapshot)
     wanted = to_survey(snapshot, policy, target, every=every, compression=assumed.compression)
@@ -66,7 +75,7 @@ def decided(ports: Ports, snapshot: Snapshot, policy: Policy) -> Prepared:
     for why in list(survey.unreadable.values())[:TOLD_FILES]:
         ports.sink(Warned(code="left-out", message=why))
     planned = plan(snapshot, survey, policy, ports.resources(), target_bytes=target, assumptions=assumed)
-    decision = confirm(decide(health, policy), planned)
+    decision = confirm(likely, planned)
     ports.sink(Assessed(health=health, decision=decision))
     return Prepared(snapshot=snapshot, health=health, decision=decision, plan=planned, assumed=assumed)
 
@@ -127,7 +136,9 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
     started = clock.monotonic_s()
     run_id = saved.run_id if saved else run_id
     tally = Tally(run_id=run_id or ports.ambient.ids.new(), table=ports.table.ref.uri, plan_id=saved.plan_id if saved else None)
-    ports = replace(ports, sink=noting(tally, ports.sink))
+    early = Early(ports.executor)
+    ports = replace(ports, sink=noting(tally, ports.sink), executor=early)
+    expect = _nobody if dry_run else early.expect
     ports.sink(RunStarted(run_id=tally.run_id, table=tally.table))
     error: CompactorError | None = None
     try:
@@ -137,7 +148,7 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
         if left:
             gate(ports, load(ports, policy))
             tally.took_over(take_over(ports.table, ports.recovery, tally.run_id, _rescue(ports, policy), ports.sink))
-        prepared = prepare(ports, policy) if saved is None else reapplied(ports, saved)
+        prepared = prepare(ports, policy, expect=expect) if saved is None else reapplied(ports, saved)
         _note(ports, tally, prepared)
         if isinstance(prepared.decision, Compact):
             ports.sink(Planned(plan=prepared.plan))
@@ -154,6 +165,8 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
         if tally.acted:
             _record(ports, cut_short(tally, end, seconds=clock.monotonic_s() - started))
         raise
+    finally:
+        early.close()
     run = report(tally, seconds=clock.monotonic_s() - started, error=error, dry_run=dry_run)
     if tally.acted and (tally.overtaken is not None or run.status in (RunStatus.COMMITTED, RunStatus.CONFLICT, RunStatus.FAILED)):
         _record(ports, run)

@@ -25,6 +25,10 @@ class Executor(Protocol):
         """As `--executor` spells it."""
         ...
 
+    def begin(self) -> None:
+        """It will probably be needed: start in the background what takes long to start. Never raises, and returns at once."""
+        ...
+
     def capacity(self) -> Capacity:
         """Asked once a run, before planning. May start what it needs (a cluster); raises ExecutionFailed with the numbers if not."""
         ...

@@ -54,6 +54,9 @@ class LocalExecutor:
     def name(self) -> str:
         return "local"
 
+    def begin(self) -> None:
+        """What is to be started depends on the plan."""
+
     def capacity(self) -> Capacity:
         return fit(self._limits.memory_bytes, self._limits.parallelism)
 

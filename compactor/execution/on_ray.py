@@ -5,6 +5,8 @@ by itself. Ray's own retries are off; a lost worker, a dead node or an out-of-me
 reserved per task after it was checked against the nodes (Ray would wait forever for memory that no node has). A task that was cut off
 may go on writing for a while: each attempt has its own output names and only the driver commits.
 
+A cluster takes seconds to start or to join, so that can begin in the background while a run is still planned.
+
 It never joins a cluster that was not named: without an address it starts one of its own, in its own folder, and ends it on close(). On
 remote clusters this package must be installed in the workers' image, in the driver's version.
 """
@@ -18,6 +20,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -81,12 +84,27 @@ class RayExecutor:
         self._auth_token_path = auth_token_path
         self._toolkit = toolkit or Toolkit()
         self._connected = False
+        self._beginning: Future[None] | None = None
         self._ours = False
         self._folder: str | None = None
 
     @property
     def name(self) -> str:
         return "ray"
+
+    def begin(self) -> None:
+        if self._connected or self._beginning is not None:
+            return
+        beginning = self._beginning = Future()
+
+        def connect() -> None:
+            try:
+                self._connect_now()
+                beginning.set_result(None)
+            except BaseException as error:  # noqa: BLE001 - it is told to whoever needs the cluster first
+                beginning.set_exception(error)
+
+        threading.Thread(target=connect, name="ray-start", daemon=True).start()
 
     def capacity(self) -> Capacity:
         nodes = self._nodes()
@@ -127,6 +145,9 @@ class RayExecutor:
             _cancel(list(sortie.flights))
 
     def close(self) -> bool:
+        if self._beginning is not None:
+            wait([self._beginning])
+            self._beginning = None
         if self._ours:
             import ray
 
@@ -217,8 +238,12 @@ class RayExecutor:
         return [resources for resources in alive if resources.get("CPU", 0) >= 1 and resources.get("memory", 0) > 0]
 
     def _connect(self) -> None:
-        if self._connected:
-            return
+        if self._beginning is not None:
+            self._beginning.result()
+        elif not self._connected:
+            self._connect_now()
+
+    def _connect_now(self) -> None:
         if self._auth_token_path is not None:
             # Ray turns token mode on by itself when it finds a token; RAY_AUTH_MODE set after Ray was imported would only half take effect.
             os.environ["RAY_AUTH_TOKEN_PATH"] = self._auth_token_path

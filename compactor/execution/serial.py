@@ -32,6 +32,9 @@ class SerialExecutor:
     def name(self) -> str:
         return "serial"
 
+    def begin(self) -> None:
+        """Nothing takes long to start."""
+
     def capacity(self) -> Capacity:
         return fit(self._memory_bytes, 1)
 

@@ -50,6 +50,9 @@ class SplittingExecutor:
     def name(self) -> str:
         return self._inner.name
 
+    def begin(self) -> None:
+        self._inner.begin()
+
     def capacity(self) -> Capacity:
         return self._inner.capacity()
 

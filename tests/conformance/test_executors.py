@@ -281,6 +281,22 @@ def test_ray_does_not_join_two_clusters(ray_cluster: RayExecutor) -> None:
         other.capacity()
 
 
+@pytest.mark.ray
+def test_ray_that_began_in_the_background_is_as_any_other(ray_cluster: RayExecutor, tmp_path: Path) -> None:
+    """What was begun early runs tasks; what went wrong meanwhile is said by whoever needs the cluster, and closing after it is quiet."""
+    from compactor.execution.on_ray import RayExecutor
+
+    begun = on_ray()
+    begun.begin()
+    begun.begin()
+    assert isinstance(next(iter(begun.run(t.job(tmp_path), [t.task(0)]))), RewriteResult)
+    other = RayExecutor(clock=SystemClock(), address="192.0.2.99:6379", toolkit=TOOLKIT)
+    other.begin()
+    with pytest.raises(ExecutionFailed, match=r"192\.0\.2\.99:6379"):
+        other.capacity()
+    other.close()
+
+
 @pytest.mark.parametrize("make", [threads, processes, RAY], ids=lambda make: make.__name__)
 def test_the_same_bytes_everywhere(make: Make, tmp_path: Path) -> None:
     """For the same tasks with the same memory bound, every executor writes the very bytes that the serial one writes."""

@@ -45,6 +45,9 @@ class Narrow:
         self.fits = fits
         self.given: list[RewriteTask] = []
 
+    def begin(self) -> None:
+        """Nothing takes long to start."""
+
     def capacity(self) -> Capacity:
         return Capacity(parallelism=1, memory_per_task_bytes=MIB)
 
