@@ -15,6 +15,13 @@ FINGERPRINT_ALGORITHM = "rows-1"
 ProofLevel = Literal["counts", "full"]
 """counts: rows read and not deleted equal the rows written. full: also their fingerprints, the outputs' as read again from the store."""
 
+Proven = Literal["counts", "bytes", "full"]
+"""What was proven in the end. bytes: `full` was asked for, and where row groups were copied as they were, their bytes have the same SHA-256
+when read again from the store as when they were read from their source; fingerprints of rows are equal where rows were decoded."""
+
+CHECKSUM_ALGORITHM = "bytes-1"
+"""Names the sum modulo 2^128 of the fingerprints of decoded rows and of the first 128 bits of the SHA-256 of each range that was copied."""
+
 _MODULUS = 1 << 128
 
 

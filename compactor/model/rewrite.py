@@ -12,7 +12,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from compactor.model.fingerprint import Fingerprint, ProofLevel
+from compactor.model.fingerprint import Fingerprint, ProofLevel, Proven
 from compactor.model.plan import FileKey
 from compactor.model.storage import StorageOptions
 
@@ -101,6 +101,7 @@ class WriteSpec:
     compression: a Parquet codec in pyarrow's spelling (`zstd`, `snappy`, `none`, …); page_version `1.0` or `2.0`.
     row_group_bytes: encoded size to aim at for a row group; the memory bound may make them smaller, never larger than row_group_rows.
     statistics: leaves to collect statistics for; string_prefix: characters a string bound keeps.
+    only_compression, only_page_version: the table asks for them, so that pages of another kind may not be copied as they are.
     """
 
     compression: str = "zstd"
@@ -110,6 +111,23 @@ class WriteSpec:
     row_group_rows: int = 1_048_576
     statistics: tuple[StatisticsColumn, ...] = ()
     string_prefix: int = 32
+    only_compression: bool = False
+    only_page_version: bool = False
+
+
+EngineMode = Literal["auto", "stitch", "transcode"]
+"""auto: what is cheapest without a cost for readers; stitch: copy whatever may be copied; transcode: decode and encode everything."""
+
+COPIED_BYTES = 8 * 1024 * 1024
+"""Row groups of at least so many encoded bytes are copied unless somebody says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineChoice:
+    """Which engine takes a row group. copied_bytes: encoded bytes from which on `auto` copies one instead of decoding it."""
+
+    mode: EngineMode = "auto"
+    copied_bytes: int = COPIED_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +139,7 @@ class RewriteJob:
     read: ReadSpec
     write: WriteSpec
     proof: ProofLevel = "full"
+    engine: EngineChoice = EngineChoice()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,12 +223,33 @@ class InputLeftOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedBecause:
+    """Row groups that were decoded, not copied, for one reason. `code` is stable, `why` a sentence about one of them."""
+
+    code: str
+    why: str
+    row_groups: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copies:
+    """What was copied as it was, encoded. stored_bytes: of those, what the store copied by itself."""
+
+    row_groups: int = 0
+    bytes: int = 0
+    stored_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RewriteResult:
     """A group rewritten. `input_rows`: rows read and not deleted, counted from the files themselves; must equal the outputs' sum.
 
+    engine: `transcode`, `stitch`, or both with a plus between them. copies, decoded: what was copied, and why the rest was not.
     left_out: inputs that stay as they are; everything else here, the row map too, is about the other inputs.
-    proof: how far the group was proven; at `full`, `fingerprint` is that of its rows, the same for inputs and outputs, and proof_bytes_read
-      and proof_requests are what reading the outputs again took (bytes_read and requests are about the inputs).
+    proof: how far the group was proven; at `full`, `fingerprint` is that of its rows, the same for inputs and outputs; at `bytes`,
+      checksum is that of its copied bytes and decoded rows together. proof_bytes_read and proof_requests are what reading the outputs again
+      took (bytes_read and requests are about the inputs).
     """
 
     group_id: int
@@ -223,10 +263,13 @@ class RewriteResult:
     seconds: float = 0.0
     peak_memory_bytes: int = 0
     left_out: tuple[InputLeftOut, ...] = ()
-    proof: ProofLevel = "counts"
+    proof: Proven = "counts"
     fingerprint: Fingerprint | None = None
     proof_bytes_read: int = 0
     proof_requests: int = 0
+    checksum: Fingerprint | None = None
+    copies: Copies = Copies()
+    decoded: tuple[DecodedBecause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

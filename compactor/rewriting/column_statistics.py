@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from compactor.model.rewrite import Bound, ColumnStatistics, StatisticsColumn
+from compactor.rewriting.fragment import Found
 from compactor.rewriting.leaves import leaves
 
 _LONG_VALUE_BYTES = 4000
@@ -26,8 +27,11 @@ _LONG_VALUE_BYTES = 4000
 
 
 @dataclass(slots=True)
-class _Tally:
-    """One column over the row groups seen so far. `leaf`: its column chunk (None: a list or map); `kind`: its type without dictionary."""
+class Tally:
+    """One wanted column over the row groups seen so far.
+
+    `leaf`: its column chunk (None: a list or map); `kind`: its type without dictionary.
+    """
 
     column: StatisticsColumn
     indices: tuple[int, ...]
@@ -52,9 +56,8 @@ class StatisticsCollector:
 
     def __init__(self, schema: pa.Schema, columns: Sequence[StatisticsColumn], string_prefix: int) -> None:
         """Columns that `schema` does not have are passed over."""
-        by_path = {leaf.path: leaf.index for leaf in leaves(schema) if not leaf.repeated}
         self._cut = 2 * string_prefix + 2
-        self._tallies = [tally for column in columns if (tally := _tally(schema, column, by_path)) is not None]
+        self._tallies = tallies(schema, columns)
         self._row_groups = 0
 
     def add(self, rows: pa.Table) -> None:
@@ -66,14 +69,27 @@ class StatisticsCollector:
                 _look(tally, _values(tally, rows), self._row_groups)
         self._row_groups += 1
 
-    def finish(self, footer: pq.FileMetaData) -> tuple[ColumnStatistics, ...]:
-        """The statistics, given the footer of the file that holds exactly the row groups added."""
+    def absorb(self, footer: pq.FileMetaData) -> None:
+        """Count what the footer of exactly those row groups tells that were added since the last one was absorbed."""
         for tally in self._tallies:
             if tally.leaf is not None and not pa.types.is_floating(tally.kind):
                 _count_footer(tally, footer)
+            tally.not_in_footer.clear()
+        self._row_groups = 0
+
+    def add_found(self, found: Sequence[Found]) -> None:
+        """The next row group, of which this is known: one element for each of `tallies`."""
+        for tally, one in zip(self._tallies, found, strict=True):
+            tally.nulls += one.nulls
+            tally.unbounded |= one.unbounded
+            if not tally.unbounded:
+                tally.widen(one.minimum, one.maximum)
+
+    def finish(self) -> tuple[ColumnStatistics, ...]:
+        """The statistics of everything added, whose footers have been absorbed."""
         return tuple(self._statistics(tally) for tally in self._tallies)
 
-    def _statistics(self, tally: _Tally) -> ColumnStatistics:
+    def _statistics(self, tally: Tally) -> ColumnStatistics:
         if tally.unbounded or not tally.column.bounds:
             return ColumnStatistics(path=tally.column.path, null_count=tally.nulls)
         minimum, minimum_cut = self._bound(tally.minimum)
@@ -109,7 +125,13 @@ def cut_utf16(text: str, units: int) -> tuple[str, bool]:
     return text, False
 
 
-def _tally(schema: pa.Schema, column: StatisticsColumn, by_path: dict[tuple[str, ...], int]) -> _Tally | None:
+def tallies(schema: pa.Schema, columns: Sequence[StatisticsColumn]) -> list[Tally]:
+    """An empty tally for each of these columns that `schema` has."""
+    by_path = {leaf.path: leaf.index for leaf in leaves(schema) if not leaf.repeated}
+    return [tally for column in columns if (tally := _tally(schema, column, by_path)) is not None]
+
+
+def _tally(schema: pa.Schema, column: StatisticsColumn, by_path: dict[tuple[str, ...], int]) -> Tally | None:
     indices: list[int] = []
     fields: Any = schema
     for depth, name in enumerate(column.path):
@@ -121,16 +143,16 @@ def _tally(schema: pa.Schema, column: StatisticsColumn, by_path: dict[tuple[str,
         if depth + 1 < len(column.path) and not pa.types.is_struct(fields):
             return None
     kind = fields.value_type if pa.types.is_dictionary(fields) else fields
-    return _Tally(column=column, indices=tuple(indices), kind=kind, leaf=by_path.get(column.path))
+    return Tally(column=column, indices=tuple(indices), kind=kind, leaf=by_path.get(column.path))
 
 
-def _values(tally: _Tally, rows: pa.Table) -> pa.ChunkedArray:
+def _values(tally: Tally, rows: pa.Table) -> pa.ChunkedArray:
     """The column, null where a struct above it is."""
     column = rows.column(tally.indices[0])
     return pc.struct_field(column, list(tally.indices[1:])) if len(tally.indices) > 1 else column
 
 
-def _look(tally: _Tally, values: pa.ChunkedArray, row_group: int) -> None:
+def _look(tally: Tally, values: pa.ChunkedArray, row_group: int) -> None:
     """Look in the rows of a row group for what its footer will not tell."""
     if pa.types.is_floating(tally.kind):
         total = pc.sum(values).as_py()
@@ -152,7 +174,7 @@ def _longest(values: pa.ChunkedArray) -> int:
     return max((int(pc.max(pc.binary_length(dictionary)).as_py() or 0) for dictionary in distinct.values()), default=0)
 
 
-def _count_long(tally: _Tally, values: pa.ChunkedArray) -> None:
+def _count_long(tally: Tally, values: pa.ChunkedArray) -> None:
     for part in _used(values) if pa.types.is_dictionary(values.type) else values.chunks:
         found = pc.min_max(part.cast(pa.binary()))
         _widen_decoded(tally, found["min"].as_py(), found["max"].as_py())
@@ -168,7 +190,7 @@ def _used(values: pa.ChunkedArray) -> list[pa.Array]:
     return [dictionary.take(pc.unique(pa.chunked_array(indices)).drop_null()) for dictionary, indices in by_dictionary.values()]
 
 
-def _count_footer(tally: _Tally, footer: pq.FileMetaData) -> None:
+def _count_footer(tally: Tally, footer: pq.FileMetaData) -> None:
     for i in range(footer.num_row_groups):
         statistics = footer.row_group(i).column(tally.leaf).statistics
         tally.nulls += statistics.null_count
@@ -176,16 +198,16 @@ def _count_footer(tally: _Tally, footer: pq.FileMetaData) -> None:
             _widen_decoded(tally, statistics.min_raw, statistics.max_raw)
 
 
-def _widen_decoded(tally: _Tally, minimum: Any, maximum: Any) -> None:
+def _widen_decoded(tally: Tally, minimum: Any, maximum: Any) -> None:
     if tally.unbounded:
         return
     try:
-        tally.widen(_decoded(tally.kind, minimum), _decoded(tally.kind, maximum))
+        tally.widen(bound_of(tally.kind, minimum), bound_of(tally.kind, maximum))
     except UnicodeDecodeError:  # bytes that claim to be text: no log can hold them as a bound
         tally.unbounded = True
 
 
-def _decoded(kind: pa.DataType, stored: Any) -> Any:
+def bound_of(kind: pa.DataType, stored: Any) -> Any:
     """A value as the Parquet footer stores it, as a Bound."""
     if pa.types.is_decimal(kind):
         unscaled = stored if isinstance(stored, int) else int.from_bytes(stored, "big", signed=True)

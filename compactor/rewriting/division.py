@@ -46,6 +46,27 @@ class Division:
         self._in_current = 0
         return taken, True
 
+    def take_whole(self, rows: int) -> tuple[bool, bool]:
+        """The `rows` (at least one) that come next stay together: whether the current output ends before them, and whether behind them.
+
+        They go where most of them would go if they could be divided, but never leave an output without a row.
+        """
+        before = False
+        while (end := self._end_in_file()) is not None and 2 * (end - self._row) < rows and end < self._row + rows:
+            before |= self._in_current > 0
+            if not self._in_current:
+                break
+            self._in_current = 0
+            self._skip_to_next()
+        self._row += rows
+        self._in_current += rows
+        end = self._end_in_file()
+        if end is None or self._row < end:
+            return before, False
+        self._skip_to_next()
+        self._in_current = 0
+        return before, True
+
     def _end_in_file(self) -> int | None:
         """The row of this file before which the current output ends; None when that is not in this file, or it is the last output."""
         if self._current >= self._outputs - 1 or self._file_bytes <= 0:

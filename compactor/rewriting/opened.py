@@ -40,10 +40,14 @@ class Opened:
     """An input ready to be read. `columns`: top-level columns to read, None for all. `rows` are physical, `surviving` those not deleted.
 
     added: the columns that outputs have besides those of the table's schema; None where there are none.
+    source: its bytes, all of them or as a file of ranges, of which `block_bytes` of a column are fetched at once, `stream_bytes` in all.
     """
 
     input: InputFile
     size_bytes: int
+    source: bytes | memoryview | RangedFile
+    block_bytes: int
+    stream_bytes: int
     file: pq.ParquetFile
     columns: list[str] | None
     conform: Conformer
@@ -58,6 +62,26 @@ class Opened:
     def fixed_row_bytes(self) -> float:
         """Bytes of a decoded row of an output, at least."""
         return self.conform.fixed_row_bytes + (ROW_BYTES if self.added is not None else 0)
+
+    @property
+    def key(self) -> str:
+        """The object that it is, as an Origin says it."""
+        return self.input.key
+
+    def read(self, start: int, length: int) -> bytes | memoryview:
+        """Bytes of the file, in any thread. Raises FileProblem when there are not as many, StorageError."""
+        if isinstance(self.source, RangedFile):
+            return self.source.range(start, length)
+        if start + length > len(self.source):
+            raise FileProblem("corrupt-file", f"{self.input.key} ended before byte {start + length}.")
+        return memoryview(self.source)[start : start + length]
+
+    def expect(self, row_groups: range, columns: Collection[str] | None) -> None:
+        """These row groups are read next, by Arrow: of these columns (dotted, with all below them; None: all), and nothing else."""
+        if isinstance(self.source, RangedFile):
+            wanted = _leaves_below(self.file.metadata.schema, columns)
+            chunks = [chunk for chunk in chunks_of(self.file.metadata, wanted) if chunk.row_group in row_groups]
+            self.source.read_ahead(chunks, self.block_bytes, self.stream_bytes)
 
     def finished(self, kept: pa.Table) -> pa.Table:
         """Rows that stay, with the added columns last where there are any, as rows of an output."""
@@ -127,15 +151,15 @@ class Opener:
         deleted = None if deletes is None else load_deletes(deletes, self._store)
         source = self._source(fetched)
         file, reading = self._read(source)
-        if isinstance(fetched.source, RangedFile):
-            leaves = _leaves_below(file.metadata.schema, reading.columns)
-            fetched.source.read_ahead(chunks_of(file.metadata, leaves), source.block_bytes, self._budget.stream)
         rows = checked_rows(file.metadata)
         if deleted is not None and deleted.last >= rows:
             raise FileProblem("corrupt-file", f"its deletion vector names row {deleted.last}, but it has {rows} rows")
         return Opened(
             input=fetched.input,
             size_bytes=fetched.size_bytes,
+            source=fetched.source,
+            block_bytes=source.block_bytes,
+            stream_bytes=self._budget.stream,
             file=file,
             columns=reading.columns,
             conform=reading.conform,
@@ -202,8 +226,11 @@ def _leaf_indices(schema: pq.ParquetSchema, wanted: Collection[str]) -> dict[str
 
 
 def _leaves_below(schema: pq.ParquetSchema, columns: Collection[str] | None) -> list[int]:
-    """The leaves of these top-level columns; of all when None."""
-    return [i for i in range(len(schema)) if columns is None or schema.column(i).path.partition(".")[0] in columns]
+    """The leaves of these columns, named from the top with dots; of all when None."""
+    if columns is None:
+        return list(range(len(schema)))
+    paths = [schema.column(i).path for i in range(len(schema))]
+    return [i for i, path in enumerate(paths) if any(path == column or path.startswith(f"{column}.") for column in columns)]
 
 
 def _readable_as_dictionaries(metadata: pq.FileMetaData, leaves: Mapping[str, int]) -> list[str]:

@@ -1,61 +1,126 @@
-"""One output file: rows in, row groups out, streamed to an object that appears whole at the end or not at all.
+"""One output file: row groups in, decoded or encoded, streamed to an object that appears whole at the end or not at all.
 
-Rows wait until they make a row group within the budget. The footer is the writer's own; what it says is what is reported. A failure or
-abort leaves nothing behind.
+Decoded rows are encoded by Arrow's writer. Encoded row groups are copied as they are, by the store itself where it can. An output without
+an encoded row group has the writer's own footer, byte for byte; else the footer is ours (assembly.py). What it says is what is reported. A
+failure or abort leaves nothing behind.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import hashlib
+import struct
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from compactor.model.rewrite import OutputFile, WriteSpec
+from compactor.rewriting.arrow_writer import empty_footer, open_writer
+from compactor.rewriting.assembly import MAGIC, Assembly, Moves
 from compactor.rewriting.column_statistics import StatisticsCollector
-from compactor.rewriting.leaves import leaves
+from compactor.rewriting.copying import pieces
+from compactor.rewriting.encoded import chunks_of_group, encoded_file, extras_of, repeatable
+from compactor.rewriting.fragment import EncodedRowGroup, Origin, Range
+from compactor.rewriting.tap import Tap
 from compactor.storage.base import ObjectWriter
 
 _BUFFER_BYTES = 1024 * 1024
-_PAGE_BYTES = 1024 * 1024
-_LARGEST_WRITE_BATCH = 16_384
+_TRAILER_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """Bytes of an output that were not made by the encoder, and their SHA-256 as they were when they were handed over."""
+
+    place: Range
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A finished output. decoded: indices of its row groups that were encoded here (None: all of them).
+
+    copied_row_groups, copied_bytes: what was copied as it was; stored_bytes: of those, what the store copied by itself; copied: what to
+    look at again, when that was asked for.
+    """
+
+    file: OutputFile
+    decoded: tuple[int, ...] | None = None
+    copied: tuple[Copied, ...] = ()
+    copied_row_groups: int = 0
+    copied_bytes: int = 0
+    stored_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copying:
+    """How encoded bytes are brought: threads that fetch them, how many may be on their way, and whether their digests are taken."""
+
+    pool: Executor
+    in_flight_bytes: int
+    digests: bool
 
 
 class Output:
     """A Parquet file being written. Not thread-safe: one thread at a time."""
 
-    def __init__(self, key: str, writer: ObjectWriter, schema: pa.Schema, spec: WriteSpec) -> None:
+    def __init__(self, key: str, writer: ObjectWriter, schema: pa.Schema, spec: WriteSpec, copying: Copying) -> None:
         self.key = key
-        self._tap = _Tap(writer)
-        self._object = writer
+        self._tap = Tap(writer)
+        self._object, self._copying = writer, copying
         self._schema, self._spec = schema, spec
         self._statistics = StatisticsCollector(schema, spec.statistics, spec.string_prefix)
         self._parquet: pq.ParquetWriter | None = None
         self._stream: pa.NativeFile | None = None
         self._footers: list[pq.FileMetaData] = []
+        self._assembly: Assembly | None = None
+        self._decoded: list[int] = []
+        self._copied: list[Copied] = []
+        self._copied_row_groups = self._copied_bytes = self._stored_bytes = 0
 
     @property
     def bytes_written(self) -> int:
         """Encoded bytes so far, as far as they left the buffers."""
-        return self._tap.bytes_written
+        return self._tap.position
 
     def write_row_group(self, rows: pa.Table, dictionaries: Sequence[str]) -> None:
-        """Append a row group. `dictionaries`: Parquet paths of the columns to write with one; counts in the first row group only."""
+        """Append a row group. `dictionaries`: Parquet paths of the columns to write with one; counts where Arrow's writer begins only."""
         if self._parquet is None:
-            self._parquet = self._open(rows, dictionaries)
+            self._tap.begin_part(len(MAGIC))
+            self._stream = pa.BufferedOutputStream(pa.PythonFile(self._tap, mode="w"), _BUFFER_BYTES)
+            self._parquet = open_writer(self._stream, self._spec, rows, dictionaries, self._footers)
         self._statistics.add(rows)
         self._parquet.write_table(rows, row_group_size=max(1, rows.num_rows))
 
-    def finish(self) -> OutputFile:
+    def append(self, fragment: EncodedRowGroup) -> None:
+        """Append a row group as it is. Raises StorageError, FileProblem."""
+        assembly = self._end_of_encoding()
+        moves = [(run, self._copy(fragment.origin, run)) for run in fragment.runs]
+        assembly.add(fragment.group, Moves(moves), fragment.extras)
+        self._statistics.add_found(fragment.found)
+        self._copied_row_groups += 1
+
+    def finish(self) -> Written:
         """Write the footer and publish the object; what is reported is what the footer says."""
-        assert self._parquet is not None and self._stream is not None
-        self._parquet.close()
-        self._stream.close()
-        (footer,) = self._footers
-        statistics = self._statistics.finish(footer)
+        if self._assembly is None:
+            footer = self._close_encoder()
+            self._statistics.absorb(footer)
+            rows = footer.num_rows
+        else:
+            self._put(self._end_of_encoding().tail(self._tap.position))
+            rows = self._assembly.rows
         size_bytes = self._object.close()
-        return OutputFile(key=self.key, size_bytes=size_bytes, rows=footer.num_rows, statistics=statistics)
+        return Written(
+            file=OutputFile(key=self.key, size_bytes=size_bytes, rows=rows, statistics=self._statistics.finish()),
+            decoded=None if self._assembly is None else tuple(self._decoded),
+            copied=tuple(self._copied),
+            copied_row_groups=self._copied_row_groups,
+            copied_bytes=self._copied_bytes,
+            stored_bytes=self._stored_bytes,
+        )
 
     def abort(self) -> None:
         """Give up; nothing of the object stays. Never raises."""
@@ -65,61 +130,91 @@ class Output:
                 self._parquet.close()
         self._object.abort()
 
-    def _open(self, rows: pa.Table, dictionaries: Sequence[str]) -> pq.ParquetWriter:
-        self._stream = pa.BufferedOutputStream(pa.PythonFile(self._tap, mode="w"), _BUFFER_BYTES)
-        spec = self._spec
-        return pq.ParquetWriter(
-            self._stream,
-            self._schema,
-            compression=spec.compression,
-            compression_level=spec.compression_level,
-            data_page_version=spec.page_version,
-            data_page_size=_PAGE_BYTES,
-            write_batch_size=_write_batch(rows),
-            use_dictionary=list(dictionaries) or False,
-            write_statistics=_counted(self._schema),
-            write_page_index=True,
-            store_schema=False,
-            metadata_collector=self._footers,
-        )
+    def _copy(self, origin: Origin, run: Range) -> int:
+        """Copy bytes to the end of the output; where they begin there."""
+        start, copying = self._tap.position, self._copying
+        self._copied_bytes += run.length
+        if not copying.digests:
+            if not self._stored(origin, run):
+                for data in self._pieces(origin, run):
+                    self._tap.put(data)
+            return start
+        spares = origin.key is not None and self._object.spares_sending(run.length)
+        digest = hashlib.sha256()
+        for data in self._pieces(origin, run):
+            digest.update(data)
+            if not spares:
+                self._tap.put(data)
+        self._copied.append(Copied(place=Range(start, run.length), digest=digest.digest()))
+        if spares and not self._stored(origin, run):
+            for data in self._pieces(origin, run):
+                self._tap.put(data)
+        return start
+
+    def _stored(self, origin: Origin, run: Range) -> bool:
+        """Whether the store has copied the bytes to the end of the output, most of them by itself."""
+        stored = 0 if origin.key is None else self._object.copy_range(origin.key, run.start, run.length)
+        self._stored_bytes += stored
+        self._tap.position += run.length if stored else 0
+        return stored > 0
+
+    def _pieces(self, origin: Origin, run: Range) -> Iterator[bytes | memoryview]:
+        return pieces(origin, run, self._copying.pool, self._copying.in_flight_bytes)
+
+    def _put(self, data: bytes) -> None:
+        if self._copying.digests:
+            self._copied.append(Copied(place=Range(self._tap.position, len(data)), digest=hashlib.sha256(data).digest()))
+        self._tap.put(data)
+
+    def _end_of_encoding(self) -> Assembly:
+        """What Arrow's writer has under way becomes row groups of the assembly; its own footer is not written."""
+        if self._assembly is None:
+            self._assembly = Assembly(empty_footer(self._schema, self._spec), created_by())
+            if self._parquet is None:
+                self._put(MAGIC)
+        if self._parquet is not None and self._stream is not None:
+            self._stream.flush()
+            at = self._tap.tell()
+            with self._tap.holding_back() as held:
+                footer = self._close_encoder()
+            self._statistics.absorb(footer)
+            self._take_over(self._assembly, held.getvalue(), at)
+        return self._assembly
+
+    def _take_over(self, assembly: Assembly, tail: bytes, at: int) -> None:
+        """Row groups that Arrow's writer made, by the `tail` that it wrote from `at` on in its own counting."""
+        (length,) = struct.unpack("<I", tail[-_TRAILER_BYTES:-4])
+        footer = len(tail) - _TRAILER_BYTES - length
+        file = encoded_file(tail[footer:-_TRAILER_BYTES], at + footer)
+        origin, moves = _Held(tail, at), Moves([(Range(0, file.end), self._tap.shift)])
+        for index in range(len(file.row_groups)):
+            end = max((pages.end for _, _, pages in chunks_of_group(file, index)), default=at)
+            assert end <= at, "pages are written before the writer is closed"
+            self._decoded.append(len(assembly))
+            assembly.add(repeatable(file, index, file.leaves), moves, extras_of(file, index, origin))
+
+    def _close_encoder(self) -> pq.FileMetaData:
+        assert self._parquet is not None and self._stream is not None
+        self._parquet.close()
+        self._stream.close()
+        self._parquet = self._stream = None
+        return self._footers.pop()
 
 
-def _counted(schema: pa.Schema) -> list[str] | bool:
-    """The columns with bounds in the footer: all but floats.
+class _Held:
+    """The end of what Arrow's writer wrote, as an Origin: indexes are read from it."""
 
-    HAZARD: this writer's bounds pass over NaN, and Spark, to which NaN is greater than every number, would skip the rows that hold it.
-    """
-    found = leaves(schema)
-    counted = [leaf.parquet_path for leaf in found if not pa.types.is_floating(leaf.type)]
-    return counted if len(counted) < len(found) else True
+    key = None
 
+    def __init__(self, data: bytes, at: int) -> None:
+        self._data, self._at = data, at
 
-def _write_batch(rows: pa.Table) -> int:
-    """Values between two checks of a page's size: few where values are large, or a page would grow without bound."""
-    widest = max((column.nbytes for column in rows.columns), default=0) / max(1, rows.num_rows)
-    return int(max(16, min(_LARGEST_WRITE_BATCH, _PAGE_BYTES / max(1.0, widest))))
+    def read(self, start: int, length: int) -> bytes:
+        return self._data[start - self._at : start - self._at + length]
 
 
-class _Tap:
-    """What Arrow writes to. Closing it does not publish the object: Arrow closes its files also when it gives up."""
+def created_by() -> str:
+    """Who footers of ours name as their writer, in the form that readers look for."""
+    from compactor import __version__
 
-    def __init__(self, writer: ObjectWriter) -> None:
-        self._writer = writer
-        self.bytes_written = 0
-        self.shut = False
-        self.closed = False
-
-    def write(self, data: bytes | memoryview) -> int:
-        if not self.shut:
-            self._writer.write(data)
-        self.bytes_written += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        return self.bytes_written
-
-    def flush(self) -> None:
-        """Nothing to do: the writer's own buffers end at close."""
-
-    def close(self) -> None:
-        self.closed = True
+    return f"lakehouse-compactor version {__version__}"

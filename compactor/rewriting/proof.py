@@ -1,25 +1,30 @@
 """Proves that outputs hold the rows of their inputs: reads files from the store once more, decodes them and compares fingerprints.
 
 What is compared was added up from the inputs' rows as soon as they were decoded, so what goes wrong after that, in memory, in the encoder
-or on the way to the store, shows. Reads only; says nothing about bytes that were copied without being decoded.
+or on the way to the store, shows. Row groups that were copied as they were are proven by the digests of their bytes, and so is everything
+else in their outputs that no encoder made. Reads only.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from compactor.errors import ObjectMissing
+from compactor.errors import ObjectMissing, ObjectTooShort
 from compactor.model.fingerprint import Fingerprint
 from compactor.model.plan import FileKey
-from compactor.model.rewrite import InputFile, OutputFile, ReadSpec
+from compactor.model.rewrite import InputFile, ReadSpec
 from compactor.rewriting.budget import Budget, divide
+from compactor.rewriting.copying import IN_FLIGHT, PIECE_BYTES, pieces
 from compactor.rewriting.fetch import Fetcher
 from compactor.rewriting.fingerprint import Fingerprinter
 from compactor.rewriting.memory import MemoryMeter
 from compactor.rewriting.opened import Opener
+from compactor.rewriting.output import Written
+from compactor.rewriting.pools import pool_for
 from compactor.rewriting.problems import FileProblem, at_file, named
 from compactor.rewriting.transcode import transcode
 from compactor.storage.base import ObjectStore
@@ -50,9 +55,17 @@ def reading_budget(memory_bytes: int) -> Budget:
 
 
 def fingerprint_files(
-    files: Sequence[InputFile], spec: ReadSpec, store: ObjectStore, budget: Budget, meter: MemoryMeter | None = None
+    files: Sequence[InputFile],
+    spec: ReadSpec,
+    store: ObjectStore,
+    budget: Budget,
+    meter: MemoryMeter | None = None,
+    row_groups: Sequence[Sequence[int] | None] | None = None,
 ) -> ReadAgain:
-    """The rows of each file as `spec` reads them, without deleted ones. Raises FileProblem that names the file, StorageError."""
+    """The rows of each file as `spec` reads them, without deleted ones. row_groups: of each file only these (None: all of them).
+
+    Raises FileProblem that names the file, StorageError.
+    """
     fetcher = Fetcher(files, store, budget)
     opener = Opener(spec, store, budget)
     found = []
@@ -60,29 +73,83 @@ def fingerprint_files(
         with at_file(fetched.input):
             opened = opener.open(fetched)
         fingerprinter = Fingerprinter()
-        row_groups = range(opened.file.metadata.num_row_groups)
-        for fragment in named(fetched.input, transcode(opened, row_groups, budget) if row_groups else iter(())):
-            fingerprinter.add(fragment.rows)
-            if meter is not None:
-                meter.sample()
+        wanted = None if row_groups is None else row_groups[fetched.index]
+        for span in _spans(range(opened.file.metadata.num_row_groups) if wanted is None else wanted):
+            for fragment in named(fetched.input, transcode(opened, span, budget)):
+                fingerprinter.add(fragment.rows)
+                if meter is not None:
+                    meter.sample()
         found.append(fingerprinter.result())
     return ReadAgain(fingerprints=tuple(found), bytes_read=fetcher.bytes_read, requests=fetcher.requests)
 
 
-def read_outputs(outputs: Sequence[OutputFile], spec: ReadSpec, store: ObjectStore, budget: Budget, meter: MemoryMeter) -> ReadAgain:
-    """The fingerprints of outputs as the store holds them. An output that cannot be read is not proven.
+def _spans(row_groups: Sequence[int]) -> list[range]:
+    """Ascending numbers as ranges."""
+    spans: list[range] = []
+    for i in row_groups:
+        if spans and spans[-1].stop == i:
+            spans[-1] = range(spans[-1].start, i + 1)
+        else:
+            spans.append(range(i, i + 1))
+    return spans
+
+
+def read_outputs(written: Sequence[Written], spec: ReadSpec, store: ObjectStore, budget: Budget, meter: MemoryMeter) -> ReadAgain:
+    """The fingerprints of the rows of outputs that were encoded here, as the store holds them; bytes that were copied are held against
+    their digests. An output that cannot be read is not proven.
 
     Raises FileProblem("proof") that names the output, StorageError.
     """
-    files = [InputFile(file=FileKey(path=output.key), key=output.key, size_bytes=output.size_bytes) for output in outputs]
+    files = [InputFile(file=FileKey(path=one.file.key), key=one.file.key, size_bytes=one.file.size_bytes) for one in written]
     try:
-        return fingerprint_files(files, as_written(spec), store, budget, meter)
+        again = fingerprint_files(files, as_written(spec), store, budget, meter, [one.decoded for one in written])
+        copied = [_check_copied(one, store, budget) for one in written]
+        return replace(again, bytes_read=again.bytes_read + sum(copied), requests=again.requests + sum(map(_requests, written)))
     except FileProblem as problem:
         if problem.reason == "out-of-memory":
             raise
         raise FileProblem("proof", f"An output could not be read again: {problem}", path=problem.path) from problem
-    except ObjectMissing as error:
-        raise FileProblem("proof", f"An output vanished before it was proven: {error}") from error
+    except (ObjectMissing, ObjectTooShort) as error:
+        raise FileProblem("proof", f"An output vanished, in part or whole, before it was proven: {error}") from error
+
+
+def _check_copied(written: Written, store: ObjectStore, budget: Budget) -> int:
+    """Hold what was copied into an output against its digests; bytes read. Raises FileProblem("proof"), StorageError."""
+    pool = pool_for(store, IN_FLIGHT, "prove")
+    try:
+        for copied in written.copied:
+            digest = hashlib.sha256()
+            for data in pieces(_Stored(store, written.file.key), copied.place, pool, budget.stream):
+                digest.update(data)
+            if digest.digest() != copied.digest:
+                where = f"bytes {copied.place.start:,} to {copied.place.end - 1:,} of {written.file.key}"
+                raise FileProblem("proof", f"What was copied to {where}, read again, is not what was read.", path=written.file.key)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return sum(copied.place.length for copied in written.copied)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """An object of the store, as an Origin."""
+
+    store: ObjectStore
+    key: str
+
+    def read(self, start: int, length: int) -> bytes | memoryview:
+        (data,) = self.store.get_ranges(self.key, [(start, length)])
+        return data
+
+
+def _requests(written: Written) -> int:
+    """Requests that looking at copied bytes again takes."""
+    return sum(-(-copied.place.length // PIECE_BYTES) for copied in written.copied)
+
+
+def checksum_of(written: Sequence[Written], rows: Fingerprint) -> Fingerprint:
+    """Of copied bytes and decoded rows (whose fingerprint is `rows`) together; see model/fingerprint.py."""
+    copied = sum(int.from_bytes(copied.digest[:16], "big") for one in written for copied in one.copied)
+    return Fingerprint(sum=copied, rows=sum(one.file.rows for one in written) - rows.rows) + rows
 
 
 def as_written(spec: ReadSpec) -> ReadSpec:

@@ -7,6 +7,7 @@ The footer comes with the file's tail, which is kept; once it has been understoo
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -30,6 +31,7 @@ class RangedFile(io.RawIOBase):
         self._tail_start = max(0, size_bytes - TAIL_BYTES)
         self._tail: memoryview | None = None
         self._requests = self._bytes = 0
+        self._counting = threading.Lock()
 
     @property
     def requests(self) -> int:
@@ -45,7 +47,11 @@ class RangedFile(io.RawIOBase):
         return self._pool is not None
 
     def read_ahead(self, chunks: Sequence[Chunk], block_bytes: int, most_bytes: int) -> None:
-        """From now on read these chunks in blocks, ahead of use where all of it stays within `most_bytes`."""
+        """From now on read these chunks in blocks, and no others, ahead of use where all of it stays within `most_bytes`."""
+        if self._ahead is not None:
+            self._count(self._ahead.requests, self._ahead.bytes_read)
+            self._ahead.release()
+            self._ahead = None
         if self._pool is not None:
             ends = ((chunk, min(chunk.length, self._tail_start - chunk.start)) for chunk in chunks)  # the tail is here
             chunks = [replace(chunk, length=length) for chunk, length in ends if length > 0]
@@ -56,6 +62,13 @@ class RangedFile(io.RawIOBase):
         self._tail = None
         if self._ahead is not None:
             self._ahead.release()
+
+    def range(self, start: int, length: int) -> bytes | memoryview:
+        """These bytes, whatever is being read beside; in any thread. Raises FileProblem when they are not all there."""
+        tail = self._tail
+        if tail is not None and start >= self._tail_start and start + length <= self._size:
+            return tail[start - self._tail_start : start - self._tail_start + length]
+        return self._fetch(start, length)
 
     def readable(self) -> bool:
         return True
@@ -98,9 +111,13 @@ class RangedFile(io.RawIOBase):
         return self._tail[start : start + wanted]
 
     def _fetch(self, start: int, length: int) -> bytes | memoryview:
-        self._requests += 1
-        self._bytes += length
+        self._count(1, length)
         return self._get(start, length)
+
+    def _count(self, requests: int, size_bytes: int) -> None:
+        with self._counting:
+            self._requests += requests
+            self._bytes += size_bytes
 
     def _get(self, start: int, length: int) -> bytes | memoryview:
         (data,) = self._store.get_ranges(self._key, [(start, length)])

@@ -7,27 +7,27 @@ worker's business.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
 from compactor.ambient.ports import Clock
 from compactor.errors import StorageError
-from compactor.model.rewrite import Concat, InputFile, InputLeftOut, RewriteJob, RewriteResult, RewriteTask
+from compactor.model.rewrite import Concat, Copies, InputFile, InputLeftOut, RewriteJob, RewriteResult, RewriteTask
 from compactor.rewriting.budget import Budget, divide
-from compactor.rewriting.choose import Engine, choose
 from compactor.rewriting.division import Division
 from compactor.rewriting.encoder import OutputPlan
+from compactor.rewriting.engines import Engines
 from compactor.rewriting.fetch import Fetcher
 from compactor.rewriting.fingerprint import Fingerprinter
-from compactor.rewriting.fragment import Fragment
+from compactor.rewriting.fragment import DecodedRows, Fragment
 from compactor.rewriting.memory import MemoryMeter
-from compactor.rewriting.opened import Opened, Opener
+from compactor.rewriting.opened import Opener
+from compactor.rewriting.output import Written
 from compactor.rewriting.pools import beside
 from compactor.rewriting.problems import FileProblem, at_file, named
-from compactor.rewriting.proof import ReadAgain, check_equal, read_outputs, reading_budget
+from compactor.rewriting.proof import ReadAgain, check_equal, checksum_of, read_outputs, reading_budget
 from compactor.rewriting.sink import Sink
-from compactor.rewriting.transcode import transcode
 from compactor.storage.base import ObjectStore
 
 
@@ -52,59 +52,65 @@ def _rewritten(
     """The group's result, whose time and memory are not known yet."""
     reading = budget or reading_budget(task.buffer_bytes)
     budget = budget or divide(task.buffer_bytes)
-    division = Division(sum(map(_weight, task.inputs)), task.output_files)
-    opener = Opener(job.read, store, budget)
-    plan = OutputPlan(name=lambda i: output_key(job, task, i), schema=lambda: opener.schema, spec=job.write, division=division)
-    sink = Sink(store, plan, budget, encoding)
-    fetcher = Fetcher(task.inputs, store, budget)
-    fingerprinter = Fingerprinter() if job.proof == "full" else None
-    left_out: list[InputLeftOut] = []
+    pouring = _Pouring(job, task, store, budget, encoding, meter)
     try:
-        offsets = tuple(_pour(fetcher, sink, opener, meter, left_out, fingerprinter))
-        _check_worth(task, left_out)
-        outputs = sink.finish()
+        offsets = tuple(pouring.pour())
+        _check_worth(task, pouring.left_out)
+        written = pouring.sink.finish()
         *starts, rows = offsets
-        if sum(output.rows for output in outputs) != rows:
-            raise FileProblem("proof", f"Group {task.group_id} read {rows} rows and wrote {sum(output.rows for output in outputs)}.")
-        if fingerprinter is not None:
-            again = read_outputs(outputs, job.read, store, reading, meter)
-            check_equal(task.group_id, fingerprinter.result(), again.sum)
+        found = sum(one.file.rows for one in written)
+        if found != rows:
+            raise FileProblem("proof", f"Group {task.group_id} read {rows} rows and wrote {found}.")
+        if pouring.fingerprinter is not None:
+            again = read_outputs(written, job.read, store, reading, meter)
+            check_equal(task.group_id, pouring.fingerprinter.result(), again.sum)
     except BaseException:
         with contextlib.suppress(StorageError):
-            sink.abort()
+            pouring.sink.abort()
         raise
     result = RewriteResult(
         group_id=task.group_id,
         attempt=task.attempt,
-        engine=Engine.TRANSCODE,
+        engine=pouring.engines.name,
         input_rows=rows,
-        outputs=outputs,
+        outputs=tuple(one.file for one in written),
         row_map=Concat(offsets=tuple(starts)),
-        bytes_read=fetcher.bytes_read,
-        requests=fetcher.requests,
-        seconds=0.0,
-        peak_memory_bytes=0,
-        left_out=tuple(left_out),
+        bytes_read=pouring.fetcher.bytes_read,
+        requests=pouring.fetcher.requests,
+        left_out=tuple(pouring.left_out),
+        copies=_copies(written),
+        decoded=pouring.engines.decoded(),
     )
-    return result if fingerprinter is None else _with_proof(result, again)
+    return result if pouring.fingerprinter is None else _with_proof(result, written, again)
 
 
-def _with_proof(result: RewriteResult, again: ReadAgain) -> RewriteResult:
-    """The result of a group whose outputs were read again and found equal."""
-    pairs = zip(result.outputs, again.fingerprints, strict=True)
+def _copies(written: Sequence[Written]) -> Copies:
+    """What was copied into all outputs together."""
+    return Copies(
+        row_groups=sum(one.copied_row_groups for one in written),
+        bytes=sum(one.copied_bytes for one in written),
+        stored_bytes=sum(one.stored_bytes for one in written),
+    )
+
+
+def _with_proof(result: RewriteResult, written: Sequence[Written], again: ReadAgain) -> RewriteResult:
+    """The result of a group whose outputs were read again and found equal. Outputs with copied bytes have no fingerprint of their rows."""
+    whole = [found if one.decoded is None else None for one, found in zip(written, again.fingerprints, strict=True)]
+    every = None not in whole
     return replace(
         result,
-        outputs=tuple(replace(output, fingerprint=found) for output, found in pairs),
-        proof="full",
-        fingerprint=again.sum,
+        outputs=tuple(replace(output, fingerprint=found) for output, found in zip(result.outputs, whole, strict=True)),
+        proof="full" if every else "bytes",
+        fingerprint=again.sum if every else None,
+        checksum=None if every else checksum_of(written, again.sum),
         proof_bytes_read=again.bytes_read,
         proof_requests=again.requests,
     )
 
 
-def output_key(job: RewriteJob, task: RewriteTask, i: int) -> str:
-    """The key of output i of this attempt."""
-    return f"{task.output_prefix}{task.stem}-a{task.attempt}-{i:05d}.{job.write.compression}.parquet"
+def output_key(job: RewriteJob, task: RewriteTask, i: int, codec: str | None = None) -> str:
+    """The key of output i of this attempt. `codec`: of its first pages, where those are copied."""
+    return f"{task.output_prefix}{task.stem}-a{task.attempt}-{i:05d}.{codec or job.write.compression}.parquet"
 
 
 def _weight(file: InputFile) -> int:
@@ -119,47 +125,58 @@ def _check_worth(task: RewriteTask, left_out: list[InputLeftOut]) -> None:
         raise FileProblem("unsupported-file", left_out[0].why, path=left_out[0].file.path)
 
 
-def _pour(
-    fetcher: Fetcher,
-    sink: Sink,
-    opener: Opener,
-    meter: MemoryMeter,
-    left_out: list[InputLeftOut],
-    fingerprinter: Fingerprinter | None,
-) -> Iterator[int]:
-    """Every input into the sink; yields the offset at which each one's rows begin, and at last the number of all.
+class _Pouring:
+    """The inputs of a task on their way into its sink."""
 
-    Rows are fingerprinted when they are decoded, before the sink has them, so that whatever happens to them later shows in the outputs.
-    An input that must not be rewritten, as its footer shows before a row of it is read, joins `left_out` instead.
-    """
-    offset = 0
-    for fetched in fetcher:
-        try:
-            with at_file(fetched.input):
-                opened = opener.open(fetched)
-        except FileProblem as problem:
-            if problem.reason != "unsupported-file":
-                raise
-            left_out.append(InputLeftOut(file=fetched.input.file, why=str(problem)))
-            continue
+    def __init__(
+        self, job: RewriteJob, task: RewriteTask, store: ObjectStore, budget: Budget, encoding: Executor, meter: MemoryMeter
+    ) -> None:
+        total_bytes = sum(map(_weight, task.inputs))
+        self._budget, self._meter = budget, meter
+        self._opener = Opener(job.read, store, budget)
+        plan = OutputPlan(
+            name=lambda i, codec: output_key(job, task, i, codec),
+            schema=lambda: self._opener.schema,
+            spec=job.write,
+            division=Division(total_bytes, task.output_files),
+            digests=job.proof == "full",
+        )
+        self.sink = Sink(store, plan, budget, encoding)
+        self.fetcher = Fetcher(task.inputs, store, budget)
+        self.fingerprinter = Fingerprinter() if job.proof == "full" else None
+        self.engines = Engines(job, total_bytes, task.output_files)
+        self.left_out: list[InputLeftOut] = []
+
+    def pour(self) -> Iterator[int]:
+        """Every input into the sink; yields the offset at which each one's rows begin, and at last the number of all.
+
+        Rows are fingerprinted when they are decoded, before the sink has them, so that whatever happens to them later shows in the outputs.
+        An input that must not be rewritten, as its footer shows before a row of it is read, joins `left_out` instead.
+        """
+        offset = 0
+        for fetched in self.fetcher:
+            try:
+                with at_file(fetched.input):
+                    opened = self._opener.open(fetched)
+                    spans = self.engines.spans(opened)
+            except FileProblem as problem:
+                if problem.reason != "unsupported-file":
+                    raise
+                self.left_out.append(InputLeftOut(file=fetched.input.file, why=str(problem)))
+                continue
+            yield offset
+            self.sink.next_input(_weight(fetched.input), opened.surviving)
+            rows = sum(self._taken(fragment) for fragment in named(fetched.input, spans.fragments(self._budget)))
+            if rows != opened.surviving:
+                message = f"{fetched.input.key}: {rows} rows were read, but its footer and deletes say {opened.surviving}."
+                raise FileProblem("proof", message, path=fetched.input.file.path)
+            offset += rows
         yield offset
-        sink.next_input(_weight(fetched.input), opened.surviving)
-        rows = 0
-        for fragment in named(fetched.input, _fragments(opened, fetcher.budget)):
-            rows += fragment.rows.num_rows
-            if fingerprinter is not None:
-                fingerprinter.add(fragment.rows)
-            sink.write(fragment)
-            meter.sample()
-        if rows != opened.surviving:
-            message = f"{fetched.input.key}: {rows} rows were read, but its footer and deletes say {opened.surviving}."
-            raise FileProblem("proof", message, path=fetched.input.file.path)
-        offset += rows
-    yield offset
 
-
-def _fragments(opened: Opened, budget: Budget) -> Iterator[Fragment]:
-    for span in choose(opened.file.metadata.num_row_groups):
-        match span.engine:
-            case Engine.TRANSCODE:
-                yield from transcode(opened, span.row_groups, budget)
+    def _taken(self, fragment: Fragment) -> int:
+        """Hand a fragment to the sink; its rows."""
+        if self.fingerprinter is not None and isinstance(fragment, DecodedRows):
+            self.fingerprinter.add(fragment.rows)
+        self.sink.write(fragment)
+        self._meter.sample()
+        return fragment.count

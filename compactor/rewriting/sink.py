@@ -1,10 +1,11 @@
 """The sink: takes fragments of any engine in order, divides them over the outputs, gathers row groups and has them written.
 
     gathering --enough for a row group--> encoding --share of bytes reached--> next output
+    an encoded row group comes: what is gathered is encoded, then it is copied behind that
         \\-- abort: open and finished outputs of this attempt are taken back
 
-The only place that knows how kinds of fragments become row groups. One row group is encoded while the next one is gathered, so two of them
-are in memory. Outputs are made when their first row comes, so none is empty.
+The only place that knows how kinds of fragments become row groups. One row group is encoded, or copied, while the next one is gathered, so
+two of them are in memory. Outputs are made when their first row comes, so none is empty.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from concurrent.futures import Executor, Future, wait
 
 import pyarrow as pa
 
-from compactor.model.rewrite import OutputFile
 from compactor.rewriting.budget import Budget
 from compactor.rewriting.encoder import Encoder, OutputPlan
-from compactor.rewriting.fragment import DecodedRows, Fragment
+from compactor.rewriting.fragment import DecodedRows, EncodedRowGroup, Fragment
+from compactor.rewriting.output import Written
 from compactor.storage.base import ObjectStore
 
 _WRITER_ROWS = 1_048_576
@@ -29,7 +30,7 @@ class Sink:
 
     def __init__(self, store: ObjectStore, plan: OutputPlan, budget: Budget, encoding: Executor) -> None:
         self._plan, self._budget, self._encoding = plan, budget, encoding
-        self._encoder = Encoder(store, plan)
+        self._encoder = Encoder(store, plan, budget.stream)
         self._row_group_rows = min(plan.spec.row_group_rows, _WRITER_ROWS)
         self._gathered: list[pa.Table] = []
         self._gathered_rows = self._gathered_bytes = 0
@@ -45,11 +46,14 @@ class Sink:
         match fragment:
             case DecodedRows(rows=rows):
                 self._divide(rows)
+            case EncodedRowGroup():
+                self._append(fragment)
 
-    def finish(self) -> tuple[OutputFile, ...]:
+    def finish(self) -> tuple[Written, ...]:
         """Write what is left and publish the last output; all outputs in order."""
         self._end_output()
         self._settle()
+        self._encoder.close()
         return tuple(self._encoder.finished)
 
     def abort(self) -> None:
@@ -66,6 +70,17 @@ class Sink:
             rows = rows.slice(taken)
             if full:
                 self._end_output()
+
+    def _append(self, fragment: EncodedRowGroup) -> None:
+        """Copy a row group into the output in which most of it belongs."""
+        before, behind = self._plan.division.take_whole(fragment.count)
+        if before:
+            self._end_output()
+        if self._gathered:
+            self._write_row_group()
+        self._then(lambda: self._encoder.append(fragment))
+        if behind:
+            self._end_output()
 
     def _gather(self, rows: pa.Table) -> None:
         """Add rows to the row group in the making, passing it on whenever it is full."""

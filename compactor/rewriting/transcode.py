@@ -18,12 +18,14 @@ from compactor.rewriting.problems import FileProblem
 
 _PROBE_ROWS = 256
 _PROBE_ROWS_LEAST = 16
-_MOST_ROWS = 131_072
+_MOST_ROWS = 32_768
+"""Batches of a large file: what is decoded is fingerprinted and conformed while much of it is still in a processor's cache."""
 
 
 def transcode(opened: Opened, row_groups: range, budget: Budget) -> Iterator[DecodedRows]:
     """The surviving rows of these row groups of an input, in order. Raises FileProblem, StorageError, and what pyarrow raises."""
     metadata = opened.file.metadata
+    opened.expect(row_groups, opened.columns)
     start = first = sum(metadata.row_group(i).num_rows for i in range(row_groups.start))
     counted = sum(metadata.row_group(i).num_rows for i in row_groups)
     for rows in _decoded(opened, row_groups, budget):

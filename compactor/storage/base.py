@@ -58,6 +58,17 @@ class ObjectWriter(Protocol):
     """A new object being written in order. Nothing is visible before close(); abort() leaves nothing behind. Writers inherit from it."""
 
     def write(self, data: bytes | memoryview) -> int: ...
+    def copy_range(self, key: str, start: int, length: int) -> int:
+        """Append these bytes of another object of the store; how many of them the store copied by itself, most of them if any.
+
+        0: none were appended, and the caller brings them. Raises StorageError.
+        """
+        return 0
+
+    def spares_sending(self, length: int) -> bool:
+        """Whether copy_range of so many bytes, asked for next, would spare sending them although they are here."""
+        return False
+
     def close(self) -> int:
         """Publish the object; returns its size in bytes. Raises StorageError when it could not be stored whole."""
         ...

@@ -7,11 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 from support.rewriting import bitmap, framed, inline_deletes, job_of, keys, put, read_back, rewritten, run, streamed
 
+from compactor.ambient.inline import Inline
 from compactor.errors import StorageUnavailable
 from compactor.model.plan import FileKey
 from compactor.model.rewrite import Concat, Deletes, GroupDropped, InputFile, RewriteJob
-from compactor.rewriting import output as output_module
-from compactor.rewriting.output import Output
+from compactor.rewriting import arrow_writer
+from compactor.rewriting.output import Copying, Output
 from compactor.storage.memory import MemoryStore, MemoryWriter
 
 SCHEMA = pa.schema([("a", pa.int64()), ("s", pa.string())])
@@ -170,7 +171,8 @@ def test_nothing_more_is_sent_once_an_output_is_given_up() -> None:
             sent.append(len(data))
             return super().write(data)
 
-    output = Output("x", Recorder(MemoryStore(), "x"), SCHEMA, JOB.write)
+    copying = Copying(pool=Inline(), in_flight_bytes=1, digests=False)
+    output = Output("x", Recorder(MemoryStore(), "x"), SCHEMA, JOB.write, copying)
     output.write_row_group(rows(0, 500_000), [])
     before = len(sent)
     output.abort()
@@ -232,8 +234,8 @@ def test_values_larger_than_a_page_do_not_multiply(monkeypatch: pytest.MonkeyPat
     """The writer looks at a page's size more often where values are large."""
     small = pa.table({"s": ["x"] * 100_000})
     large = pa.table({"s": ["x" * 100_000] * 10})
-    assert output_module._write_batch(small) > 1000
-    assert output_module._write_batch(large) <= 16
+    assert arrow_writer._write_batch(small) > 1000
+    assert arrow_writer._write_batch(large) <= 16
 
 
 def test_floats_get_no_bounds_in_footers() -> None:

@@ -1,0 +1,124 @@
+"""Statistics for the log of row groups that are copied without being decoded, column by column.
+
+Counts come from the footer: of values, of nulls, and of null lists and maps from the histogram of definition levels. Bounds of whole
+numbers, dates, times and decimals kept as whole numbers come from the row group's statistics; of strings only where those say that they are
+exact, by a writer that is trusted. For everything else that one column is decoded. What the source's log says is never believed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from compactor.rewriting.column_statistics import Tally, bound_of
+from compactor.rewriting.fragment import Found
+from compactor.rewriting.parquet_fields import SIZE_DEFINITION_HISTOGRAM, ColumnMetaData, Kind
+from compactor.rewriting.parquet_fields import Statistics as Stats
+from compactor.rewriting.physical import Leaf
+from compactor.rewriting.thrift_compact import Struct, ThriftProblem
+
+Decode = Callable[[str | None], Iterable[pa.Table]]
+"""The rows of the row group in batches: of the column at a dotted path with all below it, or (None) of all columns."""
+
+_WIDTHS: dict[int, int] = {Kind.INT32: 4, Kind.INT64: 8}
+
+
+def found_of(tally: Tally, metas: Sequence[Struct], leaves: Sequence[Leaf], decode: Decode) -> Found:
+    """What is known of one wanted column of a row group. metas: metadata of its column chunks, of which nothing is left that may not be
+    believed. Raises ThriftProblem for counts that cannot be, and what `decode` raises.
+    """
+    path = tally.column.path
+    if tally.leaf is None:
+        below = next(i for i, leaf in enumerate(leaves) if leaf.path[: len(path)] == path)
+        nulls = _null_lists(metas[below], len(path))
+        return Found(nulls=nulls) if nulls is not None else _decoded(tally, decode)
+    meta, leaf = metas[tally.leaf], leaves[tally.leaf]
+    values, statistics = meta.whole(ColumnMetaData.NUM_VALUES), meta.struct(ColumnMetaData.STATISTICS)
+    nulls = None if statistics is None else statistics.integer(Stats.NULL_COUNT)
+    if statistics is None or nulls is None:
+        return _decoded(tally, decode)
+    if not 0 <= nulls <= values:
+        raise ThriftProblem(f"{nulls} of {values} values are null")
+    if not tally.column.bounds or nulls == values:
+        return Found(nulls=nulls)
+    bounds = _bounds(tally, leaf, statistics)
+    return _decoded(tally, decode) if bounds is None else Found(nulls=nulls, minimum=bounds[0], maximum=bounds[1])
+
+
+def _null_lists(meta: Struct, depth: int) -> int | None:
+    """Rows in which a list or map, `depth` optional levels from the top, is null; None when the footer does not say."""
+    sizes = meta.struct(ColumnMetaData.SIZE_STATISTICS)
+    levels = () if sizes is None else sizes.integers(SIZE_DEFINITION_HISTOGRAM)
+    if len(levels) <= depth or min(levels) < 0 or sum(levels) != meta.whole(ColumnMetaData.NUM_VALUES):
+        return None
+    return sum(levels[:depth])
+
+
+def _bounds(tally: Tally, leaf: Leaf, statistics: Struct) -> tuple[Any, Any] | None:
+    """Minimum and maximum as values; None when the footer does not tell them for certain."""
+    if leaf.kind in _WIDTHS:
+        return _whole_bounds(tally.kind, leaf.kind, statistics)
+    exact = statistics.truth(Stats.IS_MIN_VALUE_EXACT) and statistics.truth(Stats.IS_MAX_VALUE_EXACT)
+    low, high = statistics.binary(Stats.MIN_VALUE), statistics.binary(Stats.MAX_VALUE)
+    if leaf.kind != Kind.BYTE_ARRAY or not exact or low is None or high is None or not pa.types.is_string(tally.kind):
+        return None
+    try:
+        texts = low.decode(), high.decode()
+    except UnicodeDecodeError:
+        return None
+    return texts if low <= high else None
+
+
+def _whole_bounds(kind: pa.DataType, physical: int, statistics: Struct) -> tuple[Any, Any] | None:
+    fields = (Stats.MIN_VALUE, Stats.MAX_VALUE) if Stats.MIN_VALUE in statistics else (Stats.MIN, Stats.MAX)
+    raw = [statistics.binary(field) for field in fields]
+    if any(bound is None or len(bound) != _WIDTHS[physical] for bound in raw):
+        return None
+    low, high = (int.from_bytes(bound or b"", "little", signed=True) for bound in raw)
+    return (bound_of(kind, low), bound_of(kind, high)) if low <= high else None
+
+
+def _decoded(tally: Tally, decode: Decode) -> Found:
+    """The same from the values themselves."""
+    path = None if any("." in name for name in tally.column.path) else ".".join(tally.column.path)
+    nulls, low, high, unbounded = 0, None, None, False
+    for rows in decode(path):
+        values = _values(rows, tally)
+        nulls += values.null_count
+        if tally.leaf is None or not tally.column.bounds or unbounded or values.null_count == len(values):
+            continue
+        try:
+            least, most = _extremes(values)
+        except UnicodeDecodeError:
+            unbounded = True
+            continue
+        if isinstance(least, float) and math.isnan(least):
+            unbounded = True
+        elif least is not None:
+            low, high = least if low is None else min(low, least), most if high is None else max(high, most)
+    return Found(nulls=nulls, unbounded=True) if unbounded else Found(nulls=nulls, minimum=low, maximum=high)
+
+
+def _extremes(values: pa.ChunkedArray) -> tuple[Any, Any]:
+    """Least and greatest value; NaN twice for floats that hold one. Dates and timestamps as whole numbers."""
+    if pa.types.is_floating(values.type) and pc.any(pc.is_nan(values)).as_py():
+        return math.nan, math.nan
+    if pa.types.is_date(values.type):
+        values = values.cast(pa.int32())
+    elif pa.types.is_timestamp(values.type):
+        values = values.cast(pa.int64())
+    found = pc.min_max(values).as_py()
+    return found["min"], found["max"]
+
+
+def _values(rows: pa.Table, tally: Tally) -> pa.ChunkedArray:
+    """The column as the table has it; null where a struct above it is."""
+    path = tally.column.path
+    column = rows.column(rows.schema.get_field_index(path[0]))
+    for name in path[1:]:
+        column = pc.struct_field(column, [column.type.get_field_index(name)])
+    return column if tally.leaf is None or column.type == tally.kind else column.cast(tally.kind)

@@ -1,0 +1,70 @@
+"""Engines at work on the inputs of one task: each row group is chosen for, and what was chosen is counted, with the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from compactor.model.rewrite import DecodedBecause, RewriteJob
+from compactor.rewriting.budget import Budget
+from compactor.rewriting.choose import Engine, Span, choose
+from compactor.rewriting.fragment import Fragment
+from compactor.rewriting.opened import Opened
+from compactor.rewriting.stitch import Look, Stitcher
+from compactor.rewriting.transcode import transcode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spans:
+    """One input, its row groups spread over engines."""
+
+    opened: Opened
+    look: Look
+    spans: Sequence[Span]
+    stitcher: Stitcher
+
+    def fragments(self, budget: Budget) -> Iterator[Fragment]:
+        """All fragments of the input, in the order of its rows. Raises what engines raise."""
+        for span in self.spans:
+            match span.engine:
+                case Engine.TRANSCODE:
+                    yield from transcode(self.opened, span.row_groups, budget)
+                case Engine.STITCH:
+                    yield from self.stitcher.fragments(self.opened, self.look, span.row_groups, budget)
+
+
+class Engines:
+    """Chooses for one input after the other."""
+
+    def __init__(self, job: RewriteJob, total_bytes: int, outputs: int) -> None:
+        """total_bytes: of all inputs. Where there are several outputs, a row group of more than half of one stays divisible."""
+        self._choice = job.engine
+        self._most_bytes = None if outputs <= 1 else total_bytes // outputs // 2
+        self._stitcher = Stitcher(job.read, job.write, job.engine)
+        self._used: set[Engine] = set()
+        self._because: dict[str, DecodedBecause] = {}
+
+    @property
+    def name(self) -> str:
+        """The engines that were at work, joined by a plus; transcode when there was nothing to do."""
+        return "+".join(sorted(self._used or {Engine.TRANSCODE}))
+
+    def decoded(self) -> tuple[DecodedBecause, ...]:
+        """Why row groups were not copied, the most bytes first."""
+        return tuple(sorted(self._because.values(), key=lambda because: (-because.bytes, because.code)))
+
+    def spans(self, opened: Opened) -> Spans:
+        """What each row group of an input is taken by. Raises StorageError."""
+        look = self._stitcher.look(opened)
+        spans = choose(look.candidates, self._choice, self._most_bytes)
+        for span in spans:
+            self._used.add(span.engine)
+            self._note(span, sum(look.candidates[i].size_bytes for i in span.row_groups))
+        return Spans(opened=opened, look=look, spans=spans, stitcher=self._stitcher)
+
+    def _note(self, span: Span, size_bytes: int) -> None:
+        if span.against is None:
+            return
+        code = span.against.code
+        known = self._because.get(code) or DecodedBecause(code=code, why=span.against.why, row_groups=0, bytes=0)
+        self._because[code] = replace(known, row_groups=known.row_groups + len(span.row_groups), bytes=known.bytes + size_bytes)

@@ -1,0 +1,203 @@
+"""The stitch engine: row groups are copied as they are encoded, and only the footer is new. Takes a row group only when nothing of its
+meaning depends on being decoded, and says by name what stands against any other.
+
+Pages are never looked at: what is damaged in them stays as damaged as it was. Deleted rows, row ids and constants need rows, so files with
+them are decoded; so are files whose pages mean something else under the table's schema than under their own.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from compactor.model.rewrite import EngineChoice, ReadSpec, WriteSpec
+from compactor.rewriting.arrow_writer import empty_footer
+from compactor.rewriting.budget import Budget
+from compactor.rewriting.choose import Against, Candidate
+from compactor.rewriting.column_statistics import tallies
+from compactor.rewriting.encoded import EncodedFile, chunks_of_group, encoded_file, extras_of, repeatable, runs_of
+from compactor.rewriting.encoded_statistics import found_of
+from compactor.rewriting.fragment import EncodedRowGroup
+from compactor.rewriting.opened import Opened
+from compactor.rewriting.parquet_fields import (
+    CODECS,
+    DATA_PAGE_V2,
+    PAGE_ENCODING_TYPE,
+    ColumnChunk,
+    ColumnMetaData,
+    FileMetaData,
+    RowGroup,
+)
+from compactor.rewriting.physical import Leaf, Node, difference, field_ids, leaves, tree
+from compactor.rewriting.problems import FileProblem
+from compactor.rewriting.thrift_compact import Struct, ThriftProblem
+
+_TRAILER_BYTES = 8
+_MOST_FOOTER_BYTES = 64 * 1024 * 1024
+_MOST_ROWS = 131_072
+_DATA_PAGES = (0, DATA_PAGE_V2)
+_UNREADABLE_CODECS = ("lzo", "lz4-hadoop")
+"""Codecs that many readers do not have, or read in different ways."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What was seen of an input: its row groups in order, and its footer taken apart where any of them may be copied."""
+
+    candidates: tuple[Candidate, ...]
+    file: EncodedFile | None = None
+
+
+class Stitcher:
+    """Looks at the inputs of one task, and makes fragments of their row groups."""
+
+    def __init__(self, read: ReadSpec, write: WriteSpec, choice: EngineChoice) -> None:
+        self._read, self._write, self._choice = read, write, choice
+        self._tallies = tallies(read.schema, write.statistics)
+        self._ours: tuple[Node, ...] | None = None
+        self._leaves: list[Leaf] = []
+        self._compared: dict[tuple[Node, ...], str | None] = {}
+
+    def look(self, opened: Opened) -> Look:
+        """The row groups of an input. Reads nothing but the end of the file, and that only where a copy may come of it."""
+        sizes = _encoded_bytes(opened)
+        least = self._choice.copied_bytes if self._choice.mode == "auto" else 0
+        if self._choice.mode == "transcode" or not any(size >= least for size in sizes):
+            return Look(candidates=tuple(Candidate(size_bytes=size) for size in sizes))
+        against = self._against_file(opened)
+        if against is not None:
+            return Look(candidates=tuple(Candidate(size_bytes=size, against=against) for size in sizes))
+        try:
+            file = _footer_of(opened)
+            against = self._against_footer(file)
+        except ThriftProblem as problem:
+            against = Against(code="footer", why=f"The footer of {opened.input.key} cannot be repeated: {problem}.")
+        if against is not None:
+            return Look(candidates=tuple(Candidate(size_bytes=size, against=against) for size in sizes))
+        groups = range(len(file.row_groups))
+        candidates = tuple(Candidate(size_bytes=sizes[i], against=self._against_group(opened, file, i)) for i in groups)
+        return Look(candidates=candidates, file=file)
+
+    def fragments(self, opened: Opened, look: Look, row_groups: range, budget: Budget) -> Iterator[EncodedRowGroup]:
+        """These row groups, encoded. Raises FileProblem, StorageError, and what pyarrow raises when a column must be decoded."""
+        assert look.file is not None
+        for index in row_groups:
+            if look.file.row_groups[index].whole(RowGroup.NUM_ROWS) == 0:
+                continue
+            try:
+                yield self._fragment(opened, look.file, index, budget)
+            except ThriftProblem as problem:
+                raise FileProblem("corrupt-file", f"its footer does not add up: {problem}") from problem
+
+    def _fragment(self, opened: Opened, file: EncodedFile, index: int, budget: Budget) -> EncodedRowGroup:
+        group = repeatable(file, index, self._leaves)
+        metas = [meta for chunk in group.structs(RowGroup.COLUMNS) if (meta := chunk.struct(ColumnChunk.META_DATA)) is not None]
+
+        def decode(column: str | None) -> Iterable[pa.Table]:
+            return _column(opened, index, column, budget)
+
+        return EncodedRowGroup(
+            count=group.whole(RowGroup.NUM_ROWS),
+            codec=CODECS[metas[0].whole(ColumnMetaData.CODEC)],
+            group=group,
+            origin=opened,
+            runs=runs_of(pages for _, _, pages in chunks_of_group(file, index)),
+            extras=extras_of(file, index, opened),
+            found=[found_of(tally, metas, self._leaves, decode) for tally in self._tallies],
+        )
+
+    def _against_file(self, opened: Opened) -> Against | None:
+        """What stands against a file whatever its footer says."""
+        name = opened.input.key
+        if opened.deleted is not None and len(opened.deleted):
+            return Against(code="deletes", why=f"Rows of {name} are deleted.")
+        if self._read.row_ids is not None:
+            return Against(code="row-tracking", why="The table tracks its rows, whose ids are kept beside them.")
+        if len(self._read.constants):
+            return Against(code="partition-columns", why="The table keeps its partition columns in its files.")
+        return None
+
+    def _against_footer(self, file: EncodedFile) -> Against | None:
+        """What stands against all row groups of a file. Raises ThriftProblem."""
+        if file.encrypted:
+            return Against(code="encrypted", why="It is encrypted.")
+        if file.writer.faulty:
+            name = f"written by {file.writer.name}, of a version" if file.writer.name else "written by somebody unknown,"
+            return Against(code="writer", why=f"It was {name} whose faults readers must know of.")
+        if self._ours is None:
+            footer = empty_footer(self._read.schema, self._write)
+            self._ours = tree(footer.structs(FileMetaData.SCHEMA))
+            self._leaves = leaves(self._ours)
+        if file.nodes not in self._compared:
+            self._compared[file.nodes] = difference(file.nodes, self._ours) or self._other_ids(file.nodes, self._ours)
+        why = self._compared[file.nodes]
+        return None if why is None else Against(code="schema", why=f"{why[0].upper()}{why[1:]}.")
+
+    def _other_ids(self, theirs: Sequence[Node], ours: Sequence[Node]) -> str | None:
+        """Where columns are found by field id, a file's ids must be the table's."""
+        pairs = zip(field_ids(theirs), field_ids(ours), strict=True)
+        other = self._read.match == "id" and any(wanted is not None and found != wanted for found, wanted in pairs)
+        return "its columns have other field ids, or none" if other else None
+
+    def _against_group(self, opened: Opened, file: EncodedFile, index: int) -> Against | None:
+        """What stands against one row group."""
+        try:
+            chunks = chunks_of_group(file, index)
+            runs_of(pages for _, _, pages in chunks)
+            metas = [meta for _, meta, _ in chunks]
+            return self._against_pages(metas)
+        except ThriftProblem as problem:
+            return Against(code="footer", why=f"The footer of {opened.input.key} cannot be repeated: {problem}.")
+
+    def _against_pages(self, metas: Sequence[Struct]) -> Against | None:
+        """Codecs and page versions that may not be in an output."""
+        codecs = {CODECS.get(meta.integer(ColumnMetaData.CODEC) or 0, "unknown") for meta in metas}
+        wanted = {self._write.compression} if self._write.only_compression else codecs - {"unknown", *_UNREADABLE_CODECS}
+        if not codecs <= wanted:
+            asked = f", and the table asks for {self._write.compression}" if self._write.only_compression else ""
+            return Against(code="codec", why=f"It is compressed with {sorted(codecs - wanted)[0]}{asked}.")
+        # HAZARD: Arrow's writer calls its pages version 1 in the footer, whatever they are.
+        known = self._write.page_version == "2.0" and all(_data_pages(meta) == {DATA_PAGE_V2} for meta in metas)
+        if self._write.only_page_version and not known:
+            return Against(code="page-version", why=f"Its pages are not known to be of version {self._write.page_version}.")
+        return None
+
+
+def _data_pages(meta: Struct) -> set[int | None]:
+    """Kinds of data pages that a chunk says it has."""
+    kinds = {stats.integer(PAGE_ENCODING_TYPE) for stats in meta.structs(ColumnMetaData.ENCODING_STATS)}
+    return {kind for kind in kinds if kind in _DATA_PAGES}
+
+
+def _encoded_bytes(opened: Opened) -> list[int]:
+    """Encoded bytes of each row group, by the footer as Arrow reads it."""
+    metadata = opened.file.metadata
+    if metadata.num_row_groups == 1:
+        return [opened.size_bytes]
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    return [sum(group.column(j).total_compressed_size for j in range(group.num_columns)) for group in groups]
+
+
+def _footer_of(opened: Opened) -> EncodedFile:
+    """The footer taken apart. Raises ThriftProblem, StorageError."""
+    (length,) = struct.unpack("<I", bytes(opened.read(opened.size_bytes - _TRAILER_BYTES, 4)))
+    end = opened.size_bytes - _TRAILER_BYTES - length
+    if length > _MOST_FOOTER_BYTES or end < 4:
+        raise ThriftProblem("it is too large")
+    file = encoded_file(opened.read(end, length), end)
+    if len(file.row_groups) != opened.file.metadata.num_row_groups:
+        raise ThriftProblem("it has other row groups than Arrow reads")
+    return file
+
+
+def _column(opened: Opened, index: int, column: str | None, budget: Budget) -> Iterator[pa.Table]:
+    """One column of a row group, decoded in batches."""
+    group = opened.file.metadata.row_group(index)
+    columns = None if column is None else [column]
+    opened.expect(range(index, index + 1), columns)
+    size = max(1, min(_MOST_ROWS, int(budget.batch / max(1.0, group.total_byte_size / max(1, group.num_rows)))))
+    for batch in opened.file.iter_batches(size, row_groups=[index], columns=columns, use_threads=False):
+        yield pa.Table.from_batches([batch])
