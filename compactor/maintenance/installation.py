@@ -14,7 +14,8 @@ _PACKAGES = ("lakehouse-compactor", "pyarrow", "deltalake", "obstore", "boto3", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """versions: of the packages that matter, None for one that is not there. executors: those that could be chosen.
+    """versions: of the packages that matter, None for one that is not there. executors: those that could be chosen. native: the version of
+    the optional native kernels and whether they are used, or why not.
 
     memory_limit_bytes: of this machine or container; memory_bytes: what a run here would use; processors: that it may keep busy.
     """
@@ -22,6 +23,7 @@ class Installation:
     python: str
     system: str
     versions: Mapping[str, str | None]
+    native: str
     executors: tuple[str, ...]
     processors: int
     memory_limit_bytes: int
@@ -31,11 +33,13 @@ class Installation:
 def look(settings: Settings) -> Installation:
     """The installation as these settings use it."""
     from compactor.execution.machine import memory_limit, processors, share_of_memory
+    from compactor.rewriting.native import STATUS
 
     return Installation(
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         versions={name: _version(name) for name in _PACKAGES},
+        native=STATUS,
         executors=("local", "serial", *(["ray"] if util.find_spec("ray") is not None else [])),
         processors=processors(),
         memory_limit_bytes=memory_limit(),

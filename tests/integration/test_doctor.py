@@ -17,6 +17,7 @@ from support.delta_tables import HandTable, append, make_table, mask_rows, remov
 
 import compactor
 from compactor.model.findings import Diagnosis, Finding, FindingKind
+from compactor.rewriting import native
 from compactor.settings import Settings
 from compactor_cli.main import main
 
@@ -246,7 +247,10 @@ def test_the_command_tells_people_and_programs(table: HandTable, capsys: pytest.
     assert (first["finding"], first["damage"], first["count"]) == ("missing", True, 1)
     assert (last["finding"], last["damaged"], last["exit_code"], last["data"]) == (None, True, 6, True)
     assert run("doctor", "--self", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["versions"]["pyarrow"] == pa.__version__
+    installed = json.loads(capsys.readouterr().out)
+    assert (installed["versions"]["pyarrow"], installed["native"]) == (pa.__version__, native.STATUS)
+    assert run("doctor", "--self") == 0
+    assert f"native kernels: {native.STATUS}" in capsys.readouterr().out
     assert run("doctor") == 2
 
 

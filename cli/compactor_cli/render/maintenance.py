@@ -39,6 +39,7 @@ def installation_lines(found: Installation) -> list[str]:
     return [
         f"Python {found.python} on {found.system}",
         *(f"{name} {version or 'is not installed'}" for name, version in found.versions.items()),
+        f"native kernels: {found.native}",
         f"executors: {', '.join(found.executors)}",
         f"{found.processors} processors, {format_bytes(found.memory_bytes)} of {format_bytes(found.memory_limit_bytes)} memory for a run",
     ]
