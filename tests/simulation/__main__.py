@@ -10,7 +10,9 @@ import argparse
 import sys
 from collections import Counter
 
+from simulation.cast import Cast
 from simulation.figures import DEFINITIONS, Figures
+from simulation.shrink import reproduction, trouble
 from simulation.world import World
 
 
@@ -21,7 +23,12 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--crashing", type=float, default=0.25, help="how probable it is that a compactor's process dies")
     parser.add_argument("--once", action="store_true", help="do not play each seed a second time")
+    parser.add_argument("--replay", help="play one world again, as a failure has printed it")
     arguments = parser.parse_args()
+    if arguments.replay is not None:
+        why = trouble(Cast.parse(arguments.replay))
+        print(why or "It goes right.")
+        return int(why is not None)
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     totals: Counter[str] = Counter()
     failed: list[str] = []
@@ -50,7 +57,7 @@ def _hostile(seed: int, crashing: float, twice: bool, sums: tuple[Counter[str], 
         if twice and World(seed, crashing).play() != report:
             failed.append(f"seed {seed}: not the same twice")
     except AssertionError as error:
-        failed.append(str(error))
+        failed.append(f"{error}\n{reproduction(world.cast)}")
         return
     _count(world, figures)
     totals.update({"worlds": 1, "calls": report.calls, "audits": report.audits, "rows deleted meanwhile, kept deleted": report.masked_rows})
@@ -62,7 +69,7 @@ def _played(world: World, figures: Figures | None, failed: list[str], what: str)
     try:
         world.play()
     except AssertionError as error:
-        failed.append(f"{what}{error}")
+        failed.append(f"{what}{error}\n{reproduction(world.cast)}")
         return
     if figures is not None:
         _count(world, figures)

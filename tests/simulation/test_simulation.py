@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,16 +14,22 @@ import pytest
 
 from compactor.ambient import VirtualClock
 from compactor.coordination import outputs
+from compactor.coordination.claims import Claims
 from compactor.coordination.outputs import OutputFates
 from compactor.coordination.records import RunRecords
 from compactor.model.run import Run, RunStatus
-from compactor.storage.base import ObjectStore
+from compactor.storage.base import ObjectMeta, ObjectStore
 from compactor.storage.memory import MemoryBucket, MemoryStore
 from compactor.tables.delta import commit
+from compactor.tables.delta.entry import EntryGroup
+from compactor.tables.delta.salvage import Candidates, with_outputs
 from compactor.tables.delta.table import DeltaTable
+from simulation import vacuums
 from simulation.appender import SCHEMA, Appender, History
 from simulation.auditor import Auditor
+from simulation.cast import Cast, draw
 from simulation.reader import entry_key, live_files, newest_version, rows_of_file
+from simulation.shrink import command, shrink, trouble
 from simulation.world import World
 
 
@@ -75,6 +83,16 @@ def test_the_worlds_are_worth_it() -> None:
     assert sum(report.masked_rows for report in reports) > 0
 
 
+def without_looking(store: ObjectStore, candidates: Candidates) -> tuple[Candidates, tuple[EntryGroup, ...]]:
+    """As salvage does it, in a store that says of every output that it is there."""
+    there = {
+        output.key: ObjectMeta(key=output.key, size_bytes=output.size_bytes, modified_ms=0)
+        for group in candidates.groups
+        for output in group.result.outputs
+    }
+    return with_outputs(SimpleNamespace(uri=store.uri, head=there.get), candidates)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("owner", "rule", "broken"),
     [
@@ -83,8 +101,18 @@ def test_the_worlds_are_worth_it() -> None:
         (OutputFates, "committed", lambda fates, ids: fates.discarded(ids)),
         (RunRecords, "intend", lambda *_: None),
         (outputs, "spare_vectors", lambda *_: []),
+        (commit, "with_outputs", without_looking),
+        (vacuums, "read_claims", lambda *_: Claims(stems=())),
     ],
-    ids=["inputs are not judged again", "unknown commits are swept", "commits are swept", "no intent", "vectors of lost attempts stay"],
+    ids=[
+        "inputs are not judged again",
+        "unknown commits are swept",
+        "commits are swept",
+        "no intent",
+        "vectors of lost attempts stay",
+        "outputs are not looked for",
+        "intents are not heeded by our vacuum",
+    ],
 )
 def test_the_worlds_see_a_broken_rule(owner: object, rule: str, broken: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """With one of the compactor's rules taken out, some world of the first few dozen goes wrong."""
@@ -92,6 +120,38 @@ def test_the_worlds_see_a_broken_rule(owner: object, rule: str, broken: object, 
     with pytest.raises(AssertionError, match="seed"):
         for seed in range(60):
             World(seed).play()
+
+
+def test_a_world_that_goes_wrong_is_made_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of it goes wrong by itself, has no more in it than that takes, and is written down so that it can be played again."""
+    monkeypatch.setattr(outputs, "spare_vectors", lambda *_: [])
+    cast = next(cast for seed in range(1, 60, 2) if trouble(cast := draw(seed, 0.25)))
+    smallest, why = shrink(cast, trouble)
+    assert trouble(Cast.parse(smallest.to_text())) == why
+    assert sum(role.steps for role in smallest.roles) < sum(role.steps for role in cast.roles)
+    for role in smallest.roles:
+        assert trouble(replace(smallest, roles=tuple(other for other in smallest.roles if other != role))) is None
+    assert smallest.to_text() in command(smallest)
+    monkeypatch.undo()
+    assert trouble(smallest) is None
+
+
+def test_vacuums_and_changes_of_the_schema_take_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among a few seeds both vacuums delete what compactions replaced, the other engine's outputs of runs at work too, and columns come,
+    go and grow while tables are compacted."""
+    deleted: dict[str, list[str]] = {"vacuum": [], "foreign-vacuum": []}
+    changes = 0
+    for seed in range(60):
+        cast = draw(seed, 0.0)
+        if {role.kind for role in cast.roles} & {"evolver", *deleted}:
+            world = World(seed, cast=cast)
+            world.play()
+            for role, vacuum in zip((role for role in cast.roles if role.kind in deleted), world.vacuums, strict=True):
+                deleted[role.kind] += vacuum.deleted
+            changes += sum(role.steps for role in cast.roles if role.kind == "evolver")
+    assert all(len(keys) > 10 for keys in deleted.values())
+    assert any("/part-" in key for key in deleted["foreign-vacuum"])
+    assert changes > 10
 
 
 class Table:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from compactor.ambient import Ambient, Clock, SeededIds, SeededRandomness
+from compactor.coordination import claims as standing
 from compactor.coordination.claims import read_claims
 from compactor.errors import ConflictGaveUp
 from compactor.maintenance.vacuum import Ground, Terms, vacuum
@@ -78,8 +79,9 @@ class ForeignVacuum:
 class Forbearing:
     """A store whose user deletes nothing that is promised, or was when it began to look. deleted: what it has."""
 
-    def __init__(self, inner: ObjectStore, *promises: Promises) -> None:
-        self._inner, self._promises = inner, promises
+    def __init__(self, inner: ObjectStore, *promises: Promises, heeds_intents: bool = False) -> None:
+        """heeds_intents: its user must never delete what a standing intent claims."""
+        self._inner, self._promises, self._heeds_intents = inner, promises, heeds_intents
         self._since = [0] * len(promises)
         self.deleted: list[str] = []
 
@@ -93,6 +95,9 @@ class Forbearing:
     def delete(self, keys: Iterable[str]) -> None:
         """Those that nobody needs at this moment."""
         free = [key for key in keys if not any(p.bind(key, since) for p, since in zip(self._promises, self._since, strict=True))]
+        if self._heeds_intents:
+            claims = standing.read_claims([(self._inner, "_compactor/")])
+            assert not any(key in claims for key in free), f"a vacuum of ours deletes what a run at work claims: {free}"
         self._inner.delete(free)
         self.deleted += free
 

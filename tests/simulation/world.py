@@ -1,5 +1,5 @@
-"""One world: a table in memory, an appender, a second writer that also deletes, and two compactors, all under one seed. Where the seed is
-odd, the table has deletion vectors, and the second writer deletes by them, takes deletes back, updates and restores.
+"""One world: a table in memory, writers that append, delete, change rows and columns, two compactors and vacuums, all under one seed. Who
+they are and what befalls them is drawn in cast.py.
 
 The seed decides who moves when, what fails and who crashes. Everything an actor takes from its surroundings is virtual, so the same seed
 gives the same trace, call by call.
@@ -7,7 +7,6 @@ gives the same trace, call by call.
 
 from __future__ import annotations
 
-import random
 import zlib
 from collections import Counter
 from collections.abc import Callable
@@ -29,11 +28,15 @@ from compactor.wiring import wire
 from simulation.appender import Appender, History
 from simulation.auditor import Auditor
 from simulation.baton import Actor, Baton
+from simulation.cast import COMPACTOR, VACUUMS, Cast, Role, draw
 from simulation.changer import Changer
+from simulation.evolver import Evolver
 from simulation.figures import Attempt, Written
+from simulation.promises import Promises
 from simulation.reader import newest_version
 from simulation.stale import StaleRival
-from simulation.stepped_store import Crash, Cut, SteppedStore, Trace
+from simulation.stepped_store import Crash, SteppedStore, Trace
+from simulation.vacuums import Forbearing, ForeignVacuum, OurVacuum, Promising
 
 _CHANGES = frozenset({"create", "put", "close", "delete"})
 SETTINGS = Settings(executor="serial", target_size="4KiB", min_input_files=2, memory="64MiB", max_write_amplification=3)
@@ -41,19 +44,6 @@ CARE = Care(keep_bytes=0, beat_s=None, silent_s=3.0, late_s=60.0)
 """Every result is kept, and a run is soon taken for dead: often enough while it is not, which must do no harm."""
 SERVICE_CARE = Care(keep_bytes=0, beat_s=None)
 """As by default, but that files here are too small for their results to be kept."""
-FAULTS = (
-    "create _delta_log/*.json {n} after lost",
-    "create _delta_log/*.json {n} before lost",
-    "create _delta_log/*.json {n} before error",
-    "get */first-000{n}.parquet before error",
-    "get _delta_log/0000000000000000000{n}.json before error",
-    "list _delta_log/* {n} before error",
-    "close *.parquet {n} before error",
-    "close *.parquet {n} after error",
-    "create _compactor/* {n} after lost",
-    "delete * {n} before error",
-)
-"""Reads are hit by name and not by number: several threads of an actor read at once, in an order that no seed decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,37 +67,39 @@ class Report:
 class World:
     """The world of one seed."""
 
-    def __init__(self, seed: int, crashing: float = 0.25, *, stale: bool = False, service: bool = False) -> None:
+    def __init__(self, seed: int, crashing: float = 0.25, *, stale: bool = False, service: bool = False, cast: Cast | None = None) -> None:
         """crashing: how probable it is that a compactor's process dies. stale: a rival doubles rows; nobody deletes any then.
 
         service: compactors are two services of one machine with default settings: they take the lease, and see whose process is gone.
+        cast: this very world, whatever the seed would have drawn.
         """
         self.seed = seed
-        self._crashing = crashing
+        self.cast = cast or draw(seed, crashing, stale=stale, service=service)
         self.trace = Trace()
         self.clock = VirtualClock()
         self.runs: list[Run] = []
         self.crashes = self.written_bytes = self.committed_bytes = 0
         self.seen: Counter[str] = Counter()
-        self._random = random.Random(f"world-{seed}")
         self._bucket = MemoryBucket("simulation", self.clock)
         self._bare = MemoryStore(self._bucket, "table")
         self._history = History()
         self._auditor = Auditor(self._bare, self._history)
-        self._baton = Baton(seed, change=self._random.choice([0.05, 0.2, 0.6]))
+        self._baton = Baton(seed, change=self.cast.change)
         self._broken: AssertionError | None = None
-        self.vectors = seed % 2 == 1 and not stale
-        self._stale, self._accepted = stale, False
-        self._service, self._care = service, SERVICE_CARE if service else CARE
+        self.vectors, self._service, self._accepted = self.cast.vectors, self.cast.service, False
+        self._care = SERVICE_CARE if self._service else CARE
+        self._promises = {role.name: Promises() for role in self.cast.roles if role.kind == COMPACTOR}
+        """What compactors are about to commit."""
         self._dead: set[str] = set()
         self._stores: list[SteppedStore] = []
+        self.vacuums: list[Forbearing] = []
         self.attempts: list[Attempt] = []
 
     def play(self) -> Report:
         """Let everyone act until all have ended, then see that the table comes to rest. Raises AssertionError, with the seed in it."""
         try:
             self._prepare()
-            self._act([self._writer("appender", 0.0), self._second_writer(), *map(self._compactor, ("ours", "rival"))])
+            self._act([self._actor_of(role) for role in self.cast.roles])
             self._auditor.look()
             self._auditor.check_accounts(self.runs)
             if self.damaged:
@@ -132,10 +124,14 @@ class World:
         )
 
     def _prepare(self) -> None:
-        first = Appender(name="first", store=self._bare, clock=self.clock, seed=self.seed, history=self._history)
-        first.create_table(vectors=self.vectors)
-        for _ in range(self._random.randint(4, 10)):
+        first = self._appender("first")
+        first.create_table(vectors=self.vectors, evolving=self.cast.evolving)
+        for _ in range(self.cast.files):
             first.append()
+
+    def _appender(self, name: str) -> Appender:
+        """A writer that nobody disturbs."""
+        return Appender(name=name, store=self._bare, clock=self.clock, seed=self.seed, history=self._history, evolving=self.cast.evolving)
 
     def _act(self, actors: list[Actor]) -> None:
         self._baton.run(actors)
@@ -158,33 +154,49 @@ class World:
         assert newest_version(self._bare) == versions, "a broken table was written to"
         self._accepted = True
 
-    def _second_writer(self) -> Actor:
-        return self._writer("stale", 0.0) if self._stale else self._writer("deleter", 0.5)
+    def _actor_of(self, role: Role) -> Actor:
+        if role.kind == COMPACTOR:
+            return self._compactor(role)
+        return self._vacuum(role) if role.kind in VACUUMS else self._writer(role)
 
-    def _writer(self, name: str, deletes: float) -> Actor:
-        steps = self._random.randint(2, 6)
-
+    def _writer(self, role: Role) -> Actor:
         def story(store: ObjectStore) -> None:
-            common = {"name": name, "store": store, "clock": self.clock, "seed": self.seed, "history": self._history}
-            if name == "stale":
-                writer: Appender = StaleRival(self._bare, **common)
-            else:
-                writer = (Changer if self.vectors and deletes else Appender)(**common)
-            writer.story(steps, deletes)
+            common = {"name": role.name, "store": store, "clock": self.clock, "seed": self.seed, "history": self._history}
+            writer: Appender
+            match role.kind:
+                case "stale":
+                    writer = StaleRival(self._bare, **common)
+                case "changer" if self.vectors:
+                    writer = Changer(**common, evolving=self.cast.evolving)
+                case "evolver" if self.cast.evolving:
+                    writer = Evolver(**common, evolving=True)
+                case _:
+                    writer = Appender(**common, evolving=self.cast.evolving)
+            writer.story(role.steps, 0.0 if role.kind == "appender" else 0.5)
 
-        store = SteppedStore(name, self._bare, self.trace, lambda: self._step(actor))
-        actor = self._actor(name, store, story)
+        store = SteppedStore(role.name, self._bare, self.trace, lambda: self._step(actor))
+        actor = self._actor(role.name, store, story)
         return actor
 
-    def _compactor(self, name: str) -> Actor:
-        """Two or three runs in a row, through a store that may fail once or twice, by a process that may crash."""
-        runs = self._random.randint(2, 3)
-        faults = [self._random.choice(FAULTS).format(n=self._random.randint(1, 3)) for _ in range(self._random.choice([0, 0, 1, 2]))]
-        crash_at = self._random.randint(5, 150) if self._random.random() < self._crashing else None
-        cut = self._draw_cut() if self._random.random() < 0.4 else None
+    def _vacuum(self, role: Role) -> Actor:
+        ours = role.kind == "vacuum"
+        bare = Forbearing(self._bare, self._history.promises, *([] if ours else self._promises.values()), heeds_intents=ours)
+        self.vacuums.append(bare)
 
         def story(store: ObjectStore) -> None:
-            for number in range(runs):
+            make = OurVacuum if ours else ForeignVacuum
+            make(store=store, bare=bare, clock=self.clock, seed=self.seed, name=role.name).story(role.steps)
+
+        store = SteppedStore(role.name, bare, self.trace, lambda: self._step(actor))
+        actor = self._actor(role.name, store, story)
+        return actor
+
+    def _compactor(self, role: Role) -> Actor:
+        """Some runs in a row, through a store that may fail, by a process that may crash."""
+        name, crash_at = role.name, role.crash_at
+
+        def story(store: ObjectStore) -> None:
+            for number in range(role.steps):
                 failures = stepped.failures
                 try:
                     run = self._run(f"{name}-{number}", store, name)
@@ -195,17 +207,11 @@ class World:
                 self.runs.append(run)
                 self.attempts.append(Attempt(run=run, failures=stepped.failures - failures))
 
-        stepped = SteppedStore(name, FaultyStore(self._bare, faults), self.trace, lambda: self._step(actor), crash_at=crash_at, cut=cut)
+        bare = FaultyStore(Promising(self._bare, self._promises[name]), role.faults)
+        stepped = SteppedStore(name, bare, self.trace, lambda: self._step(actor), crash_at=crash_at, cut=role.cut)
         self._stores.append(stepped)
         actor = self._actor(name, stepped, story)
         return actor
-
-    def _draw_cut(self) -> Cut:
-        """Anywhere, or, as that is where it matters most, just when an entry of the log is created."""
-        calls = self._random.choice([1, 2, 6, 6, 7, 10, 40])
-        if self._random.random() < 0.5:
-            return Cut(of="create _delta_log/", at=self._random.randint(1, 2), calls=calls)
-        return Cut(of="", at=self._random.randint(5, 120), calls=calls)
 
     def _actor(self, name: str, store: SteppedStore, story: Callable[[ObjectStore], None]) -> Actor:
 
@@ -232,7 +238,7 @@ class World:
     def _run(self, run_id: str, store: ObjectStore, process: str = "last") -> Run:
         number = zlib.crc32(f"{self.seed}-{run_id}".encode())
         ambient = Ambient(clock=self.clock, ids=SeededIds(number), randomness=SeededRandomness(number))
-        lease = "on" if self._service or self.seed % 3 == 0 else "off"
+        lease = "on" if self.cast.lease else "off"
         settings = SETTINGS.model_copy(update={"lease": lease, "max_deleted_ratio": 0.5, "accept_damage": self._accepted})
         if self._service:
             settings = settings.model_copy(update={"lease_wait": 0.0})
@@ -259,8 +265,8 @@ class World:
 
     def _recovers(self) -> None:
         """Once the table has another version and workers have had their time, nothing of any run is left but what versions name."""
-        for number in range(3):
-            Appender(name=f"late{number}", store=self._bare, clock=self.clock, seed=self.seed, history=self._history).append()
+        for number in range(4):  # taken for dead, waited for, swept, and looked at once more
+            self._appender(f"late{number}").append()
             self.clock.sleep(2 * self._care.late_s)
             self._run(f"recovery-{number}", self._bare)
             self._auditor.look()
