@@ -1,8 +1,9 @@
 """Finds tables under a prefix, and names what it passes over.
 
 A folder is asked first whether it has a `_delta_log/`; only a folder without one is listed, one level, so that the data files of a table
-are never listed, however many there are. Neighbours in other formats (Iceberg, Hudi, plain Parquet) are named with the reason why they
-are passed over. Depth and pages are bounded, and reaching a bound is itself a finding, never a silence; so is a folder that is denied.
+are never listed, however many there are. A level that goes on for pages without a table is left there. Neighbours in other formats
+(Iceberg, Hudi, plain Parquet) are named with the reason why they are passed over. Depth and pages are bounded, and reaching a bound is
+itself a finding, never a silence; so is a folder that is denied.
 
 Must never: open a table, write, or descend into one.
 """
@@ -17,17 +18,21 @@ from dataclasses import dataclass
 from compactor.errors import AccessDenied
 from compactor.model.health import Decision, Health
 from compactor.model.snapshot import TableRef
+from compactor.service.globs import matches
 from compactor.storage.base import Listing, ObjectStore
 
 MAX_DEPTH = 8
-MAX_PAGES = 20
+MAX_PAGES = 3
+"""Pages of a level that are read before there is a table below it; with one, up to MOST_PAGES."""
+MOST_PAGES = 1000
 _AHEAD = 16  # folders looked into at once: a listing is mostly waiting
 _LOG = "_delta_log/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbour:
-    """Something below the prefix that is not a table of ours. `reason` is a stable code: iceberg, hudi, parquet, too-deep, too-many."""
+    """Something that is not a table of ours, or is not looked into. `reason` is a stable code: iceberg, hudi, parquet, too-deep, too-many,
+    excluded; from catalogues also not-delta and symlink."""
 
     uri: str
     reason: str
@@ -66,15 +71,32 @@ class _Look:
     denied: AccessDenied | None = None
 
 
-def discover(store: ObjectStore, *, max_depth: int = MAX_DEPTH, max_pages: int = MAX_PAGES) -> Iterator[Found]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Globs over URIs: folders that fit one of `exclude` are not looked into, tables that fit none of `include` are passed over."""
+
+    include: tuple[str, ...] = ("**",)
+    exclude: tuple[str, ...] = ()
+
+    def why_not(self, uri: str, *, table: bool = True) -> str | None:
+        """Why this folder, or table, is passed over; None when it is not."""
+        glob = matches(uri, self.exclude)
+        if glob is not None:
+            return f'it fits "{glob}", which is excluded'
+        return None if not table or matches(uri, self.include) else "it fits no glob of those that are included"
+
+
+def discover(
+    store: ObjectStore, *, max_depth: int = MAX_DEPTH, max_pages: int = MAX_PAGES, chosen: Filter | None = None
+) -> Iterator[Found]:
     """Tables and neighbours below the store's root (the root itself may be one), as they are found, always in the same order.
 
-    max_depth: folders below the root that are looked into. max_pages: pages of listing read for a folder that is no table.
-    Costs one request a table, two or three for every other folder. Raises StorageError; a folder below the root that may not be read is
-    a FailedTable instead.
+    max_depth: folders below the root that are looked into. max_pages: pages of listing read for a folder that is no table, and has none
+    below it among these. Costs one request a table, two or three for every other folder. Raises StorageError; a folder below the root that
+    may not be read is a FailedTable instead.
     """
     with ThreadPoolExecutor(max_workers=_AHEAD, thread_name_prefix="discover") as pool:
-        walk = _Walk(store, pool, max_depth, max_pages)
+        walk = _Walk(store, pool, (max_depth, max_pages), chosen or Filter())
         try:
             yield from walk.below(walk.look(""), 0)
         finally:
@@ -84,11 +106,11 @@ def discover(store: ObjectStore, *, max_depth: int = MAX_DEPTH, max_pages: int =
 class _Walk:
     """One traversal, depth first, looking a few siblings ahead."""
 
-    def __init__(self, store: ObjectStore, pool: ThreadPoolExecutor, max_depth: int, max_pages: int) -> None:
+    def __init__(self, store: ObjectStore, pool: ThreadPoolExecutor, bounds: tuple[int, int], chosen: Filter) -> None:
         self._store = store
         self._pool = pool
-        self._max_depth = max_depth
-        self._max_pages = max_pages
+        self._max_depth, self._max_pages = bounds
+        self._chosen = chosen
 
     def look(self, folder: str) -> _Look:
         probe = self._store.list_level(folder + _LOG, max_pages=1)
@@ -107,28 +129,50 @@ class _Walk:
         if look.denied is not None:
             yield FailedTable(table=TableRef(uri=self._uri(look.folder)), exit_code=look.denied.exit_code, why=str(look.denied))
             return
-        level = look.level
+        level, uri = look.level, self._uri(look.folder)
         if level is None:
-            yield TableRef(uri=self._uri(look.folder))
+            why = self._chosen.why_not(uri)
+            yield TableRef(uri=uri) if why is None else Neighbour(uri=uri, reason="excluded", why=why)
             return
         foreign = self._foreign(look.folder, level)
         if foreign is not None:
             yield foreign
             return
-        if not level.complete:
-            why = f"it has more than {self._max_pages} pages of entries; scan a folder below it"
-            yield Neighbour(uri=self._uri(look.folder), reason="too-many", why=why)
         folders = [folder for folder in sorted(level.folders) if not _hidden(folder)]
         if folders and depth >= self._max_depth:
-            why = f"it lies more than {self._max_depth} folders deep; scan it by itself"
-            yield Neighbour(uri=self._uri(look.folder), reason="too-deep", why=why)
+            yield Neighbour(uri=uri, reason="too-deep", why=f"it lies more than {self._max_depth} folders deep; scan it by itself")
             return
-        yield from self._children(look.folder, folders, depth)
+        tables = 0
+        for found in self._children(look.folder, folders, depth):
+            tables += isinstance(found, TableRef)
+            yield found
+        if not level.complete:
+            yield from self._rest(look.folder, set(level.folders), depth) if tables else self._too_many(look.folder, self._max_pages)
+
+    def _rest(self, folder: str, known: set[str], depth: int) -> Iterator[Found]:
+        """What the first pages of a level did not show."""
+        level = self._store.list_level(folder, max_pages=MOST_PAGES)
+        rest = [child for child in sorted(level.folders) if child not in known and not _hidden(child)]
+        yield from self._children(folder, rest, depth)
+        if not level.complete:
+            yield from self._too_many(folder, MOST_PAGES)
+
+    def _too_many(self, folder: str, pages: int) -> Iterator[Found]:
+        less = " and no table below the first of them" if pages == self._max_pages else ""
+        why = f"it has more than {pages:,} pages of entries{less}; the rest is passed over, scan a folder below it"
+        yield Neighbour(uri=self._uri(folder), reason="too-many", why=why)
 
     def _children(self, folder: str, folders: list[str], depth: int) -> Iterator[Found]:
-        for look in _ahead(self._pool, self.peek, [child for child in folders if not _is_partition(child)]):
+        inside = []
+        for child in folders:
+            why = self._chosen.why_not(self._uri(child), table=False)
+            if why is None:
+                inside.append(child)
+            else:
+                yield Neighbour(uri=self._uri(child), reason="excluded", why=why)
+        for look in _ahead(self._pool, self.peek, [child for child in inside if not _is_partition(child)]):
             yield from self.below(look, depth + 1)
-        partitions = [child for child in folders if _is_partition(child)]
+        partitions = [child for child in inside if _is_partition(child)]
         for index, look in enumerate(_ahead(self._pool, self.peek, partitions)):
             for found in self.below(look, depth + 1):
                 if index == 0 and isinstance(found, Neighbour) and found.reason == "parquet":

@@ -8,7 +8,7 @@ import pytest
 
 from compactor.errors import AccessDenied
 from compactor.model.snapshot import TableRef
-from compactor.service.discovery import FailedTable, Neighbour, discover
+from compactor.service.discovery import FailedTable, Filter, Neighbour, discover
 from compactor.storage.base import Listing, ObjectStore
 from compactor.storage.memory import MemoryBucket, MemoryStore
 
@@ -85,17 +85,48 @@ def test_depth_is_bounded_aloud() -> None:
     assert list(found(store, max_depth=1)) == ["too-deep memory://lake/a", "table memory://lake/d"]
 
 
-def test_a_folder_cut_short_is_named() -> None:
-    """When a folder has more pages than are read, what was read is scanned and the folder is named."""
+class Paged(Watched):
+    """A store whose pages hold two entries."""
 
-    class Cut(Watched):
-        def list_level(self, prefix: str, max_pages: int | None = None) -> Listing:
-            level = super().list_level(prefix, max_pages)
-            return Listing(folders=level.folders, objects=level.objects, complete=prefix != "")
+    def list_level(self, prefix: str, max_pages: int | None = None) -> Listing:
+        level = super().list_level(prefix, max_pages)
+        names = sorted([*level.folders, *(item.key for item in level.objects)])[: 2 * (max_pages or len(level.folders) + 1)]
+        folders, objects = (folder for folder in level.folders if folder in names), (item for item in level.objects if item.key in names)
+        return Listing(folders=tuple(folders), objects=tuple(objects), complete=len(names) == len(level.folders) + len(level.objects))
 
+
+def paged(*keys: str) -> Paged:
     inner = MemoryStore(MemoryBucket("lake"))
-    inner.put(f"a/{COMMIT}", b"x")
-    assert list(found(Cut(inner))) == ["too-many memory://lake", "table memory://lake/a"]
+    for key in keys:
+        inner.put(key, b"x")
+    return Paged(inner)
+
+
+def test_pages_without_a_table_end() -> None:
+    """A level that shows no table on its first three pages is left there, and named; nothing further in it is looked at."""
+    store = paged(*(f"raw/d{number}/notes.txt" for number in range(50)), f"raw/z/{COMMIT}", f"a/{COMMIT}")
+    assert list(found(store)) == ["table memory://lake/a", "too-many memory://lake/raw"]
+    assert len(store.listed) < 20
+
+
+def test_pages_with_tables_go_on() -> None:
+    """A folder with thousands of tables is read to its end, each table once."""
+    store = paged(*(f"raw/t{number:02d}/{COMMIT}" for number in range(50)))
+    assert list(found(store)) == [f"table memory://lake/raw/t{number:02d}" for number in range(50)]
+
+
+def test_globs_choose() -> None:
+    """An excluded folder is named and not looked into; a table that is not included is named; nothing is passed over in silence."""
+    store = lake(f"a/{COMMIT}", f"b/tmp/x/{COMMIT}", f"b/c/{COMMIT}", f"d/{COMMIT}")
+    chosen = Filter(include=("memory://lake/[ab]", "memory://lake/a", "memory://lake/b/**"), exclude=("**/tmp/**",))
+    shown = [(getattr(item, "reason", "table"), item.uri) for item in discover(store, chosen=chosen)]  # type: ignore[arg-type, union-attr]
+    assert sorted(shown) == [
+        ("excluded", "memory://lake/b/tmp"),
+        ("excluded", "memory://lake/d"),
+        ("table", "memory://lake/a"),
+        ("table", "memory://lake/b/c"),
+    ]
+    assert not any(folder.startswith("b/tmp") for folder in store.listed)
 
 
 def test_an_error_of_the_store_comes_through() -> None:
