@@ -47,7 +47,7 @@ def test_a_package_of_another_interface_is_left_alone(again: pytest.MonkeyPatch)
     again.setitem(sys.modules, "compactor_native", other)
     found = importlib.reload(native)
     assert found.KERNELS is None
-    assert found.STATUS == f"not used: 9.0 has interface {native.INTERFACE + 1}, needed is {native.INTERFACE}"
+    assert f"9.0 has interface {native.INTERFACE + 1}, needed is {native.INTERFACE}" in found.STATUS
 
 
 def test_both_sides_name_one_interface() -> None:
