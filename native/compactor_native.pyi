@@ -17,3 +17,55 @@ def sum_of_rows(rows: int, key: Key, columns: Sequence[Sequence[tuple[object, ..
 
     Raises IndexError, ValueError when an array contradicts itself. Lets go of the interpreter while it works.
     """
+
+class FuseRefused(Exception):
+    """Why a file is not merged: args[0]; args[1] is which of the sources it is, None where only one is meant."""
+
+@final
+class FuseTarget:
+    """The schema of outputs, how columns of files are found in it, and the codec of outputs."""
+
+    def __new__(cls, footer: bytes, by_id: bool, codec: str, level: int) -> FuseTarget: ...
+    @property
+    def leaves(self) -> int: ...
+
+@final
+class FuseSource:
+    """A whole file in memory that, as far as its footer says, can be merged. Raises FuseRefused where it cannot."""
+
+    def __new__(cls, target: FuseTarget, data: bytes | memoryview) -> FuseSource: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def missing(self) -> int: ...
+
+@final
+class FusedRowGroup:
+    """A row group made of sources."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def size_bytes(self) -> int: ...
+    def take_columns(self) -> list[bytes]:
+        """The bytes of each column chunk, in order. They are given away: a second call finds none."""
+
+    def row_group(self, base: int) -> bytes:
+        """The RowGroup for the footer of a file in which the row group begins at `base`. Not after take_columns."""
+
+    def offset_indexes(self, base: int) -> list[bytes]:
+        """The OffsetIndex of each column. Not after take_columns."""
+
+    def column_indexes(self) -> list[bytes | None]:
+        """The ColumnIndex of each column that has one."""
+
+    def beginnings(self) -> list[list[int]]:
+        """Of each column below a list or map: how many rows begin with each definition level; of others nothing."""
+
+    def bounds(self) -> list[tuple[int, bool, tuple[bytes, bytes, bool, bool] | None]]:
+        """Of each column: nulls, whether it is known what values there are, and minimum and maximum with whether each is exact."""
+
+def fuse(target: FuseTarget, sources: Sequence[FuseSource], bounds: Sequence[bool], verify: bool, threads: int) -> FusedRowGroup:
+    """One row group of the rows of all sources, in their order. Raises FuseRefused. Lets go of the interpreter while it works."""

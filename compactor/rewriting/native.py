@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-INTERFACE = 1
+INTERFACE = 2
 """Raised together with native/src/border.rs whenever a function of the package changes."""
 
 

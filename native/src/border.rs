@@ -16,10 +16,12 @@ use crate::values::{Fault, Float, Integer, Kind, Offsets, Values, row_sum};
 mod compactor_native {
     #[pymodule_export]
     use super::{Key, sum_of_rows};
+    #[pymodule_export]
+    use crate::fuse_border::{FuseRefused, FuseSource, FuseTarget, FusedRowGroup, fuse};
 
     /// Raised together with compactor/rewriting/native.py whenever a function here changes.
     #[pymodule_export]
-    const INTERFACE: u32 = 1;
+    const INTERFACE: u32 = 2;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]

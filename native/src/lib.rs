@@ -1,6 +1,7 @@
 //! The border to Python: takes arguments apart, lets go of the interpreter during work, and turns errors into exceptions.
 //! Logic lives in the other modules, which know no Python.
 
+pub mod fuse;
 pub mod lanes;
 pub mod values;
 
@@ -9,3 +10,5 @@ compile_error!("Arrow's buffers are read as little-endian.");
 
 #[cfg(feature = "python")]
 mod border;
+#[cfg(feature = "python")]
+mod fuse_border;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use super::Refusal;
-use super::thrift::{Reader, Writer};
+use super::thrift::{Reader, write_varint};
 
 type Result<T> = std::result::Result<T, Refusal>;
 
@@ -124,10 +124,14 @@ pub enum Piece<'a> {
 pub fn join(by: Compression, pieces: &[Piece<'_>], out: &mut Vec<u8>) -> Result<()> {
     let snappy = by.codec == Codec::Snappy;
     if snappy {
-        let total: usize = pieces.iter().map(|piece| match piece { Piece::Fresh(data) => data.len(), Piece::Stored { size, .. } => *size }).sum();
-        let mut w = Writer { out: std::mem::take(out), ..Writer::default() };
-        w.varint(total as u64);
-        *out = w.out;
+        let total: usize = pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Fresh(data) => data.len(),
+                Piece::Stored { size, .. } => *size,
+            })
+            .sum();
+        write_varint(total as u64, out);
     }
     let mut scratch = Vec::new();
     for piece in pieces {

@@ -84,7 +84,7 @@ pub enum Repetition {
 }
 
 /// A node of the schema in its list, which is in depth-first order.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Element {
     pub physical: Option<Physical>,
     pub repetition: Repetition,

@@ -45,7 +45,11 @@ impl Leaf {
 pub enum Place {
     Missing,
     /// Leaf `column` of the file. `levels`: for each definition level there, that of the outputs.
-    At { column: usize, levels: Vec<u8>, repetition: u8 },
+    At {
+        column: usize,
+        levels: Vec<u8>,
+        repetition: u8,
+    },
 }
 
 impl Place {
@@ -103,7 +107,13 @@ fn collect(node: &Node, path: &mut Vec<Vec<u8>>, levels: (u8, u8), found: &mut V
     path.push(node.element.name.clone());
     let levels = deeper(levels, node.element.repetition);
     if let Some(physical) = node.element.physical {
-        found.push(Leaf { path: path.clone(), physical, meaning: node.element.meaning.clone(), definition: levels.0, repetition: levels.1 });
+        found.push(Leaf {
+            path: path.clone(),
+            physical,
+            meaning: node.element.meaning.clone(),
+            definition: levels.0,
+            repetition: levels.1,
+        });
     }
     node.children.iter().for_each(|child| collect(child, path, levels, found));
     path.pop();
@@ -192,9 +202,9 @@ fn pair(their: &Node, our: &Node, by: Match, mut down: Down, above: &str, found:
             let ([theirs], [ours]) = (&their.children[..], &our.children[..]) else { return differs("is built in another way") };
             let is_list = our.element.meaning == Meaning::List;
             let two_levels = is_list && (theirs.element.name == b"array" || theirs.element.name.ends_with(b"_tuple"));
-            let repeated = [theirs, ours].iter().all(|group| {
-                group.element.repetition == Repetition::Repeated && group.children.len() == if is_list { 1 } else { 2 }
-            });
+            let repeated = [theirs, ours]
+                .iter()
+                .all(|group| group.element.repetition == Repetition::Repeated && group.children.len() == if is_list { 1 } else { 2 });
             if !repeated || two_levels {
                 return differs("is built in another way");
             }

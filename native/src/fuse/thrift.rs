@@ -229,6 +229,14 @@ impl<'a> Reader<'a> {
     }
 }
 
+pub fn write_varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
 /// Writes structs; fields must come in the order of their numbers.
 #[derive(Default)]
 pub struct Writer {
@@ -237,12 +245,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.out.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.out.push(value as u8);
+    fn varint(&mut self, value: u64) {
+        write_varint(value, &mut self.out);
     }
 
     fn zigzag(&mut self, value: i64) {
@@ -272,11 +276,6 @@ impl Writer {
 
     pub fn int32(&mut self, id: i16, value: i32) {
         self.head(id, kind::I32);
-        self.zigzag(i64::from(value));
-    }
-
-    pub fn int16(&mut self, id: i16, value: i16) {
-        self.head(id, kind::I16);
         self.zigzag(i64::from(value));
     }
 

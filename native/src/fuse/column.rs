@@ -1,0 +1,444 @@
+//! Merges the chunks of one column.
+//!
+//! A column is either all indices of one dictionary, or has none: HAZARD: Spark's vectorised reader silently reads wrong values where a
+//! dictionary-encoded page follows a PLAIN one. Where a chunk's indices count from 0 to the end, its dictionary is its values, and its
+//! compressed bytes may become part of a page as they are.
+
+use std::borrow::Cow;
+
+use super::codec::{Codec, Compression, check_joinable, joins};
+use super::delta::{booleans, known, to_plain};
+use super::hybrid::Numbers;
+use super::metadata::{PageKind, Physical, Statistics};
+use super::pages::{Chunk, Deepest, Opened, Page, dictionary, indices, open};
+use super::schema::{Leaf, Place};
+use super::union::Union;
+use super::values::{Bounds, Order, check_plain, starts};
+use super::writer::{Column, ColumnWriter, Stored, Unit};
+use super::{MOST_PAGE_BYTES, PLAIN, Refusal};
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+const MOST_DICTIONARY_BYTES: usize = 1 << 20;
+const KEPT_PAGE_BYTES: usize = 16 << 10;
+const KEPT_PIECE_BYTES: usize = 4 << 10;
+const MOST_GROWTH: usize = 4;
+const ROWS_OF_NULLS: usize = 20_000;
+
+/// What one row group of one file holds of the column; no chunk where the file lacks it.
+pub struct Input<'a> {
+    pub rows: usize,
+    pub place: &'a Place,
+    pub chunk: Option<Chunk<'a>>,
+    pub statistics: Statistics,
+    /// Whether the bounds of its writer's footers are known to be right.
+    pub trusted: bool,
+}
+
+#[derive(Clone, Copy)]
+pub struct Options {
+    pub by: Compression,
+    /// Bounds are looked for in the values where footers do not tell them.
+    pub bounds: bool,
+    /// Nothing is kept without having been decompressed once.
+    pub verify: bool,
+}
+
+/// The merged column, or which input it cannot be made of and why.
+pub fn merge(leaf: &Leaf, inputs: &[Input<'_>], options: Options) -> std::result::Result<Column, (usize, Refusal)> {
+    let stored: usize = inputs.iter().filter_map(|input| input.chunk.as_ref()).map(stored_bytes).sum();
+    let mut merger = Merger {
+        leaf,
+        order: Order::of(leaf.physical, &leaf.meaning),
+        options,
+        writer: ColumnWriter::new(leaf, options.by, stored.saturating_mul(MOST_GROWTH).saturating_add(1 << 20)),
+    };
+    let last = inputs.len().saturating_sub(1);
+    let mut maps = merger.dictionaries(inputs)?;
+    if let Some((union, _)) = &maps {
+        merger.writer.dictionary(&union.plain, union.len()).map_err(|refusal| (last, refusal))?;
+    }
+    for (i, input) in inputs.iter().enumerate() {
+        let before = merger.writer.rows();
+        let done = match (&input.chunk, &mut maps) {
+            (None, _) => merger.nulls(input.rows),
+            (Some(chunk), Some((union, maps))) => merger.remapped(input, chunk, union, &maps[i]),
+            (Some(chunk), None) => merger.plain(input, chunk),
+        };
+        done.map_err(|refusal| (i, refusal))?;
+        if merger.writer.rows() - before != input.rows {
+            return Err((i, Refusal::new("a column has not the rows that the footer counts")));
+        }
+    }
+    let used = maps.map(|(union, _)| Bounds::of_values(union.values_used(), merger.order));
+    let mut column = merger.writer.finish().map_err(|refusal| (last, refusal))?;
+    if let Some(bounds) = used {
+        column.bounds = bounds;
+    }
+    Ok(column)
+}
+
+fn stored_bytes(chunk: &Chunk<'_>) -> usize {
+    chunk.pages.iter().chain(&chunk.dictionary).map(|page| page.body.len()).sum()
+}
+
+/// What became of the levels of a page.
+struct Levels {
+    definitions: Numbers<u8>,
+    repetitions: Numbers<u8>,
+    values: usize,
+    defined: usize,
+    rows: usize,
+    begins_row: bool,
+}
+
+impl Levels {
+    fn of(page: Opened<'_>, place: &Place) -> Self {
+        let begins_row = page.begins_row();
+        let Opened { values, defined, rows, mut definitions, repetitions, .. } = page;
+        if let (false, Place::At { levels, .. }) = (place.same_levels(), place) {
+            match &mut definitions {
+                Numbers::Run(level, _) => *level = levels[usize::from(*level)],
+                Numbers::Each(each) => each.iter_mut().for_each(|level| *level = levels[usize::from(*level)]),
+            }
+        }
+        Self { definitions, repetitions, values, defined, rows, begins_row }
+    }
+
+    fn unit(&self) -> Unit<'_> {
+        Unit {
+            definitions: &self.definitions,
+            repetitions: &self.repetitions,
+            values: self.values,
+            nulls: self.values - self.defined,
+            rows: self.rows,
+            begins_row: self.begins_row,
+        }
+    }
+}
+
+/// A union of dictionaries, and for each input the indices in it of the values of its own.
+type Maps = (Union, Vec<Vec<u32>>);
+
+struct Merger<'a> {
+    leaf: &'a Leaf,
+    order: Order,
+    options: Options,
+    writer: ColumnWriter<'a>,
+}
+
+impl<'a> Merger<'a> {
+    /// One dictionary for all inputs, where each has one for all its pages and that is worth it.
+    fn dictionaries(&self, inputs: &[Input<'_>]) -> std::result::Result<Option<Maps>, (usize, Refusal)> {
+        let chunks = || inputs.iter().filter_map(|input| input.chunk.as_ref());
+        let any = chunks().any(|chunk| !chunk.pages.is_empty());
+        if !any || self.leaf.physical == Physical::Boolean || !chunks().all(|chunk| chunk.pages.is_empty() || chunk.all_indices()) {
+            return Ok(None);
+        }
+        let mut union = Union::new(self.leaf.physical);
+        let mut maps = Vec::with_capacity(inputs.len());
+        let mut values = 0;
+        for (i, input) in inputs.iter().enumerate() {
+            let (Some(chunk), true) = (&input.chunk, input.chunk.as_ref().is_some_and(|chunk| !chunk.pages.is_empty())) else {
+                maps.push(Vec::new());
+                continue;
+            };
+            let page = chunk.dictionary.as_ref().expect("all its pages are indices");
+            let plain = dictionary(page, chunk.codec).map_err(|refusal| (i, refusal))?;
+            check_plain(&plain, self.leaf.physical, page.values()).map_err(|refusal| (i, refusal))?;
+            match union.add(&plain, MOST_DICTIONARY_BYTES) {
+                Some(map) => maps.push(map),
+                None => return Ok(None),
+            }
+            values += chunk.pages.iter().map(Page::values).sum::<usize>();
+            if i >= 3 && union.len() * 4 > values * 3 {
+                return Ok(None);
+            }
+        }
+        let width = union.plain.len() / union.len().max(1);
+        let index_bits = super::hybrid::bits_for(union.len().saturating_sub(1)) as usize;
+        let worth = inputs.len() == 1 || union.plain.len() + values * index_bits / 8 < values * width;
+        Ok(worth.then_some((union, maps)))
+    }
+
+    fn nulls(&mut self, rows: usize) -> Result<()> {
+        let mut left = rows;
+        while left > 0 {
+            let n = left.min(ROWS_OF_NULLS);
+            let levels = Numbers::Run(0, n);
+            let unit = Unit { definitions: &levels, repetitions: &levels, values: n, nulls: n, rows: n, begins_row: true };
+            self.writer.add(&unit, Stored::Nothing, &Bounds::Empty)?;
+            left -= n;
+        }
+        Ok(())
+    }
+
+    fn remapped(&mut self, input: &Input<'_>, chunk: &Chunk<'_>, union: &mut Union, map: &[u32]) -> Result<()> {
+        let bounds = self.bounds_of_map(union, map);
+        let mut found = Vec::new();
+        for page in &chunk.pages {
+            let page = self.open(input, chunk, page)?;
+            let indices = indices(page.body(), page.defined, map.len())?;
+            found.clear();
+            match indices {
+                Numbers::Run(_, 0) => {}
+                Numbers::Run(index, n) => {
+                    union.used[map[index as usize] as usize] = true;
+                    found.resize(n, map[index as usize]);
+                }
+                Numbers::Each(each) => found.extend(each.into_iter().map(|index| {
+                    let index = map[index as usize];
+                    union.used[index as usize] = true;
+                    index
+                })),
+            }
+            let levels = Levels::of(page, input.place);
+            self.writer.add(&levels.unit(), Stored::Indices(&found), &bounds)?;
+        }
+        Ok(())
+    }
+
+    fn bounds_of_map(&self, union: &Union, map: &[u32]) -> Bounds {
+        Bounds::of_values(map.iter().map(|index| union.value(*index)), self.order)
+    }
+
+    fn plain(&mut self, input: &Input<'_>, chunk: &Chunk<'a>) -> Result<()> {
+        if self.leaf.physical == Physical::Boolean {
+            return chunk.pages.iter().try_for_each(|page| self.booleans(input, chunk, page));
+        }
+        let mut indexed = Vec::new();
+        for page in chunk.pages.iter().filter(|page| page.is_indices()) {
+            let count = chunk.dictionary.as_ref().map_or(0, Page::values);
+            let page = self.open(input, chunk, page)?;
+            let indices = indices(page.body(), page.defined, count)?;
+            indexed.push((Levels::of(page, input.place), indices));
+        }
+        if indexed.len() == chunk.pages.len() && counts_up(&indexed, chunk.dictionary.as_ref()) {
+            return self.whole_dictionary(input, chunk, &indexed);
+        }
+        let mut values: Option<(Cow<'_, [u8]>, Vec<u32>)> = None;
+        let known_bounds = self.trusted_bounds(input, chunk);
+        let mut indexed = indexed.into_iter();
+        for page in &chunk.pages {
+            if !page.is_indices() {
+                self.page(input, chunk, page, &known_bounds)?;
+                continue;
+            }
+            if values.is_none() {
+                let source = chunk.dictionary.as_ref().ok_or_else(|| Refusal::new("indices without a dictionary"))?;
+                let plain = dictionary(source, chunk.codec)?;
+                let starts = starts(&plain, self.leaf.physical, source.values())?;
+                values = Some((plain, starts));
+            }
+            let (plain, starts) = values.as_ref().expect("just made");
+            let (levels, indices) = indexed.next().expect("one for each page of indices");
+            self.gathered(&levels, indices, plain, starts)?;
+        }
+        Ok(())
+    }
+
+    fn open<'b>(&mut self, input: &Input<'_>, chunk: &Chunk<'b>, page: &Page<'b>) -> Result<Opened<'b>> {
+        let opened = open(page, chunk.codec, Deepest::of(input.place))?;
+        let first = chunk.pages.first().is_some_and(|first| std::ptr::eq(first.body, page.body));
+        if first && !opened.begins_row() {
+            return Err(Refusal::new("a row goes on from one row group to the next"));
+        }
+        Ok(opened)
+    }
+
+    /// Bounds that the footer tells, where it can be believed.
+    fn trusted_bounds(&self, input: &Input<'_>, chunk: &Chunk<'_>) -> Bounds {
+        let values: usize = chunk.pages.iter().map(Page::values).sum();
+        match input.statistics.null_count {
+            Some(nulls) if input.trusted && nulls <= values => {
+                Bounds::of_footer(&input.statistics, self.order, self.leaf.physical, values - nulls)
+            }
+            _ => Bounds::Unknown,
+        }
+    }
+
+    /// The bounds of values that are at hand.
+    fn bounds_of(&self, plain: &[u8]) -> Bounds {
+        if self.options.bounds || self.order.in_footer() {
+            Bounds::of_plain(plain, self.leaf.physical, self.order)
+        } else {
+            Bounds::Unknown
+        }
+    }
+
+    /// Adds a chunk whose indices count from 0 to the end of its dictionary, which then is its values.
+    fn whole_dictionary(&mut self, input: &Input<'_>, chunk: &Chunk<'a>, pages: &[(Levels, Numbers<u32>)]) -> Result<()> {
+        let Some(source) = &chunk.dictionary else { return Ok(()) };
+        let (stored, bounds) = self.values_of(input, chunk, source)?;
+        let mut stored = Some(stored);
+        // The first page brings the values of all; the others must stay in the same page, as rows that go on do.
+        for (i, (levels, _)) in pages.iter().enumerate() {
+            let unit = Unit { begins_row: i == 0, ..levels.unit() };
+            match stored.take() {
+                Some(Values::Compressed { data, size }) => self.writer.add(&unit, Stored::Compressed { data, size }, &bounds)?,
+                Some(Values::Plain(plain)) => self.writer.add(&unit, Stored::Plain(&plain), &bounds)?,
+                None => self.writer.add(&unit, Stored::Nothing, &bounds)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The values of a dictionary, compressed as they are where that may be, and their bounds.
+    fn values_of<'b>(&self, input: &Input<'_>, chunk: &Chunk<'b>, source: &Page<'b>) -> Result<(Values<'b>, Bounds)> {
+        let physical = self.leaf.physical;
+        let size = source.header.uncompressed;
+        let joinable = chunk.codec == self.options.by.codec
+            && joins(chunk.codec)
+            && source.body.len() >= KEPT_PIECE_BYTES
+            && check_joinable(chunk.codec, source.body, size).is_ok();
+        if !matches!(source.encoding(), super::PLAIN | super::PLAIN_DICTIONARY) {
+            return Err(Refusal::new("a dictionary in an encoding that is not known"));
+        }
+        let trusted = self.trusted_bounds(input, chunk);
+        let told = trusted != Bounds::Unknown || (!self.options.bounds && !self.order.in_footer()) || self.order == Order::None;
+        let counted = physical.width().is_some_and(|width| source.values() * width == size);
+        if joinable && counted && told && !self.options.verify {
+            return Ok((Values::Compressed { data: source.body, size }, trusted));
+        }
+        let plain = dictionary(source, chunk.codec)?;
+        check_plain(&plain, physical, source.values())?;
+        let bounds = self.bounds_of(&plain);
+        Ok((if joinable { Values::Compressed { data: source.body, size } } else { Values::Plain(plain) }, bounds))
+    }
+
+    fn gathered(&mut self, levels: &Levels, indices: Numbers<u32>, plain: &[u8], starts: &[u32]) -> Result<()> {
+        let count = starts.len() - 1;
+        let each = match indices {
+            Numbers::Run(index, n) => vec![index; n],
+            Numbers::Each(each) => each,
+        };
+        let mut used = vec![false; count];
+        let mut out = Vec::new();
+        match self.leaf.physical.width() {
+            Some(4) => copy_all::<4>(plain, &each, &mut used, &mut out),
+            Some(8) => copy_all::<8>(plain, &each, &mut used, &mut out),
+            _ => {
+                for index in each {
+                    let index = index as usize;
+                    used[index] = true;
+                    out.extend_from_slice(&plain[starts[index] as usize..starts[index + 1] as usize]);
+                    if out.len() > MOST_PAGE_BYTES {
+                        return Err(Refusal::new("a page would become too large"));
+                    }
+                }
+            }
+        }
+        let prefix = if self.leaf.physical.width().is_none() { 4 } else { 0 };
+        let values = (0..count).filter(|i| used[*i]).map(|i| &plain[starts[i] as usize + prefix..starts[i + 1] as usize]);
+        let bounds = if self.options.bounds || self.order.in_footer() { Bounds::of_values(values, self.order) } else { Bounds::Unknown };
+        self.writer.add(&levels.unit(), Stored::Plain(&out), &bounds)
+    }
+
+    fn booleans(&mut self, input: &Input<'_>, chunk: &Chunk<'_>, page: &Page<'_>) -> Result<()> {
+        let encoding = page.encoding();
+        let page = self.open(input, chunk, page)?;
+        let values = booleans(encoding, page.body(), page.defined)?;
+        let bounds = match &values {
+            Numbers::Run(_, 0) => Bounds::Empty,
+            Numbers::Run(value, _) => Bounds::of_values(std::iter::once(&[*value][..]), self.order),
+            Numbers::Each(each) => Bounds::of_values(each.chunks(1), self.order),
+        };
+        let levels = Levels::of(page, input.place);
+        self.writer.add(&levels.unit(), Stored::Booleans(&values), &bounds)
+    }
+
+    /// A page of values that are stored in it.
+    fn page(&mut self, input: &Input<'_>, chunk: &Chunk<'_>, page: &Page<'_>, known_bounds: &Bounds) -> Result<()> {
+        let encoding = page.encoding();
+        if !known(encoding, self.leaf.physical) {
+            return Err(Refusal::new(format!("encoding {encoding} of its column {} is not known", self.leaf.name())));
+        }
+        if self.kept(input, chunk, page, known_bounds)? {
+            return Ok(());
+        }
+        let large = page.body.len() >= KEPT_PAGE_BYTES;
+        let page = self.open(input, chunk, page)?;
+        if encoding == PLAIN {
+            check_plain(page.body(), self.leaf.physical, page.defined)?;
+            let bounds = self.bounds_of(page.body());
+            let body = page.body().to_vec();
+            let levels = Levels::of(page, input.place);
+            return self.writer.add(&levels.unit(), Stored::Plain(&body), &bounds);
+        }
+        let mut plain = Vec::new();
+        to_plain(encoding, page.body(), self.leaf.physical, page.defined, &mut plain)?;
+        let bounds = self.bounds_of(&plain);
+        if large {
+            let body = page.body().to_vec();
+            let levels = Levels::of(page, input.place);
+            return self.writer.add_alone(&levels.unit(), encoding, &body, &bounds);
+        }
+        let levels = Levels::of(page, input.place);
+        self.writer.add(&levels.unit(), Stored::Plain(&plain), &bounds)
+    }
+
+    /// Adds a large page as it is, where everything that must be known of it is known without decompressing it.
+    fn kept(&mut self, input: &Input<'_>, chunk: &Chunk<'_>, page: &Page<'_>, known_bounds: &Bounds) -> Result<bool> {
+        let PageKind::V1 { values, definitions, encoding, .. } = page.header.kind else { return Ok(false) };
+        let nulls = match input.statistics.null_count {
+            _ if self.leaf.definition == 0 => Some(0),
+            Some(0) if input.trusted => Some(0),
+            Some(nulls) if input.trusted && chunk.pages.len() == 1 => Some(nulls).filter(|nulls| *nulls <= values),
+            _ => None,
+        };
+        let (Some(nulls), true) = (nulls, page.body.len() >= KEPT_PAGE_BYTES) else { return Ok(false) };
+        let told = *known_bounds != Bounds::Unknown || (!self.options.bounds && !self.order.in_footer()) || self.order == Order::None;
+        let same = chunk.codec == self.options.by.codec && input.place.same_levels() && self.leaf.repetition == 0;
+        let levels_known = self.leaf.definition == 0 || definitions == super::RLE;
+        if !same || !told || !levels_known {
+            return Ok(false);
+        }
+        if self.options.verify || chunk.codec == Codec::None {
+            let found = self.open(input, chunk, page)?;
+            if found.values - found.defined != nulls {
+                return Err(Refusal::new("a page has not the nulls that the footer counts"));
+            }
+            if encoding == PLAIN {
+                check_plain(found.body(), self.leaf.physical, found.defined)?;
+            }
+        } else if chunk.codec == Codec::Snappy {
+            check_joinable(chunk.codec, page.body, page.header.uncompressed)?;
+        }
+        let levels = Numbers::Run(0, 0);
+        let unit = Unit { definitions: &levels, repetitions: &levels, values, nulls, rows: values, begins_row: true };
+        let size = page.header.uncompressed;
+        self.writer.add_as_is(&unit, encoding, size, page.body, known_bounds)?;
+        Ok(true)
+    }
+}
+
+enum Values<'a> {
+    Plain(Cow<'a, [u8]>),
+    Compressed { data: &'a [u8], size: usize },
+}
+
+fn copy_all<const N: usize>(plain: &[u8], indices: &[u32], used: &mut [bool], out: &mut Vec<u8>) {
+    out.reserve(indices.len() * N);
+    for index in indices {
+        let index = *index as usize;
+        used[index] = true;
+        out.extend_from_slice(&plain[index * N..index * N + N]);
+    }
+}
+
+/// Whether these indices count from 0 to the end of the dictionary.
+fn counts_up(pages: &[(Levels, Numbers<u32>)], dictionary: Option<&Page<'_>>) -> bool {
+    let mut at = 0u32;
+    for (levels, indices) in pages {
+        let in_order = match indices {
+            Numbers::Run(_, 0) => true,
+            Numbers::Run(index, n) => *n == 1 && *index == at,
+            Numbers::Each(each) => each.iter().zip(at..).all(|(index, expected)| *index == expected),
+        };
+        if !in_order {
+            return false;
+        }
+        at += levels.defined as u32;
+    }
+    dictionary.map_or(pages.is_empty(), |page| page.values() == at as usize)
+}

@@ -1,0 +1,168 @@
+//! Decodes what is not PLAIN into PLAIN: deltas, byte streams, and runs of booleans. Used where pages are too small to be kept.
+
+use super::Refusal;
+use super::hybrid::{Numbers, decode};
+use super::metadata::Physical;
+use super::thrift::Reader;
+use super::{BYTE_STREAM_SPLIT, DELTA_BINARY_PACKED, DELTA_BYTE_ARRAY, DELTA_LENGTH_BYTE_ARRAY, MOST_PAGE_BYTES, PLAIN, RLE};
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+fn broken() -> Refusal {
+    Refusal::new("encoded values go beyond their page")
+}
+
+/// Whether values of this type may be in this encoding, and are known here.
+pub fn known(encoding: i32, physical: Physical) -> bool {
+    match encoding {
+        PLAIN => true,
+        RLE => physical == Physical::Boolean,
+        DELTA_BINARY_PACKED => matches!(physical, Physical::Int32 | Physical::Int64),
+        DELTA_LENGTH_BYTE_ARRAY => physical == Physical::ByteArray,
+        DELTA_BYTE_ARRAY => matches!(physical, Physical::ByteArray | Physical::Fixed(_)),
+        BYTE_STREAM_SPLIT => !matches!(physical, Physical::Boolean | Physical::ByteArray | Physical::Int96),
+        _ => false,
+    }
+}
+
+/// Appends `count` values of a page in this encoding, PLAIN.
+pub fn to_plain(encoding: i32, body: &[u8], physical: Physical, count: usize, out: &mut Vec<u8>) -> Result<()> {
+    match (encoding, physical) {
+        (DELTA_BINARY_PACKED, Physical::Int32) => {
+            let (values, _) = numbers(body, count)?;
+            values.iter().for_each(|value| out.extend_from_slice(&(*value as i32).to_le_bytes()));
+        }
+        (DELTA_BINARY_PACKED, Physical::Int64) => {
+            let (values, _) = numbers(body, count)?;
+            values.iter().for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
+        }
+        (DELTA_LENGTH_BYTE_ARRAY, Physical::ByteArray) => {
+            let (lengths, at) = numbers(body, count)?;
+            let mut rest = &body[at..];
+            for length in lengths {
+                let value = take(&mut rest, length)?;
+                out.extend_from_slice(&(value.len() as u32).to_le_bytes());
+                out.extend_from_slice(value);
+            }
+            if !rest.is_empty() {
+                return Err(broken());
+            }
+        }
+        (DELTA_BYTE_ARRAY, Physical::ByteArray | Physical::Fixed(_)) => prefixed(body, physical, count, out)?,
+        (BYTE_STREAM_SPLIT, _) => {
+            let width = physical.width().ok_or_else(broken)?;
+            if body.len() != width * count {
+                return Err(broken());
+            }
+            out.reserve(body.len());
+            for i in 0..count {
+                out.extend((0..width).map(|byte| body[byte * count + i]));
+            }
+        }
+        _ => return Err(Refusal::new(format!("encoding {encoding} is not known for its type"))),
+    }
+    Ok(())
+}
+
+fn take<'a>(rest: &mut &'a [u8], length: i64) -> Result<&'a [u8]> {
+    let length = usize::try_from(length).ok().filter(|length| *length <= rest.len()).ok_or_else(broken)?;
+    let (value, after) = rest.split_at(length);
+    *rest = after;
+    Ok(value)
+}
+
+fn prefixed(body: &[u8], physical: Physical, count: usize, out: &mut Vec<u8>) -> Result<()> {
+    let (prefixes, at) = numbers(body, count)?;
+    let (suffixes, more) = numbers(&body[at..], count)?;
+    let mut rest = &body[at + more..];
+    let mut last: Vec<u8> = Vec::new();
+    let start = out.len();
+    for (prefix, suffix) in prefixes.into_iter().zip(suffixes) {
+        let prefix = usize::try_from(prefix).ok().filter(|prefix| *prefix <= last.len()).ok_or_else(broken)?;
+        last.truncate(prefix);
+        last.extend_from_slice(take(&mut rest, suffix)?);
+        match physical.width() {
+            None => out.extend_from_slice(&(last.len() as u32).to_le_bytes()),
+            Some(width) if width == last.len() => {}
+            Some(_) => return Err(broken()),
+        }
+        out.extend_from_slice(&last);
+        if out.len() - start > MOST_PAGE_BYTES {
+            return Err(Refusal::new("a page is too large"));
+        }
+    }
+    if rest.is_empty() { Ok(()) } else { Err(broken()) }
+}
+
+/// `count` numbers of DELTA_BINARY_PACKED, and how many bytes they took.
+fn numbers(data: &[u8], count: usize) -> Result<(Vec<i64>, usize)> {
+    let mut reader = Reader::new(data);
+    let block = reader.varint()?;
+    let parts = reader.varint()?;
+    let total = reader.varint()?;
+    let unzigzag = |value: u64| (value >> 1) as i64 ^ -((value & 1) as i64);
+    let mut value = unzigzag(reader.varint()?);
+    if total != count as u64 || block == 0 || block > 1 << 16 || block % 128 != 0 || parts == 0 || block % parts != 0 {
+        return Err(Refusal::new("deltas of a shape that there is not"));
+    }
+    let part = (block / parts) as usize;
+    if part % 32 != 0 {
+        return Err(Refusal::new("deltas of a shape that there is not"));
+    }
+    let mut found = Vec::new();
+    if count > 0 {
+        found.push(value);
+    }
+    while found.len() < count {
+        let least = unzigzag(reader.varint()?);
+        let widths = data.get(reader.at..reader.at + parts as usize).ok_or_else(broken)?;
+        reader.at += widths.len();
+        for width in widths {
+            let left = count - found.len();
+            if left == 0 {
+                break; // what follows the last value is not stored
+            }
+            let width = u32::from(*width);
+            let packed = data.get(reader.at..reader.at + part / 8 * width as usize).ok_or_else(broken)?;
+            reader.at += packed.len();
+            for i in 0..part.min(left) {
+                value = value.wrapping_add(least).wrapping_add(unpacked(packed, i, width)? as i64);
+                found.push(value);
+            }
+        }
+    }
+    Ok((found, reader.at))
+}
+
+fn unpacked(packed: &[u8], i: usize, width: u32) -> Result<u64> {
+    if width == 0 {
+        return Ok(0);
+    }
+    if width > 64 {
+        return Err(broken());
+    }
+    let bit = i * width as usize;
+    let rest = &packed[bit / 8..];
+    let mut window = [0u8; 16];
+    let n = rest.len().min(16);
+    window[..n].copy_from_slice(&rest[..n]);
+    let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
+    Ok((u128::from_le_bytes(window) >> (bit % 8)) as u64 & mask)
+}
+
+/// `count` booleans, a byte each.
+pub fn booleans(encoding: i32, body: &[u8], count: usize) -> Result<Numbers<u8>> {
+    match encoding {
+        PLAIN if body.len() == count.div_ceil(8) => Ok(Numbers::Each((0..count).map(|i| body[i / 8] >> (i % 8) & 1).collect())),
+        PLAIN => Err(broken()),
+        RLE => {
+            let length = body.get(..4).ok_or_else(broken)?;
+            let length = u32::from_le_bytes(length.try_into().expect("four bytes")) as usize;
+            if body.len() - 4 != length {
+                return Err(broken());
+            }
+            decode(&body[4..], 1, count, 1)
+        }
+        _ => Err(Refusal::new(format!("encoding {encoding} is not known for booleans"))),
+    }
+}

@@ -1,0 +1,55 @@
+//! Merges the row groups of many small Parquet files into one, page by page and without decoding values.
+//!
+//! A file's bytes are hostile. Whatever is not understood, or does not add up, is refused with its reason; nothing is guessed.
+
+mod codec;
+mod column;
+mod delta;
+mod group;
+mod hybrid;
+mod metadata;
+mod pages;
+mod schema;
+mod source;
+mod thrift;
+mod union;
+mod values;
+mod writer;
+
+use std::fmt;
+
+pub use codec::{Codec, Compression};
+pub use group::{Group, Merge, merge};
+pub use schema::Match;
+pub use source::{Source, Target};
+pub use values::Bounds;
+
+const PLAIN: i32 = 0;
+const PLAIN_DICTIONARY: i32 = 2;
+const RLE: i32 = 3;
+const DELTA_BINARY_PACKED: i32 = 5;
+const DELTA_LENGTH_BYTE_ARRAY: i32 = 6;
+const DELTA_BYTE_ARRAY: i32 = 7;
+const RLE_DICTIONARY: i32 = 8;
+const BYTE_STREAM_SPLIT: i32 = 9;
+
+const MOST_PAGE_BYTES: usize = 64 << 20;
+const MOST_PAGE_VALUES: usize = 16 << 20;
+
+/// Why something is not merged, in words that go on from the name of a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal(String);
+
+impl Refusal {
+    pub fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}

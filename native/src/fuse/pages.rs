@@ -1,0 +1,217 @@
+//! Takes a column chunk apart into pages, and a page into levels and the bytes of its values. Every claim is checked before it is used.
+
+use std::borrow::Cow;
+
+use super::Refusal;
+use super::codec::{Codec, decompress};
+use super::hybrid::{Numbers, bits_for, decode};
+use super::metadata::{ColumnChunk, PageHeader, PageKind};
+use super::schema::Place;
+use super::thrift::Reader;
+use super::{MOST_PAGE_BYTES, MOST_PAGE_VALUES, PLAIN, PLAIN_DICTIONARY, RLE, RLE_DICTIONARY};
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+/// A page: its header and its bytes as they are stored.
+#[derive(Clone)]
+pub struct Page<'a> {
+    pub header: PageHeader,
+    pub body: &'a [u8],
+}
+
+impl Page<'_> {
+    pub fn values(&self) -> usize {
+        match self.header.kind {
+            PageKind::Dictionary { values, .. } | PageKind::V1 { values, .. } | PageKind::V2 { values, .. } => values,
+        }
+    }
+
+    pub fn encoding(&self) -> i32 {
+        match self.header.kind {
+            PageKind::Dictionary { encoding, .. } | PageKind::V1 { encoding, .. } | PageKind::V2 { encoding, .. } => encoding,
+        }
+    }
+
+    pub fn is_indices(&self) -> bool {
+        matches!(self.encoding(), PLAIN_DICTIONARY | RLE_DICTIONARY)
+    }
+}
+
+/// The pages of a column chunk; those without values are left out.
+pub struct Chunk<'a> {
+    pub codec: Codec,
+    pub dictionary: Option<Page<'a>>,
+    pub pages: Vec<Page<'a>>,
+}
+
+impl<'a> Chunk<'a> {
+    pub fn scan(file: &'a [u8], column: &ColumnChunk) -> Result<Self> {
+        let codec = Codec::of(column.codec)?;
+        let end = column.start.checked_add(column.length).filter(|end| *end <= file.len() && column.start >= 4);
+        let data = &file[column.start..end.ok_or_else(|| Refusal::new("a column goes beyond the file"))?];
+        let (mut dictionary, mut pages, mut at, mut values) = (None, Vec::new(), 0, 0usize);
+        while at < data.len() {
+            let mut reader = Reader::new(&data[at..]);
+            let header = PageHeader::read(&mut reader)?;
+            let start = at + reader.at;
+            let end = start.checked_add(header.compressed).filter(|end| *end <= data.len());
+            let end = end.ok_or_else(|| Refusal::new("a page goes beyond its column"))?;
+            let page = Page { header, body: &data[start..end] };
+            at = end;
+            check(&page)?;
+            match page.header.kind {
+                PageKind::Dictionary { .. } if dictionary.is_none() && pages.is_empty() && values == 0 => dictionary = Some(page),
+                PageKind::Dictionary { .. } => return Err(Refusal::new("a dictionary that is not its column's first page")),
+                _ => {
+                    values += page.values();
+                    if page.values() > 0 {
+                        pages.push(page);
+                    }
+                }
+            }
+        }
+        if values != column.values {
+            return Err(Refusal::new("the pages of a column have not the values that the footer counts"));
+        }
+        Ok(Self { codec, dictionary, pages })
+    }
+
+    pub fn all_indices(&self) -> bool {
+        self.dictionary.is_some() && self.pages.iter().all(Page::is_indices)
+    }
+}
+
+fn check(page: &Page<'_>) -> Result<()> {
+    if page.values() > MOST_PAGE_VALUES || page.header.uncompressed > MOST_PAGE_BYTES || page.header.compressed > MOST_PAGE_BYTES {
+        return Err(Refusal::new("a page is too large"));
+    }
+    if page.header.crc.is_some_and(|crc| crc != crc32fast::hash(page.body)) {
+        return Err(Refusal::new("a page does not have its checksum"));
+    }
+    Ok(())
+}
+
+/// A page taken apart. Levels are the file's own; `defined`: how many values are stored.
+pub struct Opened<'a> {
+    pub values: usize,
+    pub defined: usize,
+    pub rows: usize,
+    pub definitions: Numbers<u8>,
+    pub repetitions: Numbers<u8>,
+    data: Cow<'a, [u8]>,
+    start: usize,
+}
+
+impl Opened<'_> {
+    /// The stored values, encoded.
+    pub fn body(&self) -> &[u8] {
+        &self.data[self.start..]
+    }
+
+    /// Whether the first value begins a row.
+    pub fn begins_row(&self) -> bool {
+        match &self.repetitions {
+            Numbers::Run(level, _) => *level == 0,
+            Numbers::Each(levels) => levels[0] == 0,
+        }
+    }
+}
+
+/// The largest levels of a column of a file.
+#[derive(Clone, Copy)]
+pub struct Deepest {
+    pub definition: u8,
+    pub repetition: u8,
+}
+
+impl Deepest {
+    pub fn of(place: &Place) -> Self {
+        match place {
+            Place::Missing => Self { definition: 0, repetition: 0 },
+            Place::At { levels, repetition, .. } => Self { definition: (levels.len() - 1) as u8, repetition: *repetition },
+        }
+    }
+}
+
+pub fn open<'a>(page: &Page<'a>, codec: Codec, deepest: Deepest) -> Result<Opened<'a>> {
+    match page.header.kind {
+        PageKind::V1 { values, definitions, repetitions, .. } => {
+            let data = decompress(codec, page.body, page.header.uncompressed)?;
+            let mut start = 0;
+            let repetitions = levels_v1(&data, &mut start, deepest.repetition, values, repetitions)?;
+            let definitions = levels_v1(&data, &mut start, deepest.definition, values, definitions)?;
+            Ok(opened(data, start, deepest, definitions, repetitions))
+        }
+        PageKind::V2 { values, nulls, rows, definition_bytes, repetition_bytes, compressed, .. } => {
+            let levels = definition_bytes.checked_add(repetition_bytes).filter(|n| *n <= page.body.len().min(page.header.uncompressed));
+            let levels = levels.ok_or_else(|| Refusal::new("levels go beyond their page"))?;
+            let repetitions = levels_of(&page.body[..repetition_bytes], deepest.repetition, values)?;
+            let definitions = levels_of(&page.body[repetition_bytes..levels], deepest.definition, values)?;
+            let (stored, size) = (&page.body[levels..], page.header.uncompressed - levels);
+            let codec = if compressed && !stored.is_empty() { codec } else { Codec::None };
+            let found = opened(decompress(codec, stored, size)?, 0, deepest, definitions, repetitions);
+            if found.rows != rows || found.values - found.defined != nulls {
+                return Err(Refusal::new("the levels of a page do not add up to its rows and nulls"));
+            }
+            Ok(found)
+        }
+        PageKind::Dictionary { .. } => Err(Refusal::new("a dictionary among data pages")),
+    }
+}
+
+fn opened(data: Cow<'_, [u8]>, start: usize, deepest: Deepest, definitions: Numbers<u8>, repetitions: Numbers<u8>) -> Opened<'_> {
+    let (values, defined) = count(&definitions, deepest.definition);
+    let rows = count(&repetitions, 0).1;
+    Opened { values, defined, rows, definitions, repetitions, data, start }
+}
+
+/// How many levels there are, and how many of them are `level`.
+fn count(levels: &Numbers<u8>, level: u8) -> (usize, usize) {
+    match levels {
+        Numbers::Run(same, n) => (*n, if *same == level { *n } else { 0 }),
+        Numbers::Each(each) => (each.len(), each.iter().filter(|other| **other == level).count()),
+    }
+}
+
+fn levels_v1(data: &[u8], at: &mut usize, deepest: u8, values: usize, encoding: i32) -> Result<Numbers<u8>> {
+    if deepest == 0 {
+        return Ok(Numbers::Run(0, values));
+    }
+    if encoding != RLE {
+        return Err(Refusal::new("levels in an encoding of old"));
+    }
+    let beyond = || Refusal::new("levels go beyond their page");
+    let head = data.get(*at..*at + 4).ok_or_else(beyond)?;
+    let length = u32::from_le_bytes(head.try_into().expect("four bytes")) as usize;
+    let start = *at + 4;
+    let stored = data.get(start..).and_then(|rest| rest.get(..length)).ok_or_else(beyond)?;
+    *at = start + length;
+    levels_of(stored, deepest, values)
+}
+
+fn levels_of(stored: &[u8], deepest: u8, values: usize) -> Result<Numbers<u8>> {
+    if deepest == 0 {
+        return if stored.is_empty() { Ok(Numbers::Run(0, values)) } else { Err(Refusal::new("levels where there are none")) };
+    }
+    decode(stored, bits_for(usize::from(deepest)), values, u32::from(deepest))
+}
+
+/// The indices of a page of them, none of which is `size` or larger.
+pub fn indices(body: &[u8], count: usize, size: usize) -> Result<Numbers<u32>> {
+    if count == 0 {
+        return Ok(Numbers::Run(0, 0));
+    }
+    let (width, packed) = body.split_first().ok_or_else(|| Refusal::new("a page of indices is empty"))?;
+    if size == 0 {
+        return Err(Refusal::new("indices without a dictionary"));
+    }
+    decode(packed, u32::from(*width), count, (size - 1) as u32)
+}
+
+/// The values of a dictionary, PLAIN.
+pub fn dictionary<'a>(page: &Page<'a>, codec: Codec) -> Result<Cow<'a, [u8]>> {
+    if !matches!(page.encoding(), PLAIN | PLAIN_DICTIONARY) {
+        return Err(Refusal::new("a dictionary in an encoding that is not known"));
+    }
+    decompress(codec, page.body, page.header.uncompressed)
+}

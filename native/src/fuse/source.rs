@@ -1,0 +1,123 @@
+//! What outputs are to be, and a file held against that before any page of it is read.
+
+use std::sync::{Arc, Mutex};
+
+use super::Refusal;
+use super::codec::{Codec, Compression, joins};
+use super::metadata::{Element, Footer, RowGroup};
+use super::schema::{Leaf, Match, Node, Place, leaves, places, tree};
+
+type Result<T> = std::result::Result<T, Refusal>;
+type Places = Arc<Vec<Place>>;
+
+/// The schema of the outputs, how columns are found in files, and how pages are compressed.
+pub struct Target {
+    nodes: Vec<Node>,
+    pub leaves: Vec<Leaf>,
+    by: Match,
+    pub compression: Compression,
+    last: Mutex<Option<(Vec<Element>, Places)>>,
+}
+
+impl Target {
+    /// `footer`: of a file as outputs are to be, without length and magic.
+    pub fn new(footer: &[u8], by: Match, compression: Compression) -> Result<Self> {
+        if compression.codec != Codec::None && !joins(compression.codec) {
+            return Err(Refusal::new("outputs of this codec are not made of pages"));
+        }
+        let (nodes, _) = tree(&Footer::parse(footer)?.schema)?;
+        Ok(Self { leaves: leaves(&nodes), nodes, by, compression, last: Mutex::new(None) })
+    }
+
+    /// The places of the leaves in files of this schema; of files in a row that have the same one, found once.
+    fn places(&self, schema: Vec<Element>) -> Result<(Places, usize)> {
+        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (nodes, count) = tree(&schema)?;
+        if let Some((_, found)) = last.as_ref().filter(|(same, _)| *same == schema) {
+            return Ok((Arc::clone(found), count));
+        }
+        let found = Arc::new(places(&nodes, &self.nodes, self.by)?);
+        *last = Some((schema, Arc::clone(&found)));
+        Ok((found, count))
+    }
+}
+
+/// A file that can be merged, as far as its footer says.
+pub struct Source {
+    pub row_groups: Vec<RowGroup>,
+    pub rows: usize,
+    pub places: Places,
+    pub ordered: Vec<bool>,
+    pub right: bool,
+    /// Bytes of the column chunks that are asked for.
+    pub bytes: usize,
+}
+
+impl Source {
+    pub fn new(target: &Target, data: &[u8]) -> Result<Self> {
+        let (footer, length) = Footer::of_file(data)?;
+        let (places, count) = target.places(footer.schema)?;
+        let end = data.len() - 8 - length;
+        let (mut rows, mut bytes) = (0usize, 0usize);
+        for group in &footer.row_groups {
+            if group.columns.len() != count {
+                return Err(Refusal::new("a row group has not the columns of the schema"));
+            }
+            rows = rows.checked_add(group.rows).ok_or_else(|| Refusal::new("it counts too many rows"))?;
+            for (leaf, place) in target.leaves.iter().zip(places.iter()) {
+                let Place::At { column, repetition, .. } = place else { continue };
+                let chunk = &group.columns[*column];
+                Codec::of(chunk.codec)?;
+                if chunk.physical != leaf.physical.number() {
+                    return Err(Refusal::new("a column chunk has not the type of its column"));
+                }
+                if *repetition == 0 && chunk.values != group.rows {
+                    return Err(Refusal::new("a column has not the rows of its row group"));
+                }
+                if chunk.start < 4 || chunk.start.checked_add(chunk.length).is_none_or(|at| at > end) {
+                    return Err(Refusal::new("a column goes beyond the file"));
+                }
+                bytes = bytes.checked_add(chunk.length).ok_or_else(|| Refusal::new("its columns overlap"))?;
+            }
+        }
+        if rows != footer.rows {
+            return Err(Refusal::new("its row groups have not the rows that its footer counts"));
+        }
+        if bytes > end {
+            return Err(Refusal::new("its columns overlap"));
+        }
+        let right = bounds_are_right(&footer.created_by);
+        Ok(Self { row_groups: footer.row_groups, rows, places, ordered: footer.ordered, right, bytes })
+    }
+
+    /// Leaves that the file lacks.
+    pub fn missing(&self) -> usize {
+        self.places.iter().filter(|place| **place == Place::Missing).count()
+    }
+}
+
+/// Whether a writer's bounds are in the order that the type of a column defines. Only writers that were looked at; those of others are
+/// not used.
+fn bounds_are_right(created_by: &str) -> bool {
+    let known = ["parquet-cpp-arrow version ", "parquet-rs version ", "delta-rs version "];
+    if known.iter().any(|name| created_by.starts_with(name)) {
+        return true;
+    }
+    // Before 1.10 parquet-mr had the bounds of text wrong in several ways.
+    created_by
+        .strip_prefix("parquet-mr version 1.")
+        .is_some_and(|rest| rest.split('.').next().and_then(|minor| minor.parse::<u32>().ok()).is_some_and(|minor| minor >= 10))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bounds_are_right;
+
+    #[test]
+    fn bounds_of_writers_that_had_them_wrong_are_not_used() {
+        assert!(bounds_are_right("parquet-mr version 1.13.1 (build db4183109d5b734ec5930d870cdae161e408ddba)"));
+        assert!(!bounds_are_right("parquet-mr version 1.9.0 (build x)"));
+        assert!(!bounds_are_right("parquet-mr"));
+        assert!(!bounds_are_right("impala version 1.0"));
+    }
+}

@@ -1,0 +1,286 @@
+//! Values as PLAIN stores them: where each begins, their order, and bounds of many.
+
+use std::cmp::Ordering;
+
+use super::Refusal;
+use super::metadata::{Meaning, Physical, Statistics};
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+const LONGEST_BOUND: usize = 4096;
+
+/// The order of the values of a column, which its bounds are in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// No order that is defined, or none that writers agree on.
+    None,
+    Boolean,
+    Int32,
+    Int64,
+    Unsigned32,
+    Unsigned64,
+    Float,
+    Double,
+    Bytes,
+    SignedBytes,
+}
+
+impl Order {
+    pub fn of(physical: Physical, meaning: &Meaning) -> Self {
+        let unsigned = matches!(meaning, Meaning::Integer { signed: false, .. });
+        match (physical, meaning) {
+            (Physical::Boolean, _) => Self::Boolean,
+            (Physical::Int32, _) if unsigned => Self::Unsigned32,
+            (Physical::Int32, _) => Self::Int32,
+            (Physical::Int64, _) if unsigned => Self::Unsigned64,
+            (Physical::Int64, _) => Self::Int64,
+            (Physical::Float, _) => Self::Float,
+            (Physical::Double, _) => Self::Double,
+            (Physical::ByteArray, Meaning::Text | Meaning::Plain) => Self::Bytes,
+            (Physical::Fixed(_), Meaning::Decimal { .. }) => Self::SignedBytes,
+            (Physical::Fixed(_), Meaning::Plain) => Self::Bytes,
+            _ => Self::None,
+        }
+    }
+
+    /// Whether footers may have bounds: those of floats say nothing of NaN, and readers differ about it.
+    pub fn in_footer(self) -> bool {
+        !matches!(self, Self::None | Self::Float | Self::Double)
+    }
+
+    fn width(self) -> Option<usize> {
+        match self {
+            Self::Boolean => Some(1),
+            Self::Int32 | Self::Unsigned32 | Self::Float => Some(4),
+            Self::Int64 | Self::Unsigned64 | Self::Double => Some(8),
+            Self::None | Self::Bytes | Self::SignedBytes => None,
+        }
+    }
+
+    fn compare(self, one: &[u8], other: &[u8]) -> Ordering {
+        match self {
+            Self::Int32 => i32_of(one).cmp(&i32_of(other)),
+            Self::Int64 => i64_of(one).cmp(&i64_of(other)),
+            Self::Unsigned32 => (i32_of(one) as u32).cmp(&(i32_of(other) as u32)),
+            Self::Unsigned64 => (i64_of(one) as u64).cmp(&(i64_of(other) as u64)),
+            Self::Float => f32::from_bits(i32_of(one) as u32).total_cmp(&f32::from_bits(i32_of(other) as u32)),
+            Self::Double => f64::from_bits(i64_of(one) as u64).total_cmp(&f64::from_bits(i64_of(other) as u64)),
+            Self::SignedBytes => {
+                let sign = |value: &[u8]| value.first().is_some_and(|byte| byte & 0x80 != 0);
+                sign(other).cmp(&sign(one)).then_with(|| one.cmp(other))
+            }
+            Self::None | Self::Boolean | Self::Bytes => one.cmp(other),
+        }
+    }
+
+    fn is_nan(self, value: &[u8]) -> bool {
+        match self {
+            Self::Float => f32::from_bits(i32_of(value) as u32).is_nan(),
+            Self::Double => f64::from_bits(i64_of(value) as u64).is_nan(),
+            _ => false,
+        }
+    }
+}
+
+fn i32_of(value: &[u8]) -> i32 {
+    i32::from_le_bytes(value.try_into().expect("four bytes"))
+}
+
+fn i64_of(value: &[u8]) -> i64 {
+    i64::from_le_bytes(value.try_into().expect("eight bytes"))
+}
+
+/// Bounds of some values.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Bounds {
+    /// There is no value.
+    Empty,
+    /// There are values, but nothing that holds for all of them is known. A NaN is such a value.
+    Unknown,
+    Within {
+        minimum: Vec<u8>,
+        maximum: Vec<u8>,
+        minimum_exact: bool,
+        maximum_exact: bool,
+    },
+}
+
+impl Bounds {
+    pub fn widen(&mut self, other: &Self, order: Order) {
+        match (&mut *self, other) {
+            (_, Self::Empty) | (Self::Unknown, _) => {}
+            (_, Self::Unknown) => *self = Self::Unknown,
+            (Self::Empty, Self::Within { .. }) => *self = other.clone(),
+            (
+                Self::Within { minimum, maximum, minimum_exact, maximum_exact },
+                Self::Within { minimum: low, maximum: high, minimum_exact: low_exact, maximum_exact: high_exact },
+            ) => {
+                match order.compare(low, minimum) {
+                    Ordering::Less => (*minimum, *minimum_exact) = (low.clone(), *low_exact),
+                    Ordering::Equal => *minimum_exact |= low_exact,
+                    Ordering::Greater => {}
+                }
+                match order.compare(high, maximum) {
+                    Ordering::Greater => (*maximum, *maximum_exact) = (high.clone(), *high_exact),
+                    Ordering::Equal => *maximum_exact |= high_exact,
+                    Ordering::Less => {}
+                }
+            }
+        }
+    }
+
+    /// Of a writer that is known to be right, as its footer has them. `values` of them are not null.
+    pub fn of_footer(found: &Statistics, order: Order, physical: Physical, values: usize) -> Self {
+        if values == 0 {
+            return Self::Empty;
+        }
+        let width = order.width().or(physical.width());
+        let fits = |value: &[u8]| width.is_none_or(|width| value.len() == width) && value.len() <= LONGEST_BOUND;
+        match (&found.minimum, &found.maximum) {
+            (Some(minimum), Some(maximum)) if order.in_footer() && fits(minimum) && fits(maximum) => {
+                if order.compare(minimum, maximum) == Ordering::Greater {
+                    return Self::Unknown;
+                }
+                let exact = |flag: Option<bool>| flag.unwrap_or(width.is_some());
+                Self::Within {
+                    minimum: minimum.clone(),
+                    maximum: maximum.clone(),
+                    minimum_exact: exact(found.minimum_exact),
+                    maximum_exact: exact(found.maximum_exact),
+                }
+            }
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Of these values.
+    pub fn of_values<'a>(values: impl Iterator<Item = &'a [u8]>, order: Order) -> Self {
+        if order == Order::None {
+            return if values.count() == 0 { Self::Empty } else { Self::Unknown };
+        }
+        let mut range: Option<(&[u8], &[u8])> = None;
+        for value in values {
+            if order.is_nan(value) {
+                return Self::Unknown;
+            }
+            range = Some(match range {
+                None => (value, value),
+                Some((low, high)) => (
+                    if order.compare(value, low) == Ordering::Less { value } else { low },
+                    if order.compare(value, high) == Ordering::Greater { value } else { high },
+                ),
+            });
+        }
+        match range {
+            None => Self::Empty,
+            Some((low, high)) if low.len() <= LONGEST_BOUND && high.len() <= LONGEST_BOUND => Self::exact(low, high),
+            Some(_) => Self::Unknown,
+        }
+    }
+
+    fn exact(low: &[u8], high: &[u8]) -> Self {
+        Self::Within { minimum: low.to_vec(), maximum: high.to_vec(), minimum_exact: true, maximum_exact: true }
+    }
+
+    /// Of PLAIN values that were checked.
+    pub fn of_plain(data: &[u8], physical: Physical, order: Order) -> Self {
+        match order {
+            Order::Int32 => Self::of_numbers(data.chunks_exact(4).map(i32_of), i32::to_le_bytes),
+            Order::Int64 => Self::of_numbers(data.chunks_exact(8).map(i64_of), i64::to_le_bytes),
+            _ => Self::of_values(Values::new(data, physical), order),
+        }
+    }
+
+    fn of_numbers<T: Ord + Copy, const N: usize>(mut values: impl Iterator<Item = T>, bytes: fn(T) -> [u8; N]) -> Self {
+        match values.next() {
+            None => Self::Empty,
+            Some(first) => {
+                let (low, high) = values.fold((first, first), |(low, high), value| (low.min(value), high.max(value)));
+                Self::exact(&bytes(low), &bytes(high))
+            }
+        }
+    }
+}
+
+/// Iterates over PLAIN values that were checked; of byte arrays without their lengths.
+pub struct Values<'a> {
+    rest: &'a [u8],
+    width: Option<usize>,
+}
+
+impl<'a> Values<'a> {
+    pub fn new(data: &'a [u8], physical: Physical) -> Self {
+        Self { rest: data, width: physical.width() }
+    }
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (start, length) = match self.width {
+            Some(width) => (0, width),
+            None => (4, u32::from_le_bytes(self.rest.get(..4)?.try_into().expect("four bytes")) as usize),
+        };
+        let value = self.rest.get(start..)?.get(..length)?;
+        self.rest = &self.rest[start + length..];
+        Some(value)
+    }
+}
+
+/// Raises nothing only for exactly `count` values.
+pub fn check_plain(data: &[u8], physical: Physical, count: usize) -> Result<()> {
+    let whole = match physical.width() {
+        Some(width) => data.len() == count * width,
+        None => {
+            let mut values = Values::new(data, physical);
+            let found = values.by_ref().take(count).count();
+            found == count && values.rest.is_empty()
+        }
+    };
+    if whole { Ok(()) } else { Err(Refusal::new("the values of a page do not add up to its size")) }
+}
+
+/// Where each of `count` PLAIN values begins, and at last where they end; lengths of byte arrays included.
+pub fn starts(data: &[u8], physical: Physical, count: usize) -> Result<Vec<u32>> {
+    check_plain(data, physical, count)?;
+    let mut found = Vec::with_capacity(count + 1);
+    found.push(0);
+    let mut at = 0;
+    let prefix = if physical.width().is_none() { 4 } else { 0 };
+    for value in Values::new(data, physical) {
+        at += value.len() + prefix;
+        found.push(at as u32);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsigned_numbers_and_decimals_have_an_order_of_their_own() {
+        let values = [1i32.to_le_bytes(), (-1i32).to_le_bytes()].concat();
+        let bounds = Bounds::of_plain(&values, Physical::Int32, Order::Unsigned32);
+        assert_eq!(bounds, Bounds::exact(&1i32.to_le_bytes(), &(-1i32).to_le_bytes()));
+        let bounds = Bounds::of_plain(&[0, 5, 0xff, 0xfe, 0x7f, 0], Physical::Fixed(2), Order::SignedBytes);
+        assert_eq!(bounds, Bounds::exact(&[0xff, 0xfe], &[0x7f, 0]));
+    }
+
+    #[test]
+    fn a_nan_leaves_no_bounds() {
+        let values = [1f64.to_le_bytes(), f64::NAN.to_le_bytes()].concat();
+        assert_eq!(Bounds::of_plain(&values, Physical::Double, Order::Double), Bounds::Unknown);
+    }
+
+    #[test]
+    fn values_that_do_not_end_with_their_page_are_refused() {
+        let text = [&2u32.to_le_bytes()[..], b"ab", &1u32.to_le_bytes()[..], b"c"].concat();
+        assert!(check_plain(&text, Physical::ByteArray, 2).is_ok());
+        assert!(check_plain(&text, Physical::ByteArray, 1).is_err());
+        assert!(check_plain(&text, Physical::ByteArray, 3).is_err());
+        assert!(check_plain(&text[..text.len() - 1], Physical::ByteArray, 2).is_err());
+        assert!(check_plain(&text, Physical::Int32, 2).is_err());
+    }
+}

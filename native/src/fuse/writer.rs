@@ -1,0 +1,370 @@
+//! Writes the pages of one column chunk: gathers levels and values until they make a page, and keeps what the indexes will say of it.
+
+use super::codec::{Compression, Piece, compress, join};
+use super::hybrid::{Numbers, bits_for, encode, encode_run};
+use super::metadata::write_page_header;
+use super::schema::Leaf;
+use super::values::{Bounds, Order};
+use super::{PLAIN, RLE_DICTIONARY, Refusal};
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+const ENOUGH_VALUES: usize = 20_000;
+const ENOUGH_BYTES: usize = 1 << 20;
+
+/// Where a page is: its offset from the beginning of the column's bytes, its size, and the row that it begins with.
+#[derive(Clone, Copy)]
+pub struct Location {
+    pub offset: usize,
+    pub size: usize,
+    pub first_row: usize,
+}
+
+/// What the column index says of a page.
+pub struct PageFacts {
+    pub bounds: Bounds,
+    pub nulls: usize,
+}
+
+/// A finished column chunk.
+pub struct Column {
+    pub bytes: Vec<u8>,
+    pub dictionary: bool,
+    pub data_offset: usize,
+    pub values: usize,
+    pub nulls: usize,
+    pub rows: usize,
+    /// Of a column below a list or map: how many rows begin with each definition level.
+    pub beginnings: Vec<usize>,
+    pub uncompressed: usize,
+    pub bounds: Bounds,
+    pub locations: Vec<Location>,
+    pub facts: Vec<PageFacts>,
+    /// Of each encoding of data pages, how many have it.
+    pub encodings: Vec<(i32, usize)>,
+}
+
+/// Levels of the page in the making: one that repeats as long as that holds.
+#[derive(Default)]
+struct Gathered {
+    run: Option<(u8, usize)>,
+    each: Vec<u8>,
+}
+
+impl Gathered {
+    fn add(&mut self, levels: &Numbers<u8>) {
+        match levels {
+            Numbers::Run(_, 0) => {}
+            Numbers::Run(level, n) => match &mut self.run {
+                Some((same, count)) if same == level => *count += n,
+                None if self.each.is_empty() => self.run = Some((*level, *n)),
+                _ => {
+                    self.spill();
+                    self.each.resize(self.each.len() + n, *level);
+                }
+            },
+            Numbers::Each(levels) => {
+                self.spill();
+                self.each.extend_from_slice(levels);
+            }
+        }
+    }
+
+    fn spill(&mut self) {
+        if let Some((level, n)) = self.run.take() {
+            self.each.resize(self.each.len() + n, level);
+        }
+    }
+
+    fn write(&mut self, deepest: u8, out: &mut Vec<u8>) {
+        if deepest > 0 {
+            let start = out.len();
+            out.extend_from_slice(&[0; 4]);
+            let width = bits_for(usize::from(deepest));
+            match self.run.take() {
+                Some((level, n)) => encode_run(u32::from(level), n, width, out),
+                None => encode(&self.each, width, out),
+            }
+            let length = (out.len() - start - 4) as u32;
+            out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+        }
+        self.run = None;
+        self.each.clear();
+    }
+}
+
+/// Some values with their levels, which are those of outputs.
+pub struct Unit<'a> {
+    pub definitions: &'a Numbers<u8>,
+    pub repetitions: &'a Numbers<u8>,
+    pub values: usize,
+    pub nulls: usize,
+    pub rows: usize,
+    pub begins_row: bool,
+}
+
+/// The stored values of a unit.
+pub enum Stored<'a, 'b> {
+    Nothing,
+    Plain(&'b [u8]),
+    /// PLAIN, compressed by the codec of outputs so that it joins.
+    Compressed {
+        data: &'a [u8],
+        size: usize,
+    },
+    /// Booleans, a byte each.
+    Booleans(&'b Numbers<u8>),
+    Indices(&'b [u32]),
+}
+
+enum Part<'a> {
+    Fresh(usize),
+    Compressed { data: &'a [u8], size: usize },
+}
+
+pub struct ColumnWriter<'a> {
+    leaf: &'a Leaf,
+    order: Order,
+    by: Compression,
+    index_width: u32,
+    most_bytes: usize,
+    column: Column,
+    definitions: Gathered,
+    repetitions: Gathered,
+    plain: Vec<u8>,
+    parts: Vec<Part<'a>>,
+    booleans: Vec<u8>,
+    indices: Vec<u32>,
+    values: usize,
+    rows: usize,
+    size: usize,
+    facts: PageFacts,
+    /// After a page that was kept as it is, the next one must begin a row.
+    closed: bool,
+}
+
+fn count_beginnings(unit: &Unit<'_>, counts: &mut [usize]) {
+    match (unit.definitions, unit.repetitions) {
+        (Numbers::Run(definition, n), Numbers::Run(0, _)) => counts[usize::from(*definition)] += n,
+        (_, Numbers::Run(..)) if unit.rows == 0 => {}
+        (Numbers::Each(definitions), Numbers::Run(..)) => definitions.iter().for_each(|definition| counts[usize::from(*definition)] += 1),
+        (Numbers::Run(definition, _), _) => counts[usize::from(*definition)] += unit.rows,
+        (Numbers::Each(definitions), Numbers::Each(repetitions)) => {
+            for (definition, _) in definitions.iter().zip(repetitions).filter(|(_, repetition)| **repetition == 0) {
+                counts[usize::from(*definition)] += 1;
+            }
+        }
+    }
+}
+
+fn nothing_yet() -> PageFacts {
+    PageFacts { bounds: Bounds::Empty, nulls: 0 }
+}
+
+impl<'a> ColumnWriter<'a> {
+    /// Refuses to write more than `most_bytes`.
+    pub fn new(leaf: &'a Leaf, by: Compression, most_bytes: usize) -> Self {
+        let column = Column {
+            bytes: Vec::new(),
+            dictionary: false,
+            data_offset: 0,
+            values: 0,
+            nulls: 0,
+            rows: 0,
+            beginnings: if leaf.repetition > 0 { vec![0; usize::from(leaf.definition) + 1] } else { Vec::new() },
+            uncompressed: 0,
+            bounds: Bounds::Empty,
+            locations: Vec::new(),
+            facts: Vec::new(),
+            encodings: Vec::new(),
+        };
+        Self {
+            leaf,
+            order: Order::of(leaf.physical, &leaf.meaning),
+            by,
+            index_width: 0,
+            most_bytes,
+            column,
+            definitions: Gathered::default(),
+            repetitions: Gathered::default(),
+            plain: Vec::new(),
+            parts: Vec::new(),
+            booleans: Vec::new(),
+            indices: Vec::new(),
+            values: 0,
+            rows: 0,
+            size: 0,
+            facts: nothing_yet(),
+            closed: false,
+        }
+    }
+
+    /// The dictionary that all pages of the column are to have indices of. Nothing was added yet.
+    pub fn dictionary(&mut self, plain: &[u8], count: usize) -> Result<()> {
+        let mut body = Vec::new();
+        compress(self.by, plain, &mut body)?;
+        let header = write_page_header(count, PLAIN, plain.len(), body.len(), true);
+        self.column.uncompressed += header.len() + plain.len();
+        self.column.bytes.extend_from_slice(&header);
+        self.column.bytes.extend_from_slice(&body);
+        self.column.dictionary = true;
+        self.column.data_offset = self.column.bytes.len();
+        self.index_width = bits_for(count.saturating_sub(1));
+        Ok(())
+    }
+
+    /// Add values. Pages end between units, where a row begins.
+    pub fn add(&mut self, unit: &Unit<'_>, stored: Stored<'a, '_>, bounds: &Bounds) -> Result<()> {
+        let size = match &stored {
+            Stored::Plain(data) => data.len(),
+            Stored::Compressed { size, .. } => *size,
+            _ => 0,
+        };
+        self.make_room(unit, size)?;
+        match stored {
+            Stored::Nothing => {}
+            Stored::Plain(data) => {
+                self.plain.extend_from_slice(data);
+                match self.parts.last_mut() {
+                    Some(Part::Fresh(end)) => *end = self.plain.len(),
+                    _ => self.parts.push(Part::Fresh(self.plain.len())),
+                }
+            }
+            Stored::Compressed { data, size } => self.parts.push(Part::Compressed { data, size }),
+            Stored::Booleans(Numbers::Run(value, n)) => self.booleans.resize(self.booleans.len() + n, *value),
+            Stored::Booleans(Numbers::Each(values)) => self.booleans.extend_from_slice(values),
+            Stored::Indices(indices) => self.indices.extend_from_slice(indices),
+        }
+        self.size += size;
+        self.levels(unit, bounds);
+        Ok(())
+    }
+
+    /// Values that are encoded otherwise: a page of their own.
+    pub fn add_alone(&mut self, unit: &Unit<'_>, encoding: i32, body: &[u8], bounds: &Bounds) -> Result<()> {
+        self.begin_alone(unit)?;
+        self.levels(unit, bounds);
+        let mut page = Vec::new();
+        self.repetitions.write(self.leaf.repetition, &mut page);
+        self.definitions.write(self.leaf.definition, &mut page);
+        page.extend_from_slice(body);
+        let mut compressed = Vec::new();
+        compress(self.by, &page, &mut compressed)?;
+        self.closed = true;
+        self.page(encoding, page.len(), &compressed)
+    }
+
+    /// A page of version 1 that stays as it is, levels and all.
+    pub fn add_as_is(&mut self, unit: &Unit<'_>, encoding: i32, size: usize, body: &[u8], bounds: &Bounds) -> Result<()> {
+        self.begin_alone(unit)?;
+        self.count(unit, bounds);
+        self.closed = true;
+        self.page(encoding, size, body)
+    }
+
+    fn begin_alone(&mut self, unit: &Unit<'_>) -> Result<()> {
+        if !unit.begins_row {
+            return Err(Refusal::new("a row goes on over pages"));
+        }
+        self.flush()
+    }
+
+    fn make_room(&mut self, unit: &Unit<'_>, size: usize) -> Result<()> {
+        if !unit.begins_row {
+            return if self.closed { Err(Refusal::new("a row goes on over pages")) } else { Ok(()) };
+        }
+        self.closed = false;
+        let full = self.values >= ENOUGH_VALUES || self.size >= ENOUGH_BYTES;
+        let over = self.values + unit.values > ENOUGH_VALUES * 3 / 2 || self.size + size > ENOUGH_BYTES * 3 / 2;
+        if self.values > 0 && (full || over) { self.flush() } else { Ok(()) }
+    }
+
+    fn levels(&mut self, unit: &Unit<'_>, bounds: &Bounds) {
+        self.definitions.add(unit.definitions);
+        self.repetitions.add(unit.repetitions);
+        if self.leaf.repetition > 0 {
+            count_beginnings(unit, &mut self.column.beginnings);
+        }
+        self.count(unit, bounds);
+    }
+
+    fn count(&mut self, unit: &Unit<'_>, bounds: &Bounds) {
+        self.values += unit.values;
+        self.rows += unit.rows;
+        self.facts.nulls += unit.nulls;
+        if unit.nulls < unit.values {
+            self.facts.bounds.widen(bounds, self.order);
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.values == 0 {
+            return Ok(());
+        }
+        let mut head = Vec::new();
+        self.repetitions.write(self.leaf.repetition, &mut head);
+        self.definitions.write(self.leaf.definition, &mut head);
+        let mut encoding = PLAIN;
+        if self.column.dictionary {
+            encoding = RLE_DICTIONARY;
+            head.push(self.index_width as u8);
+            encode(&self.indices, self.index_width, &mut head);
+            self.indices.clear();
+        } else if !self.booleans.is_empty() {
+            head.extend(self.booleans.chunks(8).map(|bits| bits.iter().enumerate().fold(0, |byte, (i, bit)| byte | bit << i)));
+            self.booleans.clear();
+        }
+        let mut body = Vec::new();
+        let size = head.len() + self.size;
+        if self.parts.iter().any(|part| matches!(part, Part::Compressed { .. })) {
+            let mut pieces = vec![Piece::Fresh(&head)];
+            let mut start = 0;
+            for part in &self.parts {
+                pieces.push(match *part {
+                    Part::Fresh(end) => Piece::Fresh(&self.plain[std::mem::replace(&mut start, end)..end]),
+                    Part::Compressed { data, size } => Piece::Stored { data, size },
+                });
+            }
+            join(self.by, &pieces, &mut body)?;
+        } else {
+            head.extend_from_slice(&self.plain);
+            compress(self.by, &head, &mut body)?;
+        }
+        self.plain.clear();
+        self.parts.clear();
+        self.page(encoding, size, &body)
+    }
+
+    fn page(&mut self, encoding: i32, size: usize, body: &[u8]) -> Result<()> {
+        let column = &mut self.column;
+        if size > i32::MAX as usize || body.len() > i32::MAX as usize || column.bytes.len() + body.len() > self.most_bytes {
+            return Err(Refusal::new("it would become much larger"));
+        }
+        let header = write_page_header(self.values, encoding, size, body.len(), false);
+        column.locations.push(Location { offset: column.bytes.len(), size: header.len() + body.len(), first_row: column.rows });
+        column.bytes.extend_from_slice(&header);
+        column.bytes.extend_from_slice(body);
+        column.uncompressed += header.len() + size;
+        column.values += self.values;
+        column.rows += self.rows;
+        column.nulls += self.facts.nulls;
+        column.bounds.widen(&self.facts.bounds, self.order);
+        column.facts.push(std::mem::replace(&mut self.facts, nothing_yet()));
+        match column.encodings.iter_mut().find(|(other, _)| *other == encoding) {
+            Some((_, pages)) => *pages += 1,
+            None => column.encodings.push((encoding, 1)),
+        }
+        (self.values, self.rows, self.size) = (0, 0, 0);
+        Ok(())
+    }
+
+    /// Rows added so far.
+    pub fn rows(&self) -> usize {
+        self.column.rows + self.rows
+    }
+
+    pub fn finish(mut self) -> Result<Column> {
+        self.flush()?;
+        Ok(self.column)
+    }
+}
