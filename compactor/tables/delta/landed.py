@@ -39,9 +39,9 @@ def run_of(entry: LogEntry) -> str | None:
 def find_run(store: ObjectStore, run_id: str, limit: int = SCAN_LIMIT) -> Committed | None:
     """What the newest `limit` retained entries hold of a run, its commits added up (version: the last of them).
 
-    None when they hold nothing of it, or only some of the groups that it had planned: such a run was cut short and may be repeated. Every
-    entry costs one GET, many in flight, and a search for the id in its bytes; only an entry that holds it is parsed. Raises StorageError,
-    TableCorrupt.
+    None when they hold nothing of it, or only some of the groups that it had planned last: such a run was cut short and may be repeated,
+    however often that happened before. Every entry costs one GET, many in flight, and a search for the id in its bytes; only an entry that
+    holds it is parsed. Raises StorageError, TableCorrupt.
     """
     needle = orjson.dumps(run_id)
     found: list[LogEntry] = []
@@ -51,10 +51,18 @@ def find_run(store: ObjectStore, run_id: str, limit: int = SCAN_LIMIT) -> Commit
             entry = parse_entry(data, version, 0, f"{store.uri}/{entry_key(version)}")
             if run_of(entry) == run_id:
                 found.append(entry)
-    if not found:
-        return None
-    landed = committed_of(found)
-    return landed if len(landed.groups) >= max(map(_planned, found)) else None
+    return committed_of(found) if found and _is_whole(found) else None
+
+
+def _is_whole(entries: Sequence[LogEntry]) -> bool:
+    """Whether all groups of the last plan of a run landed. Plans are told apart by the version that they were made on.
+
+    Of what a run committed for a dead one nobody counted any plan: by itself it says nothing of the run.
+    """
+    counted = [entry for entry in entries if _planned(entry)]
+    newest = max((_read_version(entry) for entry in counted), default=-1)
+    last = [entry for entry in counted if _read_version(entry) == newest]
+    return bool(last) and len({group for entry in last for group in _groups(entry)}) >= max(map(_planned, last))
 
 
 def _fetched(store: ObjectStore, versions: Sequence[int]) -> Iterator[bytes | None]:
@@ -72,6 +80,11 @@ def _entry_bytes(store: ObjectStore, version: int) -> bytes | None:
         return bytes(store.get(entry_key(version)))
     except ObjectMissing:
         return None
+
+
+def _read_version(entry: LogEntry) -> int:
+    found = (entry.commit_info or {}).get("readVersion")
+    return found if isinstance(found, int) else -1
 
 
 def _planned(entry: LogEntry) -> int:

@@ -387,15 +387,33 @@ def test_a_group_may_add_nothing(store: MemoryStore) -> None:
 def test_a_run_is_found_by_its_id(store: MemoryStore) -> None:
     """All commits of a run are added up; ids that merely occur in an entry are not ours."""
     snapshot = log.start(store)
-    first = commit(store, snapshot, log.request(log.group(store, 0, ["f0"])))
+    first = commit(store, snapshot, replace(log.request(log.group(store, 0, ["f0"])), planned=2))
     log.write(store, 2, [log.info(userMetadata="run-1"), log.add("new")])
-    second = commit(store, snapshot, log.request(log.group(store, 5, ["f1"]), transaction="t2"))
+    second = commit(store, snapshot, replace(log.request(log.group(store, 5, ["f1"]), transaction="t2"), planned=2))
     commit(store, snapshot, log.request(log.group(store, 0, ["f2"]), run="run-2", transaction="t3"))
     assert isinstance(first, Committed) and isinstance(second, Committed)
     found = find_run(store, "run-1")
     assert found is not None and (found.version, found.groups, found.rows) == (3, (0, 5), 20)
     assert (found.files_removed, found.files_added, found.bytes_removed, found.bytes_added) == (2, 2, 200, 100)
     assert find_run(store, "run-3") is None
+
+
+def test_a_run_that_was_cut_short_twice_is_not_done(store: MemoryStore) -> None:
+    """Groups of two attempts at one run id are not added up to a whole: the last plan must have landed; what was committed for a dead run
+    is no plan."""
+
+    def commits(number: int, file: str, planned: int, transaction: str) -> None:
+        request = log.request(log.group(store, number, [file]), transaction=transaction)
+        assert isinstance(commit(store, log.load(store), replace(request, planned=planned)), Committed)
+
+    commits(7, "f0", 0, "t0")
+    assert find_run(store, "run-1") is None
+    commits(0, "f1", 2, "t1")
+    commits(1, "f2", 2, "t2")
+    assert find_run(store, "run-1") is None
+    commits(0, "f3", 1, "t3")
+    found = find_run(store, "run-1")
+    assert found is not None and found.files_removed == 4
 
 
 class Distant:
