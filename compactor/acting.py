@@ -44,7 +44,9 @@ class Act:
         table, records = self._ports.table, self._ports.records
         read, write = table.read_spec(self._snapshot), table.write_spec(self._snapshot)
         proof = self._ports.proof
-        job = RewriteJob(root_uri=table.ref.uri, storage=self._ports.storage, read=read, write=write, proof=proof)
+        job = RewriteJob(
+            root_uri=table.ref.uri, storage=self._ports.storage, read=read, write=write, proof=proof, engine=self._ports.engine
+        )
         inputs_of = table.inputs(self._snapshot, self._plan)
         executor = self._ports.executor()
         try:

@@ -11,6 +11,7 @@ from compactor.coordination.records import RunRecords
 from compactor.coordination.recovery import Recovery
 from compactor.execution.base import Executor
 from compactor.model.commit import CommitBounds
+from compactor.model.engine import EngineChoice
 from compactor.model.events import Sink
 from compactor.model.fingerprint import ProofLevel
 from compactor.model.health import Decision, Health
@@ -46,6 +47,7 @@ class Ports:
     sink: Sink
     economy: Callable[[Snapshot], Economy]
     proof: ProofLevel = "full"
+    engine: EngineChoice = field(default_factory=EngineChoice)
     read_files: ReadFiles | None = None
     bounds: CommitBounds = field(default_factory=CommitBounds)
 

@@ -21,8 +21,9 @@ from dataclasses import dataclass, field, replace
 
 from compactor.errors import CompactorError, ConflictGaveUp, Interrupted, TableRefused
 from compactor.model.commit import Committed
+from compactor.model.engine import Copies, DecodedBecause, together
 from compactor.model.events import Checkpointed, Event, Sink, Warned
-from compactor.model.fingerprint import FINGERPRINT_ALGORITHM, Fingerprint, GroupFingerprint, ProofLevel
+from compactor.model.fingerprint import FINGERPRINT_ALGORITHM, Fingerprint, GroupFingerprint, ProofLevel, Proven
 from compactor.model.rewrite import GroupDropped, RewriteResult
 from compactor.model.run import Run, RunStatus
 from compactor.model.usage import Economy, Usage
@@ -74,6 +75,9 @@ class Tally:
     economy: Economy = field(default_factory=Economy)
     proof: ProofLevel | None = None
     fingerprints: dict[int, Fingerprint] = field(default_factory=dict)
+    proven: set[Proven] = field(default_factory=set)
+    copies: Copies = field(default_factory=Copies)
+    decoded: tuple[DecodedBecause, ...] = ()
 
     def took_over(self, commits: Sequence[Committed]) -> None:
         """Note commits of what dead runs had finished."""
@@ -87,6 +91,9 @@ class Tally:
         self.peak_memory_bytes = max(self.peak_memory_bytes, result.peak_memory_bytes)
         if result.fingerprint is not None:
             self.fingerprints[result.group_id] = result.fingerprint
+        self.proven.add(result.proof)
+        self.copies += result.copies
+        self.decoded = together((*self.decoded, *result.decoded))
 
 
 def report(tally: Tally, *, seconds: float, error: CompactorError | None = None, dry_run: bool = False) -> Run:
@@ -119,7 +126,9 @@ def report(tally: Tally, *, seconds: float, error: CompactorError | None = None,
         plan_id=tally.plan_id,
         predicted=tally.predicted,
         actual=_actual(tally, seconds) if tally.acted else None,
-        proof=tally.proof,
+        proof="bytes" if tally.proof == "full" and "bytes" in tally.proven else tally.proof,
+        copies=tally.copies,
+        decoded=tally.decoded,
         fingerprint_algorithm=FINGERPRINT_ALGORITHM if proven else None,
         fingerprints=proven,
     )

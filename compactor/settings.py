@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from compactor.errors import SettingsError, UsageError
 from compactor.model.commit import CommitBounds
+from compactor.model.engine import COPIED_BYTES, EngineChoice
 from compactor.model.policy import Policy
 from compactor.model.predicate import Predicate
 from compactor.model.storage import StorageOptions
@@ -139,6 +140,8 @@ class Settings(BaseSettings):
     force_rewrite: bool = False
     purge: bool = False
 
+    engine: Literal["auto", "stitch", "transcode"] = "auto"
+    copy_row_groups: Size = COPIED_BYTES
     proof: Literal["counts", "full"] = "full"
     commit_files: Count = 10_000
     commit_bytes: Size = 64 * 1024**3
@@ -237,6 +240,11 @@ class Settings(BaseSettings):
         """When finished groups are committed."""
         interval_s = parse_seconds(self.commit_interval)
         return CommitBounds(files=self.commit_files, bytes=parse_bytes(self.commit_bytes), interval_s=interval_s)
+
+    @property
+    def engine_choice(self) -> EngineChoice:
+        """Which engine takes a row group."""
+        return EngineChoice(mode=self.engine, copied_bytes=parse_bytes(self.copy_row_groups))
 
     @property
     def memory_bytes(self) -> int | None:

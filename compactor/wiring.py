@@ -84,6 +84,7 @@ def wire(
         sink=sink or _nobody,
         economy=_economy(store, settings),
         proof=settings.proof,
+        engine=settings.engine_choice,
         bounds=settings.bounds(),
         read_files=_read_files(_reading(store, settings), settings),
     )

@@ -51,6 +51,7 @@ def run_object(run: Run, *, dry_run: bool = False) -> dict[str, object]:
         "predicted": usage_object(run.predicted),
         "actual": usage_object(run.actual),
         "proof": run.proof,
+        "engine": {**asdict(run.copies), "decoded": [asdict(one) for one in run.decoded]},
     }
 
 

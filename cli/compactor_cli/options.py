@@ -62,6 +62,13 @@ _FLAGS = (
     _Flag("max_write_amplification", "Policy", "N", "Rewrite a byte at most this often. Default: 2."),
     _Flag("force_rewrite", "Policy", None, "Rewrite every file once, whatever its size."),
     _Flag("purge", "Policy", None, "Rewrite just the files that hold deleted rows or dropped columns, all of them, even single ones."),
+    _Flag(
+        "engine",
+        "Execution",
+        "auto|stitch|transcode",
+        "Copy encoded row groups as they are: large ones, all that may be, or none. Default: auto.",
+    ),
+    _Flag("copy_row_groups", "Execution", "SIZE", "Row groups of at least this many encoded bytes count as large. Default: 8MiB."),
     _Flag("proof", "Execution", "counts|full", "Before a commit, compare only row counts, or every row, read again. Default: full."),
     _Flag("commit_files", "Execution", "N", "Remove at most this many files with one commit; a group may have more. Default: 10000."),
     _Flag("commit_bytes", "Execution", "SIZE", "Remove at most this much with one commit; a group may have more. Default: 64GiB."),

@@ -12,16 +12,18 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from compactor.coordination.documents import check_run_id, create, decode, encode
 from compactor.errors import ObjectMissing, TableCorrupt
+from compactor.model.engine import Copies, DecodedBecause
 from compactor.model.fingerprint import GroupFingerprint
 from compactor.model.rewrite import GroupDropped
 from compactor.model.run import RUN_FORMAT_VERSION, Run, RunRecord, RunStatus
 from compactor.model.usage import usage_of
 from compactor.storage.base import ObjectStore
 
+T = TypeVar("T")
 _ATTEMPTS = 100
 
 
@@ -81,10 +83,17 @@ def _run(body: dict[str, Any]) -> Run:
         "fingerprints": tuple(
             GroupFingerprint(**{name: found[name] for name in _FINGERPRINT_FIELDS}) for found in body.get("fingerprints", ())
         ),
+        "copies": _known(Copies, body.get("copies") or {}),
+        "decoded": tuple(_known(DecodedBecause, found) for found in body.get("decoded", ())),
         "predicted": usage_of(body.get("predicted")),
         "actual": usage_of(body.get("actual")),
     }
     return Run(**{**known, **rebuilt})
+
+
+def _known(kind: type[T], body: dict[str, Any]) -> T:
+    """A small value from what asdict made of it; fields that are not known here are passed over."""
+    return kind(**{field.name: body[field.name] for field in fields(kind) if field.name in body})  # type: ignore[arg-type]
 
 
 _RUN_FIELDS = tuple(field.name for field in fields(Run))

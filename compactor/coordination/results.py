@@ -15,14 +15,14 @@ from typing import Any
 
 from compactor.coordination.documents import create, decode, encode
 from compactor.errors import CompactorError
-from compactor.model import commit, fingerprint, plan, rewrite
+from compactor.model import commit, engine, fingerprint, plan, rewrite
 from compactor.model.commit import FinishedGroup
 from compactor.storage.base import ObjectStore
 
 RESULT_FORMAT_VERSION = 1
 _KNOWN: Mapping[str, Callable[..., Any]] = {
     name: kind
-    for module in (commit, fingerprint, plan, rewrite)
+    for module in (commit, engine, fingerprint, plan, rewrite)
     for name, kind in vars(module).items()
     if isinstance(kind, type) and dataclasses.is_dataclass(kind)
 }

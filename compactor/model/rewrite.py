@@ -6,12 +6,13 @@ no log; typed statistics come back, so that a log's JSON stays in the format's a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
 import pyarrow as pa
 
+from compactor.model.engine import Copies, DecodedBecause, EngineChoice
 from compactor.model.fingerprint import Fingerprint, ProofLevel, Proven
 from compactor.model.plan import FileKey
 from compactor.model.storage import StorageOptions
@@ -115,21 +116,6 @@ class WriteSpec:
     only_page_version: bool = False
 
 
-EngineMode = Literal["auto", "stitch", "transcode"]
-"""auto: what is cheapest without a cost for readers; stitch: copy whatever may be copied; transcode: decode and encode everything."""
-
-COPIED_BYTES = 8 * 1024 * 1024
-"""Row groups of at least so many encoded bytes are copied unless somebody says otherwise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineChoice:
-    """Which engine takes a row group. copied_bytes: encoded bytes from which on `auto` copies one instead of decoding it."""
-
-    mode: EngineMode = "auto"
-    copied_bytes: int = COPIED_BYTES
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewriteJob:
     """What all tasks of a run share. `proof`: how outputs are held against inputs before a group may be committed."""
@@ -139,7 +125,7 @@ class RewriteJob:
     read: ReadSpec
     write: WriteSpec
     proof: ProofLevel = "full"
-    engine: EngineChoice = EngineChoice()
+    engine: EngineChoice = field(default_factory=EngineChoice)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,25 +209,6 @@ class InputLeftOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DecodedBecause:
-    """Row groups that were decoded, not copied, for one reason. `code` is stable, `why` a sentence about one of them."""
-
-    code: str
-    why: str
-    row_groups: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copies:
-    """What was copied as it was, encoded. stored_bytes: of those, what the store copied by itself."""
-
-    row_groups: int = 0
-    bytes: int = 0
-    stored_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RewriteResult:
     """A group rewritten. `input_rows`: rows read and not deleted, counted from the files themselves; must equal the outputs' sum.
 
@@ -268,7 +235,7 @@ class RewriteResult:
     proof_bytes_read: int = 0
     proof_requests: int = 0
     checksum: Fingerprint | None = None
-    copies: Copies = Copies()
+    copies: Copies = field(default_factory=Copies)
     decoded: tuple[DecodedBecause, ...] = ()
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from compactor.model.fingerprint import GroupFingerprint, ProofLevel
+from compactor.model.engine import Copies, DecodedBecause
+from compactor.model.fingerprint import GroupFingerprint, Proven
 from compactor.model.rewrite import GroupDropped
 from compactor.model.usage import Usage
 
@@ -31,8 +32,9 @@ class Run:
     masked_rows: rows besides that others deleted while their files were rewritten, and that the outputs mark as deleted.
     why: what was wrong with the table. plan_id: of the stored plan that was applied, if one was. predicted, actual: what the plan said that
     the run takes, and what it took (groups that were rewritten and then lost to other writers included); None when nothing was planned.
-    proof: how groups had to be proven before they were committed; None when nothing was rewritten. fingerprints: of the committed groups,
-    where they were proven in full, made by fingerprint_algorithm.
+    proof: how groups were proven before they were committed, the least of it; None when nothing was rewritten. fingerprints: of the
+    committed groups, where they were proven in full, made by fingerprint_algorithm.
+    copies, decoded: what was copied as it was encoded, and why the rest was not; of all groups that were rewritten.
     """
 
     run_id: str
@@ -57,9 +59,11 @@ class Run:
     plan_id: str | None = None
     predicted: Usage | None = None
     actual: Usage | None = None
-    proof: ProofLevel | None = None
+    proof: Proven | None = None
     fingerprint_algorithm: str | None = None
     fingerprints: tuple[GroupFingerprint, ...] = ()
+    copies: Copies = field(default_factory=Copies)
+    decoded: tuple[DecodedBecause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

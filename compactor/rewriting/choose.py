@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from compactor.model.rewrite import EngineChoice
+from compactor.model.engine import EngineChoice
 from compactor.units import format_bytes
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from compactor.model.rewrite import DecodedBecause, RewriteJob
+from compactor.model.engine import DecodedBecause, together
+from compactor.model.rewrite import RewriteJob
 from compactor.rewriting.budget import Budget
 from compactor.rewriting.choose import Engine, Span, choose
 from compactor.rewriting.fragment import Fragment
@@ -42,7 +43,7 @@ class Engines:
         self._most_bytes = None if outputs <= 1 else total_bytes // outputs // 2
         self._stitcher = Stitcher(job.read, job.write, job.engine)
         self._used: set[Engine] = set()
-        self._because: dict[str, DecodedBecause] = {}
+        self._because: tuple[DecodedBecause, ...] = ()
 
     @property
     def name(self) -> str:
@@ -51,7 +52,7 @@ class Engines:
 
     def decoded(self) -> tuple[DecodedBecause, ...]:
         """Why row groups were not copied, the most bytes first."""
-        return tuple(sorted(self._because.values(), key=lambda because: (-because.bytes, because.code)))
+        return self._because
 
     def spans(self, opened: Opened) -> Spans:
         """What each row group of an input is taken by. Raises StorageError."""
@@ -63,8 +64,7 @@ class Engines:
         return Spans(opened=opened, look=look, spans=spans, stitcher=self._stitcher)
 
     def _note(self, span: Span, size_bytes: int) -> None:
-        if span.against is None:
-            return
-        code = span.against.code
-        known = self._because.get(code) or DecodedBecause(code=code, why=span.against.why, row_groups=0, bytes=0)
-        self._because[code] = replace(known, row_groups=known.row_groups + len(span.row_groups), bytes=known.bytes + size_bytes)
+        if span.against is not None:
+            against, count = span.against, len(span.row_groups)
+            because = DecodedBecause(code=against.code, why=against.why, row_groups=count, bytes=size_bytes)
+            self._because = together((*self._because, because))

@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from compactor.ambient.ports import Clock
 from compactor.errors import StorageError
-from compactor.model.rewrite import Concat, Copies, InputFile, InputLeftOut, RewriteJob, RewriteResult, RewriteTask
+from compactor.model.engine import Copies
+from compactor.model.rewrite import Concat, InputFile, InputLeftOut, RewriteJob, RewriteResult, RewriteTask
 from compactor.rewriting.budget import Budget, divide
 from compactor.rewriting.division import Division
 from compactor.rewriting.encoder import OutputPlan

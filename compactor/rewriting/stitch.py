@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from compactor.model.rewrite import EngineChoice, ReadSpec, WriteSpec
+from compactor.model.engine import EngineChoice
+from compactor.model.rewrite import ReadSpec, WriteSpec
 from compactor.rewriting.arrow_writer import empty_footer
 from compactor.rewriting.budget import Budget
 from compactor.rewriting.choose import Against, Candidate

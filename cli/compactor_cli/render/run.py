@@ -9,7 +9,11 @@ from compactor_cli.guard import one_sentence
 from compactor_cli.output import aligned, counted
 from compactor_cli.render.usage import compared
 
-_PROOFS = {"counts": "counts: as many rows out as in", "full": "full: the rows of the outputs, read again, are those of the inputs"}
+_PROOFS = {
+    "counts": "counts: as many rows out as in",
+    "bytes": "bytes: read again, row groups that were copied are the same bytes, and rows that were decoded the same rows",
+    "full": "full: the rows of the outputs, read again, are those of the inputs",
+}
 _ENDED = {
     RunStatus.COMMITTED: "committed",
     RunStatus.PLANNED: "planned, nothing written",
@@ -34,6 +38,7 @@ def run_lines(run: Run, before: Health | None) -> list[str]:
     rows += [
         ("rewritten", f"{taken} ({format_bytes(run.bytes_removed)}) -> {run.files_added:,} ({format_bytes(run.bytes_added)})"),
         ("rows", f"{run.rows:,} in, {run.rows:,} out{_masked(run)}"),
+        *_engines(run),
         *([("proof", _PROOFS[run.proof])] if run.proof else []),
         ("groups", f"{run.groups_committed:,} of {run.groups_planned:,} committed"),
         ("memory", f"{format_bytes(run.peak_memory_bytes)} at the peak"),
@@ -42,6 +47,17 @@ def run_lines(run: Run, before: Health | None) -> list[str]:
     ]
     dropped = [f"  group {lost.group_id} was dropped ({lost.reason}): {lost.detail}" for lost in run.groups_dropped]
     return [outcome_line(run), *aligned(rows, indent="  "), *compared(run), *dropped]
+
+
+def _engines(run: Run) -> list[tuple[str, str]]:
+    """What was copied as it was, where anything was."""
+    if not run.copies.row_groups:
+        return []
+    stored = f", {format_bytes(run.copies.stored_bytes)} of it by the store itself" if run.copies.stored_bytes else ""
+    rows = [("copied", f"{counted(run.copies.row_groups, 'row group')} ({format_bytes(run.copies.bytes)}) as they were{stored}")]
+    if run.decoded:
+        rows.append(("decoded", ", ".join(f"{format_bytes(one.bytes)} ({one.code})" for one in run.decoded)))
+    return rows
 
 
 def _masked(run: Run) -> str:

@@ -1,6 +1,6 @@
 """What a log entry says of the proof of a rewrite: tags of its commitInfo, and one of each file that it adds. Pure.
 
-compactor.proof                 the level: counts or full
+compactor.proof                 the level: counts, bytes or full, the least of what was proven of the commit's groups
 compactor.fingerprint           of all rows that the commit rewrote, 32 hexadecimal digits; of a file: the algorithm, a colon, digits
 compactor.fingerprintRows       how many rows those are
 compactor.fingerprintAlgorithm  who makes such digits; others cannot be compared with ours
@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compactor.model.fingerprint import FINGERPRINT_ALGORITHM, Fingerprint
+from compactor.model.fingerprint import CHECKSUM_ALGORITHM, FINGERPRINT_ALGORITHM, Fingerprint
 from compactor.model.rewrite import OutputFile, RewriteResult
 
 PROOF_TAG = "compactor.proof"
@@ -25,11 +25,13 @@ _DIGEST = re.compile(r"[0-9a-f]{32}")
 
 def commit_tags(results: Sequence[RewriteResult]) -> dict[str, str]:
     """Tags of the commitInfo of an entry with these groups. The level is that of the least proven of them."""
-    found = [result.fingerprint for result in results if result.proof == "full" and result.fingerprint is not None]
-    if len(found) < len(results):
+    full = [result.fingerprint for result in results if result.proof == "full" and result.fingerprint is not None]
+    checked = [result.checksum for result in results if result.proof == "bytes" and result.checksum is not None]
+    if len(full) + len(checked) < len(results):
         return {PROOF_TAG: "counts"}
-    total = sum(found, Fingerprint())
-    return {PROOF_TAG: "full", FINGERPRINT_TAG: total.digest, ROWS_TAG: str(total.rows), ALGORITHM_TAG: FINGERPRINT_ALGORITHM}
+    total = sum((*full, *checked), Fingerprint())
+    level, algorithm = ("bytes", CHECKSUM_ALGORITHM) if checked else ("full", FINGERPRINT_ALGORITHM)
+    return {PROOF_TAG: level, FINGERPRINT_TAG: total.digest, ROWS_TAG: str(total.rows), ALGORITHM_TAG: algorithm}
 
 
 def file_tags(output: OutputFile) -> dict[str, str]:

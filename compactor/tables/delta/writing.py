@@ -55,6 +55,8 @@ def write_spec(metadata: Metadata, features: frozenset[str], clustering: Sequenc
         page_version=_page_version(metadata) or "1.0",
         statistics=statistics_columns(metadata, features, clustering),
         string_prefix=max(0, prefix),
+        only_compression=CODEC in metadata.configuration,
+        only_page_version=PAGE_FORMAT in metadata.configuration,
     )
 
 
