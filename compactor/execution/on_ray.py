@@ -85,6 +85,7 @@ class RayExecutor:
         self._toolkit = toolkit or Toolkit()
         self._connected = False
         self._beginning: Future[None] | None = None
+        self._closed = threading.Event()
         self._ours = False
         self._folder: str | None = None
 
@@ -103,6 +104,7 @@ class RayExecutor:
                 beginning.set_result(None)
             except BaseException as error:  # noqa: BLE001 - it is told to whoever needs the cluster first
                 beginning.set_exception(error)
+            self._closed.wait()  # HAZARD: the kernel kills what Ray has started when the thread that started it ends
 
         threading.Thread(target=connect, name="ray-start", daemon=True).start()
 
@@ -155,6 +157,7 @@ class RayExecutor:
                 ray.shutdown()
             self._ours = False
         self._connected = False
+        self._closed.set()
         self._remove_folder()
         return False  # a worker elsewhere may go on for a while
 
@@ -273,6 +276,7 @@ class RayExecutor:
     def _join(self) -> None:
         import ray
 
+        logging.getLogger("ray").setLevel(logging.ERROR)
         ray.init(address=self._address, log_to_driver=False, configure_logging=False)
 
     def _start(self) -> None:

@@ -297,6 +297,35 @@ def test_ray_that_began_in_the_background_is_as_any_other(ray_cluster: RayExecut
     other.close()
 
 
+_BEGUN = """
+import sys, time
+from pathlib import Path
+from support import tasks as t
+from compactor.ambient import SystemClock
+from compactor.execution.on_ray import RayExecutor
+from compactor.execution.work import Limits, Toolkit
+
+toolkit = Toolkit(worker=t.behave, open_store=t.open_empty)
+executor = RayExecutor(clock=SystemClock(), limits=Limits(memory_bytes=256 * t.MIB, parallelism=1), toolkit=toolkit)
+executor.begin()
+executor.capacity()
+time.sleep(1)
+(outcome,) = executor.run(t.job(Path(sys.argv[1])), [t.task(0)])
+executor.close()
+print(type(outcome).__name__)
+"""
+
+
+@pytest.mark.ray
+def test_a_cluster_that_began_in_the_background_lives_until_it_is_closed(tmp_path: Path) -> None:
+    """What Ray starts is tied to the thread that starts it; the cluster is there for tasks long after that thread has done its work."""
+    support = Path(t.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": f"{support}:{support.parent}"}
+    command = [sys.executable, "-c", _BEGUN, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["RewriteResult"], done.stderr
+
+
 @pytest.mark.parametrize("make", [threads, processes, RAY], ids=lambda make: make.__name__)
 def test_the_same_bytes_everywhere(make: Make, tmp_path: Path) -> None:
     """For the same tasks with the same memory bound, every executor writes the very bytes that the serial one writes."""
