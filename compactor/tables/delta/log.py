@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,8 @@ import orjson
 
 from compactor.errors import ObjectMissing, TableCorrupt
 from compactor.storage.base import ObjectMeta, ObjectStore, in_memory
+from compactor.tables.delta.columns import deletes_id
+from compactor.tables.delta.paths import canonical
 from compactor.tables.delta.state import Action, LogEntry
 
 LOG = "_delta_log/"
@@ -143,7 +145,7 @@ def _required(store: ObjectStore, version: int, listing: LogListing | None, futu
 
 
 def parse_entry(data: bytes | memoryview, version: int, modified_ms: int, name: str) -> LogEntry:
-    """A commit from its bytes. `name` is what an error calls it. Raises TableCorrupt."""
+    """A commit from its bytes. `name` is what an error calls it. Raises TableCorrupt, also for one that adds what it removes."""
     by_kind: dict[str, list[Action]] = {}
     add_lines: list[int] = []
     for line, action in enumerate(parse_lines(data, name)):
@@ -153,6 +155,7 @@ def parse_entry(data: bytes | memoryview, version: int, modified_ms: int, name: 
             by_kind.setdefault(kind, []).append(body)
             if kind == "add":
                 add_lines.append(line)
+    _check_lawful(by_kind.get("add", ()), by_kind.get("remove", ()), name)
     return LogEntry(
         version=version,
         modified_ms=modified_ms,
@@ -166,6 +169,26 @@ def parse_entry(data: bytes | memoryview, version: int, modified_ms: int, name: 
         transactions=by_kind.get("txn", ()),
         changes=by_kind.get("cdc", ()),
     )
+
+
+def _check_lawful(adds: Sequence[Action], removes: Sequence[Action], name: str) -> None:
+    """Protocol section "Add File and Remove File": one commit may not add and remove a path with the same deletes.
+
+    Actions of a commit have no order, so it is open whether the file is live: readers decide it either way, and nobody may build on that.
+    """
+    if not adds or not removes:
+        return
+    removed = {canonical(remove["path"]): remove for remove in removes if isinstance(remove.get("path"), str)}
+    for add in adds:
+        remove = removed.get(canonical(add["path"])) if isinstance(add.get("path"), str) else None
+        if remove is not None and _deletes(add) == _deletes(remove):
+            why = "and a commit has no order by which to tell whether the file is live"
+            raise TableCorrupt(f'The log file {name} adds and removes "{add["path"]}" at once, {why}; restore a version before it.')
+
+
+def _deletes(action: Action) -> str | None:
+    vector = action.get("deletionVector")
+    return deletes_id(vector) if isinstance(vector, dict) else None
 
 
 def _last(by_kind: Mapping[str, list[Action]], kind: str) -> Action | None:

@@ -401,6 +401,7 @@ def test_a_run_is_found_by_its_id(store: MemoryStore) -> None:
 def test_a_run_that_was_cut_short_twice_is_not_done(store: MemoryStore) -> None:
     """Groups of two attempts at one run id are not added up to a whole: the last plan must have landed; what was committed for a dead run
     is no plan."""
+    log.start(store)
 
     def commits(number: int, file: str, planned: int, transaction: str) -> None:
         request = log.request(log.group(store, number, [file]), transaction=transaction)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from compactor.ambient import VirtualClock
@@ -106,3 +108,17 @@ def test_a_cut_line_is_named_by_number() -> None:
     """The message says which line is damaged."""
     with pytest.raises(TableCorrupt, match="Line 2 of"):
         parse_lines(b'{"a":{}}\n{"a":{}', "x")
+
+
+def entry(*actions: dict[str, object]) -> MemoryStore:
+    return store_of(entry_key(0), data="\n".join(map(json.dumps, actions)).encode())
+
+
+def test_a_commit_that_adds_what_it_removes_is_no_commit() -> None:
+    """Whether such a file is live depends on an order that a commit does not have: whoever reads it says so, by name and path, however the
+    path is spelled. The same path with other deletes is lawful."""
+    for path in ("a%20b", "a b"):
+        with pytest.raises(TableCorrupt, match=r'00\.json adds and removes "a b" at once'):
+            read_entry(entry({"remove": {"path": path}}, {"add": {"path": "a b"}}), 0)
+    vector = {"storageType": "u", "pathOrInlineDv": "ab^-aqEH.-t@S}K{vb[*k^", "offset": 4, "sizeInBytes": 40, "cardinality": 6}
+    assert read_entry(entry({"remove": {"path": "a b"}}, {"add": {"path": "a b", "deletionVector": vector}}), 0) is not None
