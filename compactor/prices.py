@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ def _prices(body: Any, path: Path) -> Prices:
     if not isinstance(body, dict):
         raise SettingsError(f"The price list {path} is no list of keys and prices.")
     names = [field.name for field in fields(Prices)]
-    wrong = next((key for key in body if key not in names), None) or next((name for name in names if name not in body), None)
+    needed = [field.name for field in fields(Prices) if field.default is MISSING]
+    wrong = next((key for key in body if key not in names), None) or next((name for name in needed if name not in body), None)
     if wrong is not None:
         raise SettingsError(f"{path}: {wrong}: {'there is no such price' if wrong in body else 'this price is missing'}.")
     for name, value in body.items():

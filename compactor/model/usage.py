@@ -81,7 +81,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """A price list. GB are 10^9 bytes, a month has 30 days."""
+    """A price list. GB are 10^9 bytes, a month has 30 days. kms_per_1000: requests to a key management service; a list may leave it out."""
 
     name: str
     currency: str
@@ -90,6 +90,7 @@ class Prices:
     storage_per_gb_month: float
     cross_region_per_gb: float
     vcpu_hour: float
+    kms_per_1000: float = 0.0
 
     def cost(self, usage: Usage) -> Cost:
         """What `usage` costs by this list."""

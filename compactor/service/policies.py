@@ -32,7 +32,6 @@ class TablePolicy:
     group: str = "default"
     windows: tuple[Window, ...] = ()
     freshness_s: float | None = None
-    cool_s: float = 0.0
     min_gain_files: float = 1.0
     origins: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
@@ -60,7 +59,7 @@ def policy_of(config: ServiceConfig, uri: str, properties: Mapping[str, str]) ->
     # Rounds come again, so a lease that another holds is not waited for.
     settings = Settings.model_validate({**config.run, **runs, "state": config.state, "lease": "on", "lease_wait": 0.0})
     own = {key: SERVICE_KEYS[key](values[key]) for key in SERVICE_KEYS if key in values}
-    named = {f"{key}_s" if key in ("freshness", "cool") else key: value for key, value in own.items()}
+    named = {"freshness_s" if key == "freshness" else key: value for key, value in own.items()}
     return TablePolicy(settings=settings, origins=origins, ignored=ignored, **named)
 
 
@@ -109,6 +108,6 @@ def _owner_rule(properties: Mapping[str, str]) -> tuple[Rule, tuple[str, ...]]:
 
 def _built_in(key: str) -> object:
     if key in SERVICE_KEYS:
-        name = f"{key}_s" if key in ("freshness", "cool") else key
+        name = "freshness_s" if key == "freshness" else key
         return TablePolicy.__dataclass_fields__[name].default
     return Settings.model_fields[key].default

@@ -19,12 +19,10 @@ SERVICE_KEYS: Mapping[str, r.Reader] = {
     "group": r.text,
     "windows": r.windows,
     "freshness": r.duration(at_least_s=60),
-    "cool": r.duration(),
     "min_gain_files": r.number(above=0),
 }
 """enabled: whether the service works on the table. priority: factor on its gain. group: of tables that share in the budget. windows: when.
-freshness: how long an excess of files may last. cool: a partition that was written more recently waits. min_gain_files: fewer files less
-are not worth a run."""
+freshness: how long an excess of files may last. min_gain_files: fewer files less are not worth a run."""
 
 _RUN_ONLY = ("executor", "ray_address", "memory", "parallelism", "compute_region", "prices")
 _NOT_HERE = ("state", "lease", "lease_wait", "force_rewrite")
@@ -34,8 +32,8 @@ RULE_KEYS: tuple[str, ...] = (*SERVICE_KEYS, *(key for key in Settings.model_fie
 """Keys of [defaults], [[match]] and [[table]]."""
 
 _POLICY = ("target_size", "small_ratio", "oversized_ratio", "min_input_files", "max_deleted_ratio", "min_age", "where", "max_groups")
-OWNER_KEYS: tuple[str, ...] = (*SERVICE_KEYS, *_POLICY, "max_bytes", "max_write_amplification", "purge")
-OWNER_KEYS = tuple(key for key in OWNER_KEYS if key not in ("priority", "group"))
+OWNER_KEYS: tuple[str, ...] = (*SERVICE_KEYS, *_POLICY, "max_bytes", "max_write_amplification", "purge", "quiet_period")
+OWNER_KEYS = tuple(key for key in OWNER_KEYS if key in RULE_KEYS and key not in ("priority", "group"))
 """What owners may set in their table's properties, as `compactor.KEY`. Not what a table is worth beside those of others."""
 
 

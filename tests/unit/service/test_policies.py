@@ -46,7 +46,7 @@ role_arn = "arn:aws:iam::1:role/raw"
 [[match]]
 glob = "s3://lake/raw/hot/*"
 target_size = "32MiB"
-cool = "1h"
+proof = "counts"
 [[table]]
 uri = "s3://lake/raw/hot/events"
 min_input_files = 9
@@ -72,7 +72,7 @@ def test_the_whole_file() -> None:
     [
         ('round = "2m"', 'ruond = "2m"', "f.toml: [service] ruond: there is no such key; did you mean round?"),
         ("[defaults]", "[default]", "f.toml: default: there is no such key; did you mean defaults?"),
-        ('cool = "1h"', 'coool = "1h"', "f.toml: [[match]] 2 coool: there is no such key; did you mean cool?"),
+        ('proof = "counts"', 'prof = "counts"', "f.toml: [[match]] 2 prof: there is no such key; did you mean proof?"),
         ("min_input_files = 9", "min_inputs = 9", "f.toml: [[table]] 1 min_inputs: there is no such key; did you mean min_input_files?"),
         ("min_input_files = 9", "min_input_files = 1", 'f.toml: [[table]] 1 min_input_files: "1" is not a number of at least 2.'),
         ('target_size = "64MiB"', 'target_size = "big"', 'f.toml: [[match]] 1 target_size: "big" is not a size such as "256MiB" or "1GB".'),
@@ -110,11 +110,16 @@ def test_which_rule_wins() -> None:
     assert found["group"].where == '[[match]] 1 "s3://lake/raw/**"'
     assert (found["small_ratio"].value, found["small_ratio"].where) == (0.75, "built in")
     policy = policy_of(config, EVENTS, {"compactor.target_size": "16MiB"})
-    assert (policy.settings.target_size, policy.settings.min_input_files, policy.cool_s, policy.group) == (16 * 1024**2, 9, 3600, "raw")
+    assert (policy.settings.target_size, policy.settings.min_input_files, policy.settings.proof, policy.group) == (
+        16 * 1024**2,
+        9,
+        "counts",
+        "raw",
+    )
     assert (policy.settings.state, policy.settings.lease, policy.settings.lease_wait) == (config.state, "on", 0)
     assert (policy.settings.role_arn, policy.settings.executor, len(policy.windows)) == ("arn:aws:iam::1:role/raw", "local", 2)
     other = policy_of(config, "s3://lake/marts/orders", {})
-    assert (other.settings.target_size, other.cool_s, other.group) == (128 * 1024**2, 0, "default")
+    assert (other.settings.target_size, other.settings.proof, other.group) == (128 * 1024**2, "full", "default")
 
 
 def test_owners_opt_out_and_tune() -> None:
