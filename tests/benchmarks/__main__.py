@@ -6,7 +6,7 @@
     make bench ARGS=--profile         where the time of our runs went, too
     make bench ARGS=--write           and docs/benchmarks.md is written
 
-Parts: the data sets D1 to D8; D1 and D6 as other writers leave them (D1-zstd, …); S3; SHORT.
+Parts: the data sets D1 to D8; D1 and D6 as other writers leave them (D1-zstd, …); S3; RAY; SHORT.
 Exit code 1 when an engine changed the rows, or when a second run of ours rewrites anything; never for being slow.
 """
 
@@ -28,7 +28,7 @@ from tests.benchmarks.document import Section
 from tests.benchmarks.short import short_runs
 
 DEFAULT_SCALE = 0.5
-OTHER_PARTS = ("S3", "SHORT")
+OTHER_PARTS = ("S3", "RAY", "SHORT")
 
 
 def sections(bench: Bench, only: list[str]) -> Iterator[Section]:
@@ -42,6 +42,10 @@ def sections(bench: Bench, only: list[str]) -> Iterator[Section]:
         from tests.benchmarks.on_s3 import s3_sections
 
         yield from s3_sections(bench)
+    if not only or "RAY" in only:
+        from tests.benchmarks.ray_overhead import ray_section
+
+        yield ray_section(bench)
     if not only or "SHORT" in only:
         yield Section.of("Short runs", short_runs(bench.cache, bench.scale, bench.repetitions))
 

@@ -1,0 +1,92 @@
+"""What Ray costs a run: start and scheduling beside a minute of work, on a cluster of the run's own and on one that is there already."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.benchmarks import data
+from tests.benchmarks.bars import Bar
+from tests.benchmarks.compare import ENGINES, Bench
+from tests.benchmarks.datasets import SETS
+from tests.benchmarks.document import Section
+from tests.benchmarks.measure import ROOT, measure
+
+LIMIT = 0.02
+BYTES_A_FILE = 250
+MODULE = "tests.benchmarks.pretended"
+
+
+def ray_section(bench: Bench) -> Section:
+    """A minute of pretended work at scale 0.5 and above, and a real run beside the same one without Ray."""
+    return Section.of("Ray", _lines(bench))
+
+
+def _lines(bench: Bench) -> Iterator[Bar | str]:
+    share = min(1.0, 2 * bench.scale)
+    large, small = (max(4, round(120 * share)), 1.0), (max(40, round(2400 * share)), 0.025)
+    bench.say("Ray, a cluster of its own")
+    yield from _overhead("a cluster of its own, tasks of a second", measure("-m", MODULE, "local", *map(str, large)).printed)
+    with _cluster() as (address, token):
+        bench.say("Ray, a cluster that is there")
+        yield from _overhead("a cluster that is there, tasks of a second", _joined(address, token, large))
+        yield from _overhead("a cluster that is there, groups of 25 ms", _joined(address, token, small))
+    yield from _real(bench)
+
+
+def _with(token: str) -> dict[str, str]:
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
+
+
+def _joined(address: str, token: str, work: tuple[int, float]) -> dict[str, float]:
+    return measure("-m", MODULE, address, *map(str, work), environment=_with(token)).printed
+
+
+def _overhead(where: str, told: dict[str, float]) -> Iterator[Bar | str]:
+    spent = told["start_s"] + told["scheduling_s"]
+    total = spent + told["work_s"]
+    found = f"{spent / total:.1%} of {total:.1f} s (start {told['start_s']:.2f} s, scheduling {told['scheduling_s']:.2f} s)"
+    yield Bar(about=f"{where}: start and scheduling", wanted=f"below {LIMIT:.0%}", found=found, met=spent < LIMIT * total)
+    yield f"{where}: {told['close_s']:.2f} s to close"
+    size = told["bytes_a_file"]
+    wanted = f"at most {BYTES_A_FILE} bytes a file"
+    yield Bar(about=f"{where}: what travels", wanted=wanted, found=f"{size:.0f} bytes a file", met=size <= BYTES_A_FILE)
+
+
+@contextmanager
+def _cluster() -> Iterator[tuple[str, str]]:
+    """Address and token of a cluster in a process of its own, which ends with this."""
+    token = secrets.token_hex(32)
+    surroundings = {**os.environ, **_with(token), "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}"}
+    command = [sys.executable, "-m", MODULE, "host"]
+    process = subprocess.Popen(command, cwd=ROOT, env=surroundings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        yield process.stdout.readline().strip(), token
+    finally:
+        process.stdin.close()
+        process.wait(timeout=60)
+        process.stdout.close()
+
+
+def _real(bench: Bench) -> Iterator[str]:
+    """D1 by worker processes and by Ray, both begun for the run."""
+    (wanted,) = (one for one in SETS if one.name == "D1")
+    source = wanted.make(bench.cache, bench.scale)
+    found: dict[str, list[float]] = {"local": [], "ray": []}
+    for _ in range(min(3, bench.repetitions)):
+        for executor, seconds in found.items():
+            bench.say(f"Ray, D1 by {executor}")
+            table = data.copy(source.folder, bench.work / "table", source.codec)
+            options = f'{{"executor": "{executor}", "parallelism": 2}}'
+            command = ("-m", ENGINES, "compactor:auto:counts", str(table), "", source.codec, str(source.target_bytes), options)
+            seconds.append(measure(*command).printed["seconds"])
+    shutil.rmtree(bench.work, ignore_errors=True)
+    local, ray = (statistics.median(seconds) for seconds in found.values())
+    yield f"D1: {local:.2f} s by worker processes or threads here, {ray:.2f} s on a Ray cluster that was started for the run"
