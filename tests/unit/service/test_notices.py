@@ -70,9 +70,11 @@ def test_test_events() -> None:
     assert read_message('{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"lake"}') == Read(test=True)
 
 
-@pytest.mark.parametrize(
-    "body", ["", "{", "[]", "1", '"x"', "{}", '{"Records": 3}', '{"Records": [{}]}', '{"detail-type": "Object Created"}']
-)
+PUZZLES = ["", "{", "[]", "1", '"x"', "{}", '{"Records": 3}', '{"Records": [{}]}', '{"detail-type": "Object Created"}']
+JSON = st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+
+
+@pytest.mark.parametrize("body", PUZZLES)
 def test_what_cannot_be_understood(body: str) -> None:
     """It is told as that, and never raises."""
     assert read_message(body).wrong
