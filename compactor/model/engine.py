@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-EngineMode = Literal["auto", "stitch", "transcode"]
-"""auto: what is cheapest without a cost for readers; stitch: copy whatever may be copied; transcode: decode and encode everything."""
+EngineMode = Literal["auto", "fuse", "stitch", "transcode"]
+"""auto: what is cheapest without a cost for readers; fuse: merge whole small files, and decode the rest; stitch: copy whatever may be
+copied; transcode: decode and encode everything."""
 
 COPIED_BYTES = 8 * 1024 * 1024
 """Row groups of at least so many encoded bytes are copied unless somebody says otherwise."""
@@ -33,16 +34,21 @@ class DecodedBecause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copies:
-    """What was copied as it was, encoded. stored_bytes: of those, what the store copied by itself."""
+    """What was copied as it was, encoded. stored_bytes: of those, what the store copied by itself, with store_requests."""
 
     row_groups: int = 0
     bytes: int = 0
     stored_bytes: int = 0
+    store_requests: int = 0
 
     def __add__(self, other: Copies) -> Copies:
         """Both together."""
-        stored_bytes = self.stored_bytes + other.stored_bytes
-        return Copies(row_groups=self.row_groups + other.row_groups, bytes=self.bytes + other.bytes, stored_bytes=stored_bytes)
+        return Copies(
+            row_groups=self.row_groups + other.row_groups,
+            bytes=self.bytes + other.bytes,
+            stored_bytes=self.stored_bytes + other.stored_bytes,
+            store_requests=self.store_requests + other.store_requests,
+        )
 
 
 def together(reasons: Iterable[DecodedBecause]) -> tuple[DecodedBecause, ...]:

@@ -79,7 +79,7 @@ class EncodedRowGroup:
     """A row group as a file has it. `group`: its metadata, offsets as in that file, with nothing in it that may not be repeated elsewhere.
 
     runs: its pages, ascending; chunks that lie side by side are one run. extras, found: one element a column chunk, one a wanted column.
-    codec: of its first column.
+    codec: of its first column. fresh: its pages were made of its inputs', so that its rows prove something and its bytes do not.
     """
 
     count: int
@@ -89,6 +89,7 @@ class EncodedRowGroup:
     runs: Sequence[Range]
     extras: Sequence[ChunkExtras]
     found: Sequence[Found]
+    fresh: bool = False
 
     @property
     def size_bytes(self) -> int:

@@ -12,11 +12,12 @@ import hashlib
 import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from compactor.model.engine import Copies
 from compactor.model.rewrite import OutputFile, WriteSpec
 from compactor.rewriting.arrow_writer import empty_footer, open_writer
 from compactor.rewriting.assembly import MAGIC, Assembly, Moves
@@ -43,16 +44,13 @@ class Copied:
 class Written:
     """A finished output. decoded: indices of its row groups that were encoded here (None: all of them).
 
-    copied_row_groups, copied_bytes: what was copied as it was; stored_bytes: of those, what the store copied by itself; copied: what to
-    look at again, when that was asked for.
+    copies: what was copied as it was; copied: what to look at again, when that was asked for.
     """
 
     file: OutputFile
     decoded: tuple[int, ...] | None = None
     copied: tuple[Copied, ...] = ()
-    copied_row_groups: int = 0
-    copied_bytes: int = 0
-    stored_bytes: int = 0
+    copies: Copies = field(default_factory=Copies)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +77,7 @@ class Output:
         self._assembly: Assembly | None = None
         self._decoded: list[int] = []
         self._copied: list[Copied] = []
-        self._copied_row_groups = self._copied_bytes = self._stored_bytes = 0
+        self._copies = Copies()
 
     @property
     def bytes_written(self) -> int:
@@ -98,10 +96,14 @@ class Output:
     def append(self, fragment: EncodedRowGroup) -> None:
         """Append a row group as it is. Raises StorageError, FileProblem."""
         assembly = self._end_of_encoding()
-        moves = [(run, self._copy(fragment.origin, run)) for run in fragment.runs]
+        if fragment.fresh:
+            self._decoded.append(len(assembly))
+        else:
+            self._copies += Copies(row_groups=1, bytes=fragment.size_bytes)
+        bring = self._bring if fragment.fresh else self._copy
+        moves = [(run, bring(fragment.origin, run)) for run in fragment.runs]
         assembly.add(fragment.group, Moves(moves), fragment.extras)
         self._statistics.add_found(fragment.found)
-        self._copied_row_groups += 1
 
     def finish(self) -> Written:
         """Write the footer and publish the object; what is reported is what the footer says."""
@@ -113,13 +115,12 @@ class Output:
             self._put(self._end_of_encoding().tail(self._tap.position))
             rows = self._assembly.rows
         size_bytes = self._object.close()
+        copies = self._copies.row_groups > 0
         return Written(
             file=OutputFile(key=self.key, size_bytes=size_bytes, rows=rows, statistics=self._statistics.finish()),
-            decoded=None if self._assembly is None else tuple(self._decoded),
-            copied=tuple(self._copied),
-            copied_row_groups=self._copied_row_groups,
-            copied_bytes=self._copied_bytes,
-            stored_bytes=self._stored_bytes,
+            decoded=tuple(self._decoded) if copies else None,
+            copied=tuple(self._copied) if copies else (),
+            copies=self._copies,
         )
 
     def abort(self) -> None:
@@ -130,10 +131,15 @@ class Output:
                 self._parquet.close()
         self._object.abort()
 
+    def _bring(self, origin: Origin, run: Range) -> int:
+        """Write bytes that lie in memory at the end of the output; where they begin there."""
+        start = self._tap.position
+        self._tap.put(origin.read(run.start, run.length))
+        return start
+
     def _copy(self, origin: Origin, run: Range) -> int:
         """Copy bytes to the end of the output; where they begin there."""
         start, copying = self._tap.position, self._copying
-        self._copied_bytes += run.length
         if not copying.digests:
             if not self._stored(origin, run):
                 for data in self._pieces(origin, run):
@@ -153,10 +159,12 @@ class Output:
 
     def _stored(self, origin: Origin, run: Range) -> bool:
         """Whether the store has copied the bytes to the end of the output, most of them by itself."""
-        stored = 0 if origin.key is None else self._object.copy_range(origin.key, run.start, run.length)
-        self._stored_bytes += stored
-        self._tap.position += run.length if stored else 0
-        return stored > 0
+        stored = None if origin.key is None else self._object.copy_range(origin.key, run.start, run.length)
+        if stored is None:
+            return False
+        self._copies += Copies(stored_bytes=stored.size_bytes, store_requests=stored.requests)
+        self._tap.position += run.length
+        return True
 
     def _pieces(self, origin: Origin, run: Range) -> Iterator[bytes | memoryview]:
         return pieces(origin, run, self._copying.pool, self._copying.in_flight_bytes)

@@ -16,12 +16,14 @@ from compactor.errors import StorageError
 from compactor.model.engine import Copies
 from compactor.model.rewrite import Concat, InputFile, InputLeftOut, RewriteJob, RewriteResult, RewriteTask
 from compactor.rewriting.budget import Budget, divide
+from compactor.rewriting.choose import Against
 from compactor.rewriting.division import Division
 from compactor.rewriting.encoder import OutputPlan
 from compactor.rewriting.engines import Engines
-from compactor.rewriting.fetch import Fetcher
+from compactor.rewriting.fetch import Fetched, Fetcher
 from compactor.rewriting.fingerprint import Fingerprinter
 from compactor.rewriting.fragment import DecodedRows, Fragment
+from compactor.rewriting.fuse import Fused, Fuser
 from compactor.rewriting.memory import MemoryMeter
 from compactor.rewriting.opened import Opener
 from compactor.rewriting.output import Written
@@ -29,6 +31,7 @@ from compactor.rewriting.pools import beside
 from compactor.rewriting.problems import FileProblem, at_file, named
 from compactor.rewriting.proof import ReadAgain, check_equal, checksum_of, read_outputs, reading_budget
 from compactor.rewriting.sink import Sink
+from compactor.rewriting.transcode import transcode
 from compactor.storage.base import ObjectStore
 
 
@@ -55,7 +58,7 @@ def _rewritten(
     budget = budget or divide(task.buffer_bytes)
     pouring = _Pouring(job, task, store, budget, encoding, meter)
     try:
-        offsets = tuple(pouring.pour())
+        offsets = pouring.pour()
         _check_worth(task, pouring.left_out)
         written = pouring.sink.finish()
         *starts, rows = offsets
@@ -79,19 +82,10 @@ def _rewritten(
         bytes_read=pouring.fetcher.bytes_read,
         requests=pouring.fetcher.requests,
         left_out=tuple(pouring.left_out),
-        copies=_copies(written),
+        copies=sum((one.copies for one in written), Copies()),
         decoded=pouring.engines.decoded(),
     )
     return result if pouring.fingerprinter is None else _with_proof(result, written, again)
-
-
-def _copies(written: Sequence[Written]) -> Copies:
-    """What was copied into all outputs together."""
-    return Copies(
-        row_groups=sum(one.copied_row_groups for one in written),
-        bytes=sum(one.copied_bytes for one in written),
-        stored_bytes=sum(one.stored_bytes for one in written),
-    )
 
 
 def _with_proof(result: RewriteResult, written: Sequence[Written], again: ReadAgain) -> RewriteResult:
@@ -147,32 +141,78 @@ class _Pouring:
         self.fingerprinter = Fingerprinter() if job.proof == "full" else None
         self.engines = Engines(job, total_bytes, task.output_files)
         self.left_out: list[InputLeftOut] = []
+        self._fuser = Fuser(job, budget) if job.engine.mode == "fuse" else None
+        self._shares = task.output_files / max(1, total_bytes)
+        self._poured_bytes = self._offset = 0
+        self._offsets: list[int] = []
 
-    def pour(self) -> Iterator[int]:
-        """Every input into the sink; yields the offset at which each one's rows begin, and at last the number of all.
+    def pour(self) -> tuple[int, ...]:
+        """Every input into the sink; the offset at which each one's rows begin, and at last the number of all.
 
         Rows are fingerprinted when they are decoded, before the sink has them, so that whatever happens to them later shows in the outputs.
         An input that must not be rewritten, as its footer shows before a row of it is read, joins `left_out` instead.
         """
-        offset = 0
         for fetched in self.fetcher:
-            try:
-                with at_file(fetched.input):
-                    opened = self._opener.open(fetched)
-                    spans = self.engines.spans(opened)
-            except FileProblem as problem:
-                if problem.reason != "unsupported-file":
-                    raise
-                self.left_out.append(InputLeftOut(file=fetched.input.file, why=str(problem)))
+            if self._fuser is None:
+                self._one(fetched)
                 continue
-            yield offset
-            self.sink.next_input(_weight(fetched.input), opened.surviving)
-            rows = sum(self._taken(fragment) for fragment in named(fetched.input, spans.fragments(self._budget)))
-            if rows != opened.surviving:
-                message = f"{fetched.input.key}: {rows} rows were read, but its footer and deletes say {opened.surviving}."
-                raise FileProblem("proof", message, path=fetched.input.file.path)
-            offset += rows
-        yield offset
+            output = int(self._poured_bytes * self._shares)
+            self._poured_bytes += _weight(fetched.input)
+            against = self._fuser.take(fetched)
+            if against is not None:
+                self._merge(self._fuser.merged(interrupted=True))
+                self._one(fetched, against)
+            elif self._fuser.full() or int(self._poured_bytes * self._shares) > output:
+                self._merge(self._fuser.merged())
+        if self._fuser is not None:
+            self._merge(self._fuser.merged())
+        return (*self._offsets, self._offset)
+
+    def _one(self, fetched: Fetched, against: Against | None = None) -> None:
+        """One input by itself. against: why it is not merged with others."""
+        try:
+            with at_file(fetched.input):
+                opened = self._opener.open(fetched)
+                spans = self.engines.spans(opened, against)
+        except FileProblem as problem:
+            if problem.reason != "unsupported-file":
+                raise
+            self.left_out.append(InputLeftOut(file=fetched.input.file, why=str(problem)))
+            return
+        self._offsets.append(self._offset)
+        self.sink.next_input(_weight(fetched.input), opened.surviving)
+        rows = sum(self._taken(fragment) for fragment in named(fetched.input, spans.fragments(self._budget)))
+        if rows != opened.surviving:
+            message = f"{fetched.input.key}: {rows} rows were read, but its footer and deletes say {opened.surviving}."
+            raise FileProblem("proof", message, path=fetched.input.file.path)
+        self._offset += rows
+
+    def _merge(self, merged: Iterator[Fused]) -> None:
+        """Inputs that waited to be merged, in their order."""
+        for fused in merged:
+            if fused.row_group is None:
+                for member in fused.members:
+                    self._one(member.fetched, fused.against)
+                continue
+            rows = 0
+            for member in fused.members:
+                self._offsets.append(self._offset + rows)
+                rows += member.source.rows
+                if self.fingerprinter is not None:
+                    self._fingerprint(member.fetched, self.fingerprinter)
+            self.engines.fused()
+            if rows:
+                self.sink.next_input(sum(_weight(member.fetched.input) for member in fused.members), rows)
+                self._taken(fused.row_group)
+            self._offset += rows
+
+    def _fingerprint(self, fetched: Fetched, fingerprinter: Fingerprinter) -> None:
+        """The rows of an input that is merged without being decoded."""
+        with at_file(fetched.input):
+            opened = self._opener.open(fetched)
+        for row_group in named(fetched.input, transcode(opened, range(opened.file.metadata.num_row_groups), self._budget)):
+            fingerprinter.add(row_group.rows)
+            self._meter.sample()
 
     def _taken(self, fragment: Fragment) -> int:
         """Hand a fragment to the sink; its rows."""

@@ -54,16 +54,24 @@ class Listing:
     complete: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreCopy:
+    """Of appended bytes, those that the store copied by itself, and the requests that this took."""
+
+    size_bytes: int
+    requests: int = 0
+
+
 class ObjectWriter(Protocol):
     """A new object being written in order. Nothing is visible before close(); abort() leaves nothing behind. Writers inherit from it."""
 
     def write(self, data: bytes | memoryview) -> int: ...
-    def copy_range(self, key: str, start: int, length: int) -> int:
-        """Append these bytes of another object of the store; how many of them the store copied by itself, most of them if any.
+    def copy_range(self, key: str, start: int, length: int) -> StoreCopy | None:
+        """Append these bytes of another object of the store, most of them copied by the store itself.
 
-        0: none were appended, and the caller brings them. Raises StorageError.
+        None: that cannot be done, none were appended, and the caller brings them. Raises StorageError.
         """
-        return 0
+        return None
 
     def spares_sending(self, length: int) -> bool:
         """Whether copy_range of so many bytes, asked for next, would spare sending them although they are here."""

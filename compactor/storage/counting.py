@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from compactor.storage.base import CreateOutcome, Listing, ObjectMeta, ObjectStore, ObjectWriter
+from compactor.storage.base import CreateOutcome, Listing, ObjectMeta, ObjectStore, ObjectWriter, StoreCopy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +99,15 @@ class _CountingWriter(ObjectWriter):
 
     def write(self, data: bytes | memoryview) -> int:
         return self._inner.write(data)
+
+    def copy_range(self, key: str, start: int, length: int) -> StoreCopy | None:
+        copied = self._inner.copy_range(key, start, length)
+        if copied is not None:
+            self._store.add("copy_range", copied.size_bytes)
+        return copied
+
+    def spares_sending(self, length: int) -> bool:
+        return self._inner.spares_sending(length)
 
     def close(self) -> int:
         size = self._inner.close()

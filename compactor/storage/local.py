@@ -83,7 +83,7 @@ class LocalStore:
             writer.write(data)
 
     def open_writer(self, key: str) -> LocalWriter:
-        return LocalWriter(self._target(key))
+        return LocalWriter(self._target(key), self._path)
 
     def head(self, key: str) -> ObjectMeta | None:
         try:

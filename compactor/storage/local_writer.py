@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from compactor.errors import StorageError
-from compactor.storage.base import ObjectWriter
+from compactor.storage.base import ObjectWriter, StoreCopy
 from compactor.storage.local_errors import disk_error
 
 _BUFFER_BYTES = 1024 * 1024
 _FLUSH_BYTES = 8 * 1024 * 1024
+_NO_COPY = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +31,9 @@ class Target:
 class LocalWriter(ObjectWriter):
     """An ObjectWriter. Opens its temporary file at once, so that a folder that cannot be written is reported before any work."""
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
+    def __init__(self, target: Target, path_of: Callable[[str], str] | None = None) -> None:
+        """path_of: where an object of the store is; without it nothing is copied from others."""
+        self._target, self._path_of = target, path_of
         self._size = self._flushing = 0
         self.closed = False
         try:
@@ -47,6 +51,41 @@ class LocalWriter(ObjectWriter):
         self._size += written
         self._start_flushing()
         return written
+
+    def copy_range(self, key: str, start: int, length: int) -> StoreCopy | None:
+        """The kernel copies from file to file; on file systems that can, blocks are shared and nothing is copied at all."""
+        if self._path_of is None or not hasattr(os, "copy_file_range") or self.closed:
+            return None
+        try:
+            source = os.open(self._path_of(key), os.O_RDONLY | os.O_CLOEXEC)
+        except (OSError, StorageError):
+            return None  # the caller reads it, and says what is wrong
+        try:
+            self._file.flush()
+            copied = self._copy_from(source, start, length)
+        except OSError as error:
+            raise disk_error(error, self._target.name) from error
+        finally:
+            os.close(source)
+        if copied:
+            self._size += length
+            self._start_flushing()
+        return StoreCopy(size_bytes=length) if copied else None
+
+    def _copy_from(self, source: int, start: int, length: int) -> bool:
+        """Whether it could be done at all. Raises OSError when it fails in the middle."""
+        done = 0
+        while done < length:
+            try:
+                found = os.copy_file_range(source, self._file.fileno(), length - done, start + done)
+            except OSError as error:
+                if not done and error.errno in _NO_COPY:
+                    return False
+                raise
+            if not found:
+                raise OSError(errno.EIO, "it ended too early")
+            done += found
+        return True
 
     def flush_to_disk(self) -> None:
         """All bytes on the disk, still under the temporary name."""

@@ -77,7 +77,7 @@ class S3ObjectStore:
             raise s3_error(error, f"{self._uri}/{key}") from None
 
     def open_writer(self, key: str) -> S3Writer:
-        return S3Writer(self._connection, self._name(key))
+        return S3Writer(self._connection, self._name(key), self._name)
 
     def head(self, key: str) -> ObjectMeta | None:
         return describe(self._connection.reads, self._name(key), key, f"{self._uri}/{key}")

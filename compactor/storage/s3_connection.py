@@ -34,6 +34,7 @@ class S3Connection:
         credentials = None if options.anonymous else credentials_of(session, self.uri)
         self.options = options if options.region else dataclasses.replace(options, region=_discover(bucket, options, session))
         self.client = session.client("s3", **boto_options(self.options))
+        self.copies: bool | None = None  # whether the store copies ranges by itself; None: nobody has tried
         self._session = session
         self._credentials = credentials
 

@@ -294,6 +294,20 @@ class S3Server:
         self._upload(request).parts[int(request.query["partNumber"])] = (etag, request.body)
         return _Reply(headers={"ETag": etag})
 
+    def _upload_part_copy(self, request: Request) -> _Reply:
+        upload = self._upload(request)
+        bucket, _, key = unquote(request.headers["x-amz-copy-source"]).lstrip("/").partition("/")
+        source = self.buckets.get(bucket, {}).get(key)
+        if source is None:
+            raise _Refused(404, "NoSuchKey")
+        first, last = map(int, request.headers["x-amz-copy-source-range"].removeprefix("bytes=").split("-"))
+        if last >= len(source.data):
+            raise _Refused(416, "InvalidRange")
+        data = bytes(source.data[first : last + 1])
+        etag = f'"{zlib.crc32(data):08x}-{next(self._numbers)}"'
+        upload.parts[int(request.query["partNumber"])] = (etag, data)
+        return _xml(f"<CopyPartResult><ETag>{escape(etag)}</ETag></CopyPartResult>")
+
     def _complete(self, request: Request) -> _Reply:
         upload = self._upload(request)
         listed = [element for element in ElementTree.fromstring(request.body).iter() if element.tag.endswith("PartNumber")]
@@ -340,6 +354,7 @@ _OPERATIONS = {
     "DeleteObjects": S3Server._delete_many,
     "CreateMultipartUpload": S3Server._create_upload,
     "UploadPart": S3Server._upload_part,
+    "UploadPartCopy": S3Server._upload_part_copy,
     "CompleteMultipartUpload": S3Server._complete,
     "AbortMultipartUpload": S3Server._abort,
     "CreateBucket": S3Server._create_bucket,
@@ -439,9 +454,10 @@ async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     parts = urlsplit(target)
     bucket, _, key = unquote(parts.path).lstrip("/").partition("/")
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    return method, Request(
-        operation=_operation(method, bucket, key, query), bucket=bucket, key=key, query=query, headers=headers, body=body
-    )
+    operation = _operation(method, bucket, key, query)
+    if operation == "UploadPart" and "x-amz-copy-source" in headers:
+        operation = "UploadPartCopy"
+    return method, Request(operation=operation, bucket=bucket, key=key, query=query, headers=headers, body=body)
 
 
 async def _read_body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
