@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     force_rewrite: bool = False
     purge: bool = False
 
-    engine: Literal["auto", "stitch", "transcode"] = "auto"
+    engine: Literal["auto", "fuse", "stitch", "transcode"] = "auto"
     copy_row_groups: Size = COPIED_BYTES
     proof: Literal["counts", "full"] = "full"
     commit_files: Count = 10_000

@@ -18,6 +18,7 @@ class Engine(StrEnum):
     """How rows get from inputs to outputs."""
 
     TRANSCODE = "transcode"  # decode and encode: takes anything that can be read
+    FUSE = "fuse"  # merge the encoded pages of whole small files
     STITCH = "stitch"  # copy the encoded row group as it is
 
 

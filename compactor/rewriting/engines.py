@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compactor.model.engine import DecodedBecause, together
 from compactor.model.rewrite import RewriteJob
 from compactor.rewriting.budget import Budget
-from compactor.rewriting.choose import Engine, Span, choose
+from compactor.rewriting.choose import Against, Engine, Span, choose
 from compactor.rewriting.fragment import Fragment
 from compactor.rewriting.opened import Opened
 from compactor.rewriting.stitch import Look, Stitcher
@@ -54,9 +54,15 @@ class Engines:
         """Why row groups were not copied, the most bytes first."""
         return self._because
 
-    def spans(self, opened: Opened) -> Spans:
-        """What each row group of an input is taken by. Raises StorageError."""
+    def fused(self) -> None:
+        """Inputs were merged."""
+        self._used.add(Engine.FUSE)
+
+    def spans(self, opened: Opened, against: Against | None = None) -> Spans:
+        """What each row group of an input is taken by. against: why all are decoded, where that is known. Raises StorageError."""
         look = self._stitcher.look(opened)
+        if against is not None:
+            look = Look(candidates=tuple(replace(candidate, against=against) for candidate in look.candidates))
         spans = choose(look.candidates, self._choice, self._most_bytes)
         for span in spans:
             self._used.add(span.engine)

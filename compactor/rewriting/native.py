@@ -6,6 +6,12 @@ A package of another interface than this version speaks is left alone: what its 
 from __future__ import annotations
 
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from compactor_native import FusedRowGroup as FusedRowGroup
+    from compactor_native import FuseSource as FuseSource
+    from compactor_native import FuseTarget as FuseTarget
 
 INTERFACE = 2
 """Raised together with native/src/border.rs whenever a function of the package changes."""

@@ -66,7 +66,7 @@ class Stitcher:
         """The row groups of an input. Reads nothing but the end of the file, and that only where a copy may come of it."""
         sizes = _encoded_bytes(opened)
         least = self._choice.copied_bytes if self._choice.mode == "auto" else 0
-        if self._choice.mode == "transcode" or not any(size >= least for size in sizes):
+        if self._choice.mode in ("transcode", "fuse") or not any(size >= least for size in sizes):
             return Look(candidates=tuple(Candidate(size_bytes=size) for size in sizes))
         against = self._against_file(opened)
         if against is not None:

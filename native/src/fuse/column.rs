@@ -251,7 +251,8 @@ impl<'a> Merger<'a> {
         let values: usize = chunk.pages.iter().map(Page::values).sum();
         match input.statistics.null_count {
             Some(nulls) if input.trusted && nulls <= values => {
-                Bounds::of_footer(&input.statistics, self.order, self.leaf.physical, values - nulls)
+                let told = Bounds::of_footer(&input.statistics, self.order, self.leaf.physical, values - nulls);
+                if self.options.bounds && !told.exact() { Bounds::Unknown } else { told }
             }
             _ => Bounds::Unknown,
         }

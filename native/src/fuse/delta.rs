@@ -106,7 +106,7 @@ fn numbers(data: &[u8], count: usize) -> Result<(Vec<i64>, usize)> {
         return Err(Refusal::new("deltas of a shape that there is not"));
     }
     let part = (block / parts) as usize;
-    if part % 32 != 0 {
+    if !part.is_multiple_of(32) {
         return Err(Refusal::new("deltas of a shape that there is not"));
     }
     let mut found = Vec::new();

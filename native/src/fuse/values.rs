@@ -129,6 +129,11 @@ impl Bounds {
         }
     }
 
+    /// Whether both are values that there are.
+    pub fn exact(&self) -> bool {
+        !matches!(self, Self::Within { minimum_exact: false, .. } | Self::Within { maximum_exact: false, .. })
+    }
+
     /// Of a writer that is known to be right, as its footer has them. `values` of them are not null.
     pub fn of_footer(found: &Statistics, order: Order, physical: Physical, values: usize) -> Self {
         if values == 0 {
@@ -173,12 +178,12 @@ impl Bounds {
         }
         match range {
             None => Self::Empty,
-            Some((low, high)) if low.len() <= LONGEST_BOUND && high.len() <= LONGEST_BOUND => Self::exact(low, high),
+            Some((low, high)) if low.len() <= LONGEST_BOUND && high.len() <= LONGEST_BOUND => Self::between(low, high),
             Some(_) => Self::Unknown,
         }
     }
 
-    fn exact(low: &[u8], high: &[u8]) -> Self {
+    fn between(low: &[u8], high: &[u8]) -> Self {
         Self::Within { minimum: low.to_vec(), maximum: high.to_vec(), minimum_exact: true, maximum_exact: true }
     }
 
@@ -196,7 +201,7 @@ impl Bounds {
             None => Self::Empty,
             Some(first) => {
                 let (low, high) = values.fold((first, first), |(low, high), value| (low.min(value), high.max(value)));
-                Self::exact(&bytes(low), &bytes(high))
+                Self::between(&bytes(low), &bytes(high))
             }
         }
     }
@@ -263,9 +268,9 @@ mod tests {
     fn unsigned_numbers_and_decimals_have_an_order_of_their_own() {
         let values = [1i32.to_le_bytes(), (-1i32).to_le_bytes()].concat();
         let bounds = Bounds::of_plain(&values, Physical::Int32, Order::Unsigned32);
-        assert_eq!(bounds, Bounds::exact(&1i32.to_le_bytes(), &(-1i32).to_le_bytes()));
+        assert_eq!(bounds, Bounds::between(&1i32.to_le_bytes(), &(-1i32).to_le_bytes()));
         let bounds = Bounds::of_plain(&[0, 5, 0xff, 0xfe, 0x7f, 0], Physical::Fixed(2), Order::SignedBytes);
-        assert_eq!(bounds, Bounds::exact(&[0xff, 0xfe], &[0x7f, 0]));
+        assert_eq!(bounds, Bounds::between(&[0xff, 0xfe], &[0x7f, 0]));
     }
 
     #[test]

@@ -1,0 +1,251 @@
+"""The fuse engine: many small files become one row group, their pages merged by the native kernel without decoding values.
+
+Takes whole files whose columns are the outputs' own; says by name what stands against any other, which is then decoded. Order of rows is
+kept: files wait until they make a row group, and whatever else goes to the sink goes behind them. Deleted rows, row ids and constants need
+rows, so files with them are not taken.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from compactor.model.rewrite import RewriteJob
+from compactor.rewriting.arrow_writer import empty_footer
+from compactor.rewriting.budget import Budget
+from compactor.rewriting.choose import Against
+from compactor.rewriting.column_statistics import Tally, bound_of, tallies
+from compactor.rewriting.fetch import Fetched
+from compactor.rewriting.fragment import ChunkExtras, EncodedRowGroup, Found, Range
+from compactor.rewriting.native import KERNELS, STATUS
+from compactor.rewriting.parquet_fields import FileMetaData, Kind
+from compactor.rewriting.physical import Leaf, leaves, tree
+from compactor.rewriting.ranged import RangedFile
+from compactor.rewriting.thrift_compact import read_struct, write_struct
+
+if TYPE_CHECKING:
+    from compactor.rewriting.native import FusedRowGroup, FuseSource, FuseTarget
+
+_CODECS = ("none", "snappy", "zstd")
+_MOST_ROWS = 1_048_576
+_MOST_REFUSALS = 3
+"""When so many files of one batch have been refused page by page, the rest of it is decoded without another try."""
+_FEW_BYTES = 4 * 1024 * 1024
+"""Fewer bytes than this between files that are decoded are decoded too: small row groups would cost every reader."""
+_FORMATS: dict[int, str] = {Kind.INT32: "<i", Kind.INT64: "<q", Kind.FLOAT: "<f", Kind.DOUBLE: "<d", Kind.BOOLEAN: "<?"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A file that waits to be merged."""
+
+    fetched: Fetched
+    source: FuseSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fused:
+    """Files in their order, and the row group that they became; None: they must be decoded, for this reason."""
+
+    members: Sequence[Member]
+    row_group: EncodedRowGroup | None
+    against: Against | None = None
+
+
+class Fuser:
+    """Merges the files of one task."""
+
+    def __init__(self, job: RewriteJob, budget: Budget, *, verify: bool = False) -> None:
+        self._job, self._budget, self._verify = job, budget, verify
+        self._waiting: list[Member] = []
+        self._bytes = self._rows = 0
+        self._target: _Target | None = None
+        self._against = _against_job(job)
+
+    @property
+    def waits(self) -> bool:
+        """Whether files wait to be merged."""
+        return bool(self._waiting)
+
+    def take(self, fetched: Fetched) -> Against | None:
+        """Have a file wait for its row group, or say why it is not taken. Only its footer is looked at."""
+        against = self._against or _against_file(fetched)
+        if against is not None:
+            return against
+        kernels = _kernels()
+        try:
+            if self._target is None:
+                self._target = _Target.of(self._job, kernels)
+            source = kernels.FuseSource(self._target.known, memoryview(fetched.source))  # type: ignore[arg-type]
+        except kernels.FuseRefused as refused:
+            return Against(code="pages", why=f"{fetched.input.key} is not merged as it is: {refused.args[0]}.")
+        self._waiting.append(Member(fetched=fetched, source=source))
+        self._bytes += source.size_bytes
+        self._rows += source.rows
+        return None
+
+    def full(self) -> bool:
+        """Whether the files that wait make a row group."""
+        spec = self._job.write
+        most_bytes = min(spec.row_group_bytes, self._budget.row_group)
+        return self._rows >= min(spec.row_group_rows, _MOST_ROWS) or self._bytes >= most_bytes
+
+    def merged(self, *, interrupted: bool = False) -> Iterator[Fused]:
+        """All files that wait, in their order. interrupted: a file that is decoded comes next."""
+        members, size_bytes = self._waiting, self._bytes
+        self._waiting, self._bytes, self._rows = [], 0, 0
+        if not members:
+            return
+        if interrupted and size_bytes < _FEW_BYTES:
+            why = "Only a few small files lie between others that are decoded."
+            yield Fused(members=members, row_group=None, against=Against(code="few", why=why))
+            return
+        yield from self._tried(members)
+
+    def _tried(self, members: list[Member]) -> Iterator[Fused]:
+        assert self._target is not None
+        kernels, refusals = _kernels(), 0
+        while members:
+            try:
+                group = self._target.merged(kernels, members, self._verify)
+            except kernels.FuseRefused as refused:
+                why, which = refused.args
+                refusals += 1
+                against = Against(code="pages", why=f"{members[which].fetched.input.key} is not merged: {why}.")
+                if refusals >= _MOST_REFUSALS:
+                    yield Fused(members=members, row_group=None, against=against)
+                    return
+                if before := members[:which]:
+                    yield from self._tried(before)
+                yield Fused(members=members[which : which + 1], row_group=None, against=against)
+                members = members[which + 1 :]
+            else:
+                yield Fused(members=members, row_group=group)
+                return
+
+
+def _kernels() -> ModuleType:
+    assert KERNELS is not None
+    return KERNELS
+
+
+def _against_job(job: RewriteJob) -> Against | None:
+    """What stands against all files of a run."""
+    if KERNELS is None:
+        return Against(code="kernels", why=f"The native package is {STATUS}.")
+    if job.read.row_ids is not None:
+        return Against(code="row-tracking", why="The table tracks its rows, whose ids are kept beside them.")
+    if len(job.read.constants):
+        return Against(code="partition-columns", why="The table keeps its partition columns in its files.")
+    if job.write.compression not in _CODECS:
+        return Against(code="codec", why=f"Pages compressed with {job.write.compression} are not merged.")
+    if job.write.page_version != "1.0":
+        return Against(
+            code="page-version", why=f"Pages of version {job.write.page_version} are asked for, and merged ones are of version 1.0."
+        )
+    return None
+
+
+def _against_file(fetched: Fetched) -> Against | None:
+    """What stands against one file before its footer is looked at."""
+    if fetched.input.deletes is not None:
+        return Against(code="deletes", why=f"Rows of {fetched.input.key} are deleted.")
+    if isinstance(fetched.source, RangedFile):
+        return Against(code="large", why=f"{fetched.input.key} is too large to be read at once.")
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Target:
+    """The outputs' schema as the kernel knows it, and as statistics are told by it."""
+
+    known: FuseTarget
+    leaves: Sequence[Leaf]
+    tallies: Sequence[Tally]
+    bounds: Sequence[bool]
+    codec: str
+
+    @classmethod
+    def of(cls, job: RewriteJob, kernels: ModuleType) -> _Target:
+        footer = empty_footer(job.read.schema, job.write)
+        level = job.write.compression_level
+        known = kernels.FuseTarget(write_struct(footer), job.read.match == "id", job.write.compression, 1 if level is None else level)
+        wanted = tallies(job.read.schema, job.write.statistics)
+        bounded = {tally.leaf for tally in wanted if tally.column.bounds}
+        return cls(
+            known=known,
+            leaves=leaves(tree(footer.structs(FileMetaData.SCHEMA))),
+            tallies=wanted,
+            bounds=[i in bounded for i in range(known.leaves)],
+            codec=job.write.compression,
+        )
+
+    def merged(self, kernels: ModuleType, members: Sequence[Member], verify: bool) -> EncodedRowGroup:
+        """One row group of these files. Raises the kernel's FuseRefused."""
+        fused: FusedRowGroup = kernels.fuse(self.known, [member.source for member in members], self.bounds, verify, 1)
+        group, _ = read_struct(fused.row_group(0))
+        indexes = zip(fused.column_indexes(), fused.offset_indexes(0), strict=True)
+        extras = [ChunkExtras(column_index=column, offset_index=read_struct(offset)[0]) for column, offset in indexes]
+        found, rows = self._found(fused), fused.rows
+        origin = _Joined.of(fused.take_columns())
+        return EncodedRowGroup(
+            count=rows, codec=self.codec, group=group, origin=origin, runs=origin.runs, extras=extras, found=found, fresh=True
+        )
+
+    def _found(self, fused: FusedRowGroup) -> list[Found]:
+        bounds, beginnings = fused.bounds(), fused.beginnings()
+        found = []
+        for tally in self.tallies:
+            if tally.leaf is None:
+                path = tally.column.path
+                below = next(i for i, leaf in enumerate(self.leaves) if leaf.path[: len(path)] == path)
+                found.append(Found(nulls=sum(beginnings[below][: len(path)])))
+            else:
+                nulls, known, values = bounds[tally.leaf]
+                found.append(_found_of(tally, self.leaves[tally.leaf], nulls, known, values))
+        return found
+
+
+def _found_of(tally: Tally, leaf: Leaf, nulls: int, known: bool, bounds: tuple[bytes, bytes, bool, bool] | None) -> Found:
+    """The kernel's facts of one column as values. A bound that is not the value itself is none."""
+    if bounds is None or not tally.column.bounds:
+        return Found(nulls=nulls, unbounded=not known)
+    low, high, low_exact, high_exact = bounds
+    try:
+        values = _value(tally, leaf, low), _value(tally, leaf, high)
+    except UnicodeDecodeError:
+        return Found(nulls=nulls, unbounded=True)
+    if not (low_exact and high_exact):
+        return Found(nulls=nulls, unbounded=True)
+    return Found(nulls=nulls, minimum=values[0], maximum=values[1])
+
+
+def _value(tally: Tally, leaf: Leaf, stored: bytes) -> Any:
+    form = _FORMATS.get(leaf.kind)
+    return bound_of(tally.kind, stored if form is None else struct.unpack(form, stored)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """Column chunks in memory, as if one lay behind the other."""
+
+    columns: Sequence[bytes]
+    runs: Sequence[Range] = field(default=())
+    key: None = None
+
+    @classmethod
+    def of(cls, columns: Sequence[bytes]) -> _Joined:
+        runs, start = [], 0
+        for column in columns:
+            runs.append(Range(start, len(column)))
+            start += len(column)
+        return cls(columns, runs)
+
+    def read(self, start: int, length: int) -> memoryview:
+        """Bytes of one column."""
+        i = next(i for i, run in enumerate(self.runs) if run.start <= start and start + length <= run.end)
+        begin = start - self.runs[i].start
+        return memoryview(self.columns[i])[begin : begin + length]
