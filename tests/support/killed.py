@@ -84,12 +84,13 @@ class _KillingWriter:
 
 
 def main(uri: str, executor: str, boundary: str) -> None:
-    """Compact the table; ends by SIGKILL when the boundary is met, else with 0."""
+    """Compact the table; ends by SIGKILL when the boundary is met, else with 0 and a word on how the run ended."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     options = StorageOptions(endpoint_url=endpoint, region=os.environ.get("AWS_DEFAULT_REGION"), path_style=True) if endpoint else None
     chosen = settings(executor, options)
     store = KillingStore(open_store(uri, chosen.storage()), boundary)
-    run_table(wire(store, chosen, care=Care(keep_bytes=0)), chosen.policy())
+    run = run_table(wire(store, chosen, care=Care(keep_bytes=0)), chosen.policy())
+    print(f"The run ended {run.status}: {run.reason} {[drop.detail for drop in run.groups_dropped]}")
 
 
 if __name__ == "__main__":
