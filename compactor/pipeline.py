@@ -68,6 +68,7 @@ def decided(ports: Ports, snapshot: Snapshot, policy: Policy, expect: Callable[[
     likely = decide(health, policy)
     if isinstance(likely, Compact):
         expect()
+        snapshot = _watched(ports, snapshot, policy)
     assumed = _assumed(ports, snapshot)
     every = policy.purge or ports.table.needs_footers(snapshot)
     wanted = to_survey(snapshot, policy, target, every=every, compression=assumed.compression)
@@ -92,6 +93,14 @@ def reapplied(ports: Ports, saved: SavedPlan) -> Prepared:
     decision = Compact(why=stands) if len(rebound.plan) else Skip(reason="drifted", why=stands)
     ports.sink(Assessed(health=health, decision=decision))
     return Prepared(snapshot=snapshot, health=health, decision=decision, plan=rebound.plan, assumed=assumed, drifted=rebound.drifted)
+
+
+def _watched(ports: Ports, snapshot: Snapshot, policy: Policy) -> Snapshot:
+    """The snapshot, with the partitions that others write to when the policy leaves those alone. All dates are the store's."""
+    if policy.quiet_s <= 0:
+        return snapshot
+    now_ms = snapshot.store_now_ms or ports.store.now_ms()
+    return replace(snapshot, busy=ports.table.recent_writes(snapshot, now_ms - int(policy.quiet_s * 1000)))
 
 
 def _assumed(ports: Ports, snapshot: Snapshot) -> Assumptions:

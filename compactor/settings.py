@@ -108,13 +108,14 @@ class _BadKey(SettingsError):
 class Settings(BaseSettings):
     """Everything that a user may choose. Frozen; sizes in bytes and durations in seconds once validated, however they were written.
 
-    Policy (see model/policy.py): target_size, small_ratio, oversized_ratio, min_input_files, max_deleted_ratio, min_age, where, max_groups,
-    max_bytes, max_write_amplification, force_rewrite, purge.
-    Execution: proof (how outputs are held against inputs before a group may be committed), commit_files, commit_bytes and commit_interval
-    (what one commit removes at most, and how long finished groups wait for theirs), executor (`auto` takes Ray when `ray_address`
-    is set), ray_address (`local` starts a cluster for the run), memory (all that a run may use on this machine, or what a task may ask for
-    on a cluster), parallelism; compute_region (where workers run: reads of a bucket elsewhere are priced) and prices (a price list, TOML or
-    JSON, instead of prices.toml in this package).
+    Policy (see model/policy.py): target_size, small_ratio, oversized_ratio, min_input_files, max_deleted_ratio, min_age, quiet_period,
+    where, max_groups, max_bytes, max_write_amplification, force_rewrite, purge.
+    Execution: engine (`stitch` copies encoded row groups wherever that is possible, `transcode` decodes everything, `auto` copies those of
+    at least copy_row_groups bytes), proof (how outputs are held against inputs before a group may be committed), commit_files,
+    commit_bytes and commit_interval (what one commit removes at most, and how long finished groups wait for theirs), executor (`auto`
+    takes Ray when `ray_address` is set), ray_address (`local` starts a cluster for the run), memory (all that a run may use on this
+    machine, or what a task may ask for on a cluster), parallelism; compute_region (where workers run: reads of a bucket elsewhere are
+    priced) and prices (a price list, TOML or JSON, instead of prices.toml in this package).
     Tables: state (a URI for intents and journals; unset: `_compactor/` inside each table), lease (whether a run takes the table's lease
     first; unset: a service does, a single run does not) and lease_wait (how long a single run waits for one that is held), arbiter (who
     decides the next version on S3 when Spark writes too), dynamodb_table, dynamodb_region and dynamodb_endpoint (where the arbiter
@@ -133,6 +134,7 @@ class Settings(BaseSettings):
     min_input_files: Annotated[int, Field(ge=2)] = 5
     max_deleted_ratio: Annotated[float, Field(ge=0, le=1)] = 0.05
     min_age: Duration = 0.0
+    quiet_period: Duration | None = None
     where: Annotated[str | None, AfterValidator(_predicate)] = None
     max_groups: Count | None = None
     max_bytes: Size | None = None
@@ -211,6 +213,7 @@ class Settings(BaseSettings):
             min_input_files=self.min_input_files,
             max_deleted_ratio=self.max_deleted_ratio,
             min_age_s=parse_seconds(self.min_age),
+            quiet_s=parse_seconds(self.quiet_period or 0.0),
             where=None if self.where is None else _parse_where(self.where),
             max_groups=self.max_groups,
             max_bytes=None if self.max_bytes is None else parse_bytes(self.max_bytes),

@@ -33,6 +33,7 @@ class LeftOut(StrEnum):
     RIGHT_SIZE = "right-size"  # neither small nor oversized
     TOO_FEW = "too-few"  # too few small neighbours in its partition
     TOO_YOUNG = "too-young"  # landed less than min_age ago
+    BUSY = "busy-partition"  # others wrote to its partition less than the quiet period ago
     OTHER_PARTITION = "not-selected"  # --where excludes its partition
     FINISHED = "finished"  # a compaction called it finished for a comparable target
     WRITE_AMPLIFICATION = "write-amplification"  # another rewrite would exceed the bound

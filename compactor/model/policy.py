@@ -19,6 +19,7 @@ class Policy:
     min_input_files: fewer small files than this in a merge group are not worth a rewrite (unless they reach small_ratio*target together).
     max_deleted_ratio: a file with a larger share of deleted rows is rewritten even alone.
     min_age_s: files whose landing the store dates younger than this wait.
+    quiet_s: partitions that others wrote to more recently than this wait, unless many of their files want a rewrite.
     where: only partitions that satisfy it.
     max_groups / max_bytes: caps on one run's groups and input bytes; None means no cap.
     max_write_amplification: how often a byte may be rewritten at most (design rule 5).
@@ -32,6 +33,7 @@ class Policy:
     min_input_files: int = 5
     max_deleted_ratio: float = 0.05
     min_age_s: float = 0.0
+    quiet_s: float = 0.0
     where: Predicate | None = None
     max_groups: int | None = None
     max_bytes: int | None = None

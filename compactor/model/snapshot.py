@@ -59,6 +59,7 @@ class Snapshot:
     files: see FILES_SCHEMA.
     features: names of every reader and writer feature in force (legacy protocol versions already spelled out).
     keeps_clustering: files marked as clustered are left alone, because a plain rewrite would undo what placed their rows.
+    busy: partitions that others wrote to so lately that they are left alone; empty when nobody asked.
     store_now_ms: the store's own clock when the snapshot was loaded, for ages; 0 when nobody asked.
     """
 
@@ -72,4 +73,5 @@ class Snapshot:
     files: pa.Table
     store_now_ms: int = 0
     keeps_clustering: bool = False
+    busy: frozenset[int] = frozenset()
     state: object = field(default=None, repr=False, compare=False)

@@ -27,17 +27,21 @@ Codes = npt.NDArray[np.int8]
 
 REASONS: tuple[LeftOut, ...] = tuple(LeftOut)
 UNDECIDED = -1
+BUSY_FILES = 100
+"""A partition that others write to waits no longer once so many of its files want to be rewritten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """What files are judged under: the policy, the target in force, the store's time, and predicted output bytes for each live byte of a
-    file that others wrote. What a compaction wrote keeps its size."""
+    file that others wrote. What a compaction wrote keeps its size. busy: partitions that others write to.
+    """
 
     policy: Policy
     target_bytes: int
     now_ms: int
     compression: float = 1.0
+    busy: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -93,12 +97,23 @@ def classify(files: FileColumns, setting: Setting, selected: Bools, stale: Bools
     leave(_young(files, setting), LeftOut.TOO_YOUNG)
     if not policy.force_rewrite:
         leave((files.generation >= policy.max_write_amplification) & ~heavy, LeftOut.WRITE_AMPLIFICATION)
+    leave(_busy(files, setting, reason == UNDECIDED), LeftOut.BUSY)
     return Classes(output_bytes=output, heavy=heavy, packable=packable, split=split, reason=reason)
 
 
 def _finished(files: FileColumns, target: int, split: Bools) -> Bools:
     comparable = (files.finished_for > 0) & (target <= 2 * files.finished_for)
     return comparable & (~split | (2 * target >= files.finished_for))
+
+
+def _busy(files: FileColumns, setting: Setting, wanting: Bools) -> Bools:
+    """Files of partitions that others write to, but where so many want to be rewritten that waiting costs more than the writers' conflicts:
+    a partition that is never quiet is compacted too."""
+    if not setting.busy:
+        return np.zeros(len(files), dtype=np.bool_)
+    waiting = np.bincount(files.partition[wanting], minlength=int(files.partition.max(initial=0)) + 1)
+    few: Bools = waiting[files.partition] < BUSY_FILES
+    return np.isin(files.partition, list(setting.busy)) & few
 
 
 def _young(files: FileColumns, setting: Setting) -> Bools:

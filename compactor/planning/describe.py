@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from compactor.model.plan import LeftOut
 from compactor.model.policy import Policy
+from compactor.planning.classify import BUSY_FILES
 from compactor.units import format_bytes, format_seconds
 
 REASON_NOUNS: Mapping[LeftOut, str] = MappingProxyType(
@@ -14,6 +15,7 @@ REASON_NOUNS: Mapping[LeftOut, str] = MappingProxyType(
         LeftOut.RIGHT_SIZE: "of the right size",
         LeftOut.TOO_FEW: "with too few small neighbours",
         LeftOut.TOO_YOUNG: "too young",
+        LeftOut.BUSY: "in partitions that others write to",
         LeftOut.OTHER_PARTITION: "in partitions that were not selected",
         LeftOut.FINISHED: "finished by an earlier compaction",
         LeftOut.WRITE_AMPLIFICATION: "held by the bound on rewrites",
@@ -31,6 +33,7 @@ REASON_SENTENCES: Mapping[LeftOut, str] = MappingProxyType(
         LeftOut.RIGHT_SIZE: "The file is neither small nor oversized and few of its rows are deleted.",
         LeftOut.TOO_FEW: "Its partition has too few small files to be worth a rewrite, and together they are still small.",
         LeftOut.TOO_YOUNG: "It landed more recently than the minimum age allows.",
+        LeftOut.BUSY: "Others wrote to its partition more recently than the quiet period allows, and a rewrite might make them begin anew.",
         LeftOut.OTHER_PARTITION: "The partition filter does not select its partition.",
         LeftOut.FINISHED: "A compaction finished it for a comparable target size; it came out smaller or larger than predicted.",
         LeftOut.WRITE_AMPLIFICATION: "Its bytes are rewritten again only with new files that fill a target, or the bound is reached.",
@@ -61,6 +64,9 @@ def what_would_change(
             return _more_files(policy, target_bytes, waiting)
         case LeftOut.TOO_YOUNG:
             return f"Wait until it has been there for {format_seconds(policy.min_age_s)}, or choose a shorter --min-age."
+        case LeftOut.BUSY:
+            quiet = f"Wait until nobody has written to its partition for {format_seconds(policy.quiet_s)}"
+            return f"{quiet}, or until {BUSY_FILES} of its files want a rewrite, or choose a shorter --quiet-period."
         case LeftOut.OTHER_PARTITION:
             return f"Plan without --where, or with one that selects its partition (now: {policy.where.text if policy.where else '-'})."
         case LeftOut.FINISHED:

@@ -32,6 +32,7 @@ class Thresholds:
     min_input_files: int
     max_deleted_ratio: float
     min_age_s: float
+    quiet_s: float
     max_write_amplification: int
 
 
@@ -204,6 +205,7 @@ def _thresholds(plan: Plan) -> Thresholds:
         min_input_files=policy.min_input_files,
         max_deleted_ratio=policy.max_deleted_ratio,
         min_age_s=policy.min_age_s,
+        quiet_s=policy.quiet_s,
         max_write_amplification=policy.max_write_amplification,
     )
 

@@ -53,7 +53,7 @@ def plan(
     """
     assumed = assumptions or Assumptions()
     target = effective_target(policy, None) if target_bytes is None else target_bytes
-    setting = Setting(policy=policy, target_bytes=target, now_ms=snapshot.store_now_ms, compression=assumed.compression)
+    setting = Setting(policy=policy, target_bytes=target, now_ms=snapshot.store_now_ms, compression=assumed.compression, busy=snapshot.busy)
     files = file_columns(snapshot.files, survey.files)
     classes = judge(snapshot, survey, files, setting)
     groups, reason = make_groups(files, classes, policy, target)

@@ -29,7 +29,7 @@ def to_survey(
     Raises UsageError when the policy's `where` does not fit the table.
     """
     files = file_columns(snapshot.files, {})
-    setting = Setting(policy=policy, target_bytes=target_bytes, now_ms=snapshot.store_now_ms, compression=compression)
+    setting = Setting(policy=policy, target_bytes=target_bytes, now_ms=snapshot.store_now_ms, compression=compression, busy=snapshot.busy)
     classes = judge(snapshot, Survey(), files, setting)
     if every:
         return files.row[np.flatnonzero(classes.reason == UNDECIDED)]

@@ -133,6 +133,10 @@ class Table(Protocol):
 
     def checkpoint_due(self, snapshot: Snapshot, version: int) -> bool: ...
 
+    def recent_writes(self, snapshot: Snapshot, since_ms: int) -> frozenset[int]:
+        """Ids of the partitions whose rows others changed since then, by the store's own dates of what says so."""
+        ...
+
     def rivals(self, since_version: int) -> Sequence[TableWarning]:
         """Commits after `since_version` that were built on files which commits of ours since then had replaced: damage by others."""
         ...

@@ -256,9 +256,12 @@ def _added(table: Path) -> set[str]:
     return {line["add"]["path"] for line in lines if "add" in line}
 
 
-def test_the_loop_compacts_and_stops_when_told(table: Path) -> None:
-    """`serve` compacts what it finds, waits, and ends with 0 soon after SIGTERM."""
-    with subprocess.Popen([*COMMAND, "serve", "--every", "1h", str(table.parent)], stdout=subprocess.PIPE, text=True) as child:
+def test_the_loop_compacts_and_stops_when_told(table: Path, compactor: Callable[..., Shown]) -> None:
+    """`serve` leaves alone what others have just written to, compacts it when told to, waits, and ends with 0 soon after SIGTERM."""
+    busy = compactor("serve", "--once", table.parent, "--json").stdout
+    assert "12 in partitions that others write to" in busy, busy
+    at_once = [*COMMAND, "serve", "--every", "1h", "--quiet-period", "0", str(table.parent)]
+    with subprocess.Popen(at_once, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         assert "committed version 12" in child.stdout.readline()
         assert "1 compacted" in child.stdout.readline()

@@ -5,13 +5,13 @@ Any text before the first section says what the scenario claims.
 policy:
   target 100MiB                       (any field of Policy; target, where, and memory and tasks of the run as well)
 files:
-  name size [p=value] [rows=n|?] [deleted=n] [gen=n] [finished=size] [age=duration] [row-group=size] [unreadable] [current|stale]
+  name size [p=value] [rows=n|?] [deleted=n] [gen=n] [finished=size] [age=duration] [row-group=size] [unreadable] [current|stale] [busy]
   name*3 10MiB                        (name1, name2, name3)
 plan:
   ...                                 (from here on: written by the test, reviewed as a diff)
 
 Files are in file order as written. A file has a row for each 1000 bytes unless it says otherwise; files without an age are a day old.
-`current` and `stale`: its footer was read and has no dropped columns, or has some.
+`current` and `stale`: its footer was read and has no dropped columns, or has some. `busy`: others write to its partition.
 """
 
 from __future__ import annotations
@@ -45,12 +45,19 @@ class _World:
     files: list[WorldFile] = field(default_factory=list)
     facts: dict[str, FileFacts] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
+    busy: set[str | None] = field(default_factory=set)
+
+    def snapshot(self) -> Snapshot:
+        """The files as a snapshot."""
+        found = snapshot_of(self.files, now_ms=NOW_MS)
+        partitions = found.partitions["p"].to_pylist() if found.partition_columns else [None]
+        return replace(found, busy=frozenset(i for i, value in enumerate(partitions) if value in self.busy))
 
 
 def outcome(story: str) -> str:
     """Plan, reasons, health and decision for a scenario, as text."""
     world = read(story)
-    snapshot = snapshot_of(world.files, now_ms=NOW_MS)
+    snapshot = world.snapshot()
     target = effective_target(world.policy, None)
     survey = Survey(files=world.facts, unreadable=world.unreadable)
     planned = plan(snapshot, survey, world.policy, world.resources)
@@ -67,14 +74,14 @@ def outcome(story: str) -> str:
 def saved_plan(story: str) -> SavedPlan:
     """The plan of a scenario as it is kept."""
     world = read(story)
-    snapshot = snapshot_of(world.files, now_ms=NOW_MS)
+    snapshot = world.snapshot()
     return save(plan(snapshot, Survey(files=world.facts, unreadable=world.unreadable), world.policy, world.resources), snapshot)
 
 
 def explained(story: str, question: str) -> FileExplanation | PartitionExplanation:
     """The answer to `file NAME`, `partition NAME` or `table`, for a scenario."""
     world = read(story)
-    snapshot = snapshot_of(world.files, now_ms=NOW_MS)
+    snapshot = world.snapshot()
     planned = plan(snapshot, Survey(files=world.facts, unreadable=world.unreadable), world.policy, world.resources)
     kind, _, name = question.partition(" ")
     if kind == "file":
@@ -137,6 +144,8 @@ def _file_line(world: _World, words: list[str]) -> None:
             world.facts[path] = FileFacts(path=path, row_groups=(group,), largest_chunk_bytes=size)
         if "current" in options or "stale" in options:
             world.facts[path] = FileFacts(path=path, row_groups=(), largest_chunk_bytes=0, extra_columns="stale" in options)
+        if "busy" in options:
+            world.busy.add(options.get("p"))
         if "unreadable" in options:
             world.unreadable[path] = "encrypted"
 

@@ -37,7 +37,7 @@ def test_every_policy_and_storage_field_has_a_key() -> None:
     from compactor.model.policy import Policy
     from compactor.model.storage import StorageOptions
 
-    renamed = {"target_bytes": "target_size", "min_age_s": "min_age"}
+    renamed = {"target_bytes": "target_size", "min_age_s": "min_age", "quiet_s": "quiet_period"}
     wanted = {renamed.get(field.name, field.name) for kind in (Policy, StorageOptions) for field in fields(kind)}
     assert wanted - set(Settings.model_fields) == {"connect_timeout_s", "request_timeout_s"}
 

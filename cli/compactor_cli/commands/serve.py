@@ -10,6 +10,8 @@ from compactor_cli.options import Flags, takes_flags
 from compactor_cli.output import print_json
 from compactor_cli.session import failure_object
 
+QUIET_PERIOD_S = 900.0
+"""A service comes again, so it can leave alone what others work on."""
 Uris = Annotated[list[str], typer.Argument(metavar="URI…", help="Tables, or prefixes that hold tables.")]
 Every = Annotated[str, typer.Option("--every", metavar="TIME", help="From the start of one round to the start of the next.")]
 Once = Annotated[bool, typer.Option("--once", help="One round, then exit with the code of the first failure: for an outer scheduler.")]
@@ -37,7 +39,8 @@ def serve(uris: Uris, flags: Flags, every: Every = "15m", once: Once = False, gr
         if settings.force_rewrite and not once:
             raise UsageError("A loop with force_rewrite would rewrite every table in every round; force a rewrite with compactor run.")
         # Rounds come again, so a lease that another holds is not waited for; one that stays unchanged between rounds is taken over.
-        settings = settings.model_copy(update={"lease": settings.lease or "on", "lease_wait": 0.0})
+        quiet = QUIET_PERIOD_S if settings.quiet_period is None else settings.quiet_period
+        settings = settings.model_copy(update={"lease": settings.lease or "on", "lease_wait": 0.0, "quiet_period": quiet})
         with handled(grace_s=parse_seconds(grace)) as signals:
             return Loop(uris, settings, pace, signals, flags.as_json).run()
 

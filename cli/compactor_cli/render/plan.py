@@ -14,6 +14,7 @@ WHY_LEFT_OUT: dict[LeftOut, str] = {
     LeftOut.RIGHT_SIZE: "are of the right size",
     LeftOut.TOO_FEW: "have too few small neighbours in their partition",
     LeftOut.TOO_YOUNG: "landed less than --min-age ago",
+    LeftOut.BUSY: "are in partitions that others wrote to less than --quiet-period ago",
     LeftOut.OTHER_PARTITION: "are in partitions that --where excludes",
     LeftOut.FINISHED: "were finished by an earlier compaction for a comparable target",
     LeftOut.WRITE_AMPLIFICATION: "would be rewritten more often than --max-write-amplification allows",

@@ -127,6 +127,11 @@ class DeltaTable:
 
         return checkpoint.due(snapshot, version)
 
+    def recent_writes(self, snapshot: Snapshot, since_ms: int) -> frozenset[int]:
+        from compactor.tables.delta.activity import recent_writes
+
+        return recent_writes(self._store, snapshot, since_ms, self._known)
+
     def rivals(self, since_version: int) -> Sequence[TableWarning]:
         from compactor.tables.delta.rivals import detect_rivals
 

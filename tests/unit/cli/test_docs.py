@@ -66,7 +66,7 @@ def test_every_object_has_its_format_version() -> None:
         table="t", version=1, selected=None, partitions=0, files=0, bytes=0, small_files=0, oversized_files=0, groups=(), left_out=(),
         thresholds=Thresholds(
             target_bytes=1, small_below_bytes=1, oversized_above_bytes=1, fills_at_bytes=1, min_input_files=1, max_deleted_ratio=0.1,
-            min_age_s=0, max_write_amplification=2,
+            min_age_s=0, quiet_s=0, max_write_amplification=2,
         ),
     )  # fmt: skip
     kept = SavedPlan(plan_id="p", table_id="t", plan=cli_values.plan())
