@@ -41,7 +41,7 @@ def open_writer(
 def empty_footer(schema: pa.Schema, spec: WriteSpec) -> Struct:
     """The footer of a file of this schema without rows."""
     sink = pa.BufferOutputStream()
-    rows = schema.empty_table()
+    rows = pa.Table.from_batches([], schema=schema)  # schema.empty_table() looks for pandas, which workers do without
     with open_writer(sink, spec, rows, (), []) as writer:
         writer.write_table(rows)
     data = sink.getvalue().to_pybytes()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pyarrow as pa
@@ -66,3 +68,12 @@ def test_statistics_for_the_log_are_those_of_the_rows() -> None:
     files = inputs_of(store)
     told, expected = (fused(store, files, job(choice=choice)).outputs[0] for choice in (FUSE, DECODE))
     assert {found.path: found for found in told.statistics} == {found.path: found for found in expected.statistics}
+
+
+def test_an_empty_footer_is_made_without_pandas() -> None:
+    """Worker processes do without pandas, which Arrow looks for when it makes an array of a list."""
+    code = (
+        "import sys; sys.modules['pandas'] = None; import pyarrow as pa; from compactor.model.rewrite import WriteSpec; "
+        "from compactor.rewriting.arrow_writer import empty_footer; empty_footer(pa.schema([('a', pa.int64())]), WriteSpec())"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
