@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 from compactor.errors import Interrupted
-from compactor.storage.base import CreateOutcome, Listing, ObjectMeta, ObjectStore, ObjectWriter
+from compactor.storage.base import CreateOutcome, Listing, ObjectMeta, ObjectStore, ObjectWriter, StoreCopy
 
 
 class RevocableStore:
@@ -87,6 +87,13 @@ class _RevocableWriter(ObjectWriter):
     def write(self, data: bytes | memoryview) -> int:
         self._permission.check()
         return self._inner.write(data)
+
+    def copy_range(self, key: str, start: int, length: int) -> StoreCopy | None:
+        self._permission.check()
+        return self._inner.copy_range(key, start, length)
+
+    def spares_sending(self, length: int) -> bool:
+        return self._inner.spares_sending(length)
 
     def close(self) -> int:
         try:

@@ -1,8 +1,9 @@
 """Statistics for the log of row groups that are copied without being decoded, column by column.
 
 Counts come from the footer: of values, of nulls, and of null lists and maps from the histogram of definition levels. Bounds of whole
-numbers, dates, times and decimals kept as whole numbers come from the row group's statistics; of strings only where those say that they are
-exact, by a writer that is trusted. For everything else that one column is decoded. What the source's log says is never believed.
+numbers, dates, times and decimals kept as whole numbers come from the row group's statistics; of strings, and of decimals kept as bytes,
+only where those say that they are exact, by a writer that is trusted. Every other column is decoded: floats always, since no footer says
+whether there is a NaN among them. What the source's log says is never believed.
 """
 
 from __future__ import annotations
@@ -21,32 +22,45 @@ from compactor.rewriting.parquet_fields import Statistics as Stats
 from compactor.rewriting.physical import Leaf
 from compactor.rewriting.thrift_compact import Struct, ThriftProblem
 
-Decode = Callable[[str | None], Iterable[pa.Table]]
-"""The rows of the row group in batches: of the column at a dotted path with all below it, or (None) of all columns."""
+Decode = Callable[[Sequence[str] | None], Iterable[pa.Table]]
+"""The rows of the row group in batches: of the columns at these dotted paths with all below them, or (None) of all columns."""
 
 _WIDTHS: dict[int, int] = {Kind.INT32: 4, Kind.INT64: 8}
 
 
-def found_of(tally: Tally, metas: Sequence[Struct], leaves: Sequence[Leaf], decode: Decode) -> Found:
-    """What is known of one wanted column of a row group. metas: metadata of its column chunks, of which nothing is left that may not be
+def found_in(tallies: Sequence[Tally], metas: Sequence[Struct], leaves: Sequence[Leaf], decode: Decode) -> list[Found]:
+    """What is known of each wanted column of a row group. metas: metadata of its column chunks, of which nothing is left that may not be
     believed. Raises ThriftProblem for counts that cannot be, and what `decode` raises.
     """
+    told = [_told(tally, metas, leaves) for tally in tallies]
+    missing = [_Seen(tally) for tally, found in zip(tallies, told, strict=True) if found is None]
+    if missing:
+        dotted = any("." in name for seen in missing for name in seen.tally.column.path)  # Arrow selects by dotted paths
+        for rows in decode(None if dotted else [".".join(seen.tally.column.path) for seen in missing]):
+            for seen in missing:
+                seen.add(rows)
+    seen_in_order = iter(missing)
+    return [next(seen_in_order).result() if found is None else found for found in told]
+
+
+def _told(tally: Tally, metas: Sequence[Struct], leaves: Sequence[Leaf]) -> Found | None:
+    """What the footer tells for certain of one column; None when its values must be looked at."""
     path = tally.column.path
     if tally.leaf is None:
         below = next(i for i, leaf in enumerate(leaves) if leaf.path[: len(path)] == path)
         nulls = _null_lists(metas[below], len(path))
-        return Found(nulls=nulls) if nulls is not None else _decoded(tally, decode)
+        return None if nulls is None else Found(nulls=nulls)
     meta, leaf = metas[tally.leaf], leaves[tally.leaf]
     values, statistics = meta.whole(ColumnMetaData.NUM_VALUES), meta.struct(ColumnMetaData.STATISTICS)
     nulls = None if statistics is None else statistics.integer(Stats.NULL_COUNT)
     if statistics is None or nulls is None:
-        return _decoded(tally, decode)
+        return None
     if not 0 <= nulls <= values:
         raise ThriftProblem(f"{nulls} of {values} values are null")
     if not tally.column.bounds or nulls == values:
         return Found(nulls=nulls)
     bounds = _bounds(tally, leaf, statistics)
-    return _decoded(tally, decode) if bounds is None else Found(nulls=nulls, minimum=bounds[0], maximum=bounds[1])
+    return None if bounds is None else Found(nulls=nulls, minimum=bounds[0], maximum=bounds[1])
 
 
 def _null_lists(meta: Struct, depth: int) -> int | None:
@@ -64,13 +78,15 @@ def _bounds(tally: Tally, leaf: Leaf, statistics: Struct) -> tuple[Any, Any] | N
         return _whole_bounds(tally.kind, leaf.kind, statistics)
     exact = statistics.truth(Stats.IS_MIN_VALUE_EXACT) and statistics.truth(Stats.IS_MAX_VALUE_EXACT)
     low, high = statistics.binary(Stats.MIN_VALUE), statistics.binary(Stats.MAX_VALUE)
-    if leaf.kind != Kind.BYTE_ARRAY or not exact or low is None or high is None or not pa.types.is_string(tally.kind):
+    text = leaf.kind == Kind.BYTE_ARRAY and pa.types.is_string(tally.kind)
+    number = leaf.kind == Kind.FIXED_LEN_BYTE_ARRAY and pa.types.is_decimal(tally.kind)
+    if not exact or low is None or high is None or not (text or (number and low and high)):
         return None
     try:
-        texts = low.decode(), high.decode()
+        bounds = bound_of(tally.kind, low), bound_of(tally.kind, high)
     except UnicodeDecodeError:
         return None
-    return texts if low <= high else None
+    return bounds if bounds[0] <= bounds[1] else None
 
 
 def _whole_bounds(kind: pa.DataType, physical: int, statistics: Struct) -> tuple[Any, Any] | None:
@@ -82,31 +98,41 @@ def _whole_bounds(kind: pa.DataType, physical: int, statistics: Struct) -> tuple
     return (bound_of(kind, low), bound_of(kind, high)) if low <= high else None
 
 
-def _decoded(tally: Tally, decode: Decode) -> Found:
-    """The same from the values themselves."""
-    path = None if any("." in name for name in tally.column.path) else ".".join(tally.column.path)
-    nulls, low, high, unbounded = 0, None, None, False
-    for rows in decode(path):
-        values = _values(rows, tally)
-        nulls += values.null_count
-        if tally.leaf is None or not tally.column.bounds or unbounded or values.null_count == len(values):
-            continue
+class _Seen:
+    """One column, by its values."""
+
+    def __init__(self, tally: Tally) -> None:
+        self.tally = tally
+        self._nulls, self._low, self._high, self._unbounded = 0, None, None, False
+
+    def add(self, rows: pa.Table) -> None:
+        """Look at more of its values."""
+        values = _values(rows, self.tally)
+        self._nulls += values.null_count
+        bounded = self.tally.leaf is not None and self.tally.column.bounds and not self._unbounded
+        if not bounded or values.null_count == len(values):
+            return
         try:
-            least, most = _extremes(values)
+            low, high = _extremes(values)
         except UnicodeDecodeError:
-            unbounded = True
-            continue
-        if isinstance(least, float) and math.isnan(least):
-            unbounded = True
-        elif least is not None:
-            low, high = least if low is None else min(low, least), most if high is None else max(high, most)
-    return Found(nulls=nulls, unbounded=True) if unbounded else Found(nulls=nulls, minimum=low, maximum=high)
+            self._unbounded = True
+            return
+        if isinstance(low, float) and math.isnan(low):
+            self._unbounded = True
+        elif low is not None:
+            self._low, self._high = low if self._low is None else min(self._low, low), high if self._high is None else max(self._high, high)
+
+    def result(self) -> Found:
+        """All that was seen."""
+        if self._unbounded:
+            return Found(nulls=self._nulls, unbounded=True)
+        return Found(nulls=self._nulls, minimum=self._low, maximum=self._high)
 
 
 def _extremes(values: pa.ChunkedArray) -> tuple[Any, Any]:
     """Least and greatest value; NaN twice for floats that hold one. Dates and timestamps as whole numbers."""
-    if pa.types.is_floating(values.type) and pc.any(pc.is_nan(values)).as_py():
-        return math.nan, math.nan
+    if pa.types.is_floating(values.type) and math.isnan(pc.sum(values).as_py()) and pc.any(pc.is_nan(values)).as_py():
+        return math.nan, math.nan  # a sum is a quick look: infinities may add up to NaN, too
     if pa.types.is_date(values.type):
         values = values.cast(pa.int32())
     elif pa.types.is_timestamp(values.type):

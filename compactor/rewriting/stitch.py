@@ -20,7 +20,7 @@ from compactor.rewriting.budget import Budget
 from compactor.rewriting.choose import Against, Candidate
 from compactor.rewriting.column_statistics import tallies
 from compactor.rewriting.encoded import EncodedFile, chunks_of_group, encoded_file, extras_of, repeatable, runs_of
-from compactor.rewriting.encoded_statistics import found_of
+from compactor.rewriting.encoded_statistics import found_in
 from compactor.rewriting.fragment import EncodedRowGroup
 from compactor.rewriting.opened import Opened
 from compactor.rewriting.parquet_fields import (
@@ -97,8 +97,8 @@ class Stitcher:
         group = repeatable(file, index, self._leaves)
         metas = [meta for chunk in group.structs(RowGroup.COLUMNS) if (meta := chunk.struct(ColumnChunk.META_DATA)) is not None]
 
-        def decode(column: str | None) -> Iterable[pa.Table]:
-            return _column(opened, index, column, budget)
+        def decode(columns: Sequence[str] | None) -> Iterable[pa.Table]:
+            return _columns(opened, index, columns, budget)
 
         return EncodedRowGroup(
             count=group.whole(RowGroup.NUM_ROWS),
@@ -107,7 +107,7 @@ class Stitcher:
             origin=opened,
             runs=runs_of(pages for _, _, pages in chunks_of_group(file, index)),
             extras=extras_of(file, index, opened),
-            found=[found_of(tally, metas, self._leaves, decode) for tally in self._tallies],
+            found=found_in(self._tallies, metas, self._leaves, decode),
         )
 
     def _against_file(self, opened: Opened) -> Against | None:
@@ -194,11 +194,10 @@ def _footer_of(opened: Opened) -> EncodedFile:
     return file
 
 
-def _column(opened: Opened, index: int, column: str | None, budget: Budget) -> Iterator[pa.Table]:
-    """One column of a row group, decoded in batches."""
+def _columns(opened: Opened, index: int, columns: Sequence[str] | None, budget: Budget) -> Iterator[pa.Table]:
+    """Some columns of a row group, decoded in batches."""
     group = opened.file.metadata.row_group(index)
-    columns = None if column is None else [column]
     opened.expect(range(index, index + 1), columns)
     size = max(1, min(_MOST_ROWS, int(budget.batch / max(1.0, group.total_byte_size / max(1, group.num_rows)))))
-    for batch in opened.file.iter_batches(size, row_groups=[index], columns=columns, use_threads=False):
+    for batch in opened.file.iter_batches(size, row_groups=[index], columns=None if columns is None else list(columns), use_threads=False):
         yield pa.Table.from_batches([batch])
