@@ -18,6 +18,7 @@ from compactor_cli.commands.doctor import doctor
 from compactor_cli.commands.explain import explain
 from compactor_cli.commands.history import history
 from compactor_cli.commands.plan import plan
+from compactor_cli.commands.replay import replay
 from compactor_cli.commands.run import Witness, failed_object, run
 from compactor_cli.commands.runs import runs
 from compactor_cli.commands.scan import scan
@@ -54,7 +55,7 @@ def _root(
     """Options of the command itself."""
 
 
-_COMMANDS = (scan, plan, explain, run, runs, history, verify, clean, doctor, vacuum, serve, demo)
+_COMMANDS = (scan, plan, explain, run, runs, history, verify, clean, doctor, vacuum, replay, serve, demo)
 for _command in _COMMANDS:
     app.command(_command.__name__)(_command)
 app.add_typer(config, name="config")

@@ -66,8 +66,8 @@ _FLAGS = (
     _Flag(
         "engine",
         "Execution",
-        "auto|stitch|transcode",
-        "Copy encoded row groups as they are: large ones, all that may be, or none. Default: auto.",
+        "auto|fuse|stitch|transcode",
+        "Merge small files page by page, copy row groups, or decode everything. Default: auto.",
     ),
     _Flag("copy_row_groups", "Execution", "SIZE", "Row groups of at least this many encoded bytes count as large. Default: 8MiB."),
     _Flag("proof", "Execution", "counts|full", "Before a commit, compare only row counts, or every row, read again. Default: full."),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
     """A file that came or went. partition: its exact values, as one text; rows: None when the log does not say. generation, finished_for,
-    clustered: as in FILES_SCHEMA. landed_ms: by the store's date of the entry."""
+    clustered: as in FILES_SCHEMA. landed_ms: by the store's date of the entry. path: as the log has it, where somebody wants to know."""
 
     added: bool
     partition: str
@@ -19,6 +19,17 @@ class FileChange:
     finished_for_bytes: int = 0
     clustered: bool = False
     landed_ms: int = 0
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastCommit:
+    """A commit of a table's history. keeps_rows: it only exchanged files, as compactions do. at_ms: as the log says, never going back."""
+
+    version: int
+    at_ms: int
+    keeps_rows: bool
+    changes: tuple[FileChange, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +50,9 @@ class LogTail:
 def partition_text(values: dict[str, str | None]) -> str:
     """The exact values of a partition as one text, the same for the same values."""
     return "\x1f".join(f"{name}\x1e{'' if value is None else '=' + value}" for name, value in sorted(values.items()))
+
+
+def partition_values(text: str) -> dict[str, str | None]:
+    """The values that `partition_text` made the text of."""
+    pairs = (part.split("\x1e", 1) for part in text.split("\x1f")) if text else ()
+    return {name: value[1:] if value else None for name, value in pairs}

@@ -67,6 +67,21 @@ def read_config(path: Path | str) -> ServiceConfig:
     return parse_config(text, str(path))
 
 
+def read_rules(path: Path | str) -> ServiceConfig:
+    """As `read_config`; or, from a file that names no state, a service whose [defaults] are the file's keys: rules to be tried out."""
+    try:
+        body = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return read_config(path)
+    if "state" in body:
+        return read_config(path)
+    try:
+        rule = Rule(where=str(path), values=check_rule(body, ""))
+    except r.Wrong as wrong:
+        raise SettingsError(f"{path}: {str(wrong).strip()}") from None
+    return ServiceConfig(state="memory://what-if", sources=(), defaults=rule)
+
+
 def parse_config(text: str, name: str) -> ServiceConfig:
     """As `read_config`, from the file's text; `name` is what messages call it. Raises SettingsError."""
     try:

@@ -33,6 +33,10 @@ class Work:
     hot_files: int = 0
     cools_at_ms: int = 0
 
+    def worth(self, least_files: float) -> bool:
+        """Whether a run is worth it: it saves so many files, or it has only files to split or to purge."""
+        return self.saves_files >= least_files if self.saves_files else self.saves_requests > 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:

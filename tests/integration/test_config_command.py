@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.delta_log import add, metadata, protocol, write
+from support.delta_log import add, info, metadata, protocol, write
 
 from compactor.storage import open_store
 from compactor_cli.main import main
@@ -71,3 +71,24 @@ def test_a_table_is_explained_with_its_own_properties(file: Path, tmp_path: Path
     told = json.loads(call(capsys, "config", "explain", lake, "--config", file, "--json")[1])
     assert {item["key"]: item["where"] for item in told["values"]}["min_age"] == "the table's own properties"
     assert call(capsys, "config", "explain", tmp_path / "lake" / "none", "--config", file)[0] == 2
+
+
+def test_a_history_is_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From a log alone: a chart for people, an object for programs; the table is as it was, and a wrong key is named."""
+    lake, rules = tmp_path / "events", tmp_path / "rules.toml"
+    store = open_store(str(lake))
+    write(store, 0, [protocol(), metadata(), info(timestamp=0)])
+    for hour in range(1, 30):
+        write(store, hour, [add(f"f{hour}", size=1000), info(timestamp=hour * 3_600_000)])
+    rules.write_text('target_size = "1MiB"\n')
+    before = sorted(path.name for path in lake.rglob("*"))
+    code, out, err = call(capsys, "replay", lake, "--policy", rules)
+    assert (code, err) == (0, "")
+    assert "files with the policy (#) and as it was (.), up to 29" in out
+    told = json.loads(call(capsys, "replay", lake, "--policy", rules, "--json")[1])
+    assert (told["commits"], told["points"][-1]["before"], told["written_bytes"]) == (29, 29, 29_000)
+    assert told["points"][-1]["files"] < 10
+    assert told["runs"]
+    assert sorted(path.name for path in lake.rglob("*")) == before
+    rules.write_text('target_siz = "1MiB"\n')
+    assert call(capsys, "replay", lake, "--policy", rules)[0] == 2

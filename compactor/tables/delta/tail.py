@@ -92,7 +92,7 @@ def _change(action: Action, entry: LogEntry, partition_names: Sequence[str], *, 
     if partition_names and not isinstance(values, dict):
         raise _Unclear(f"version {entry.version} removes a file without its partition")
     vector = action.get("deletionVector") or {}
-    rows = _rows(action)
+    rows = rows_of(action)
     if vector and rows is None and not added:
         raise _Unclear(f"version {entry.version} removes a file with deleted rows without its number of rows")
     tags = action.get("tags") or {}
@@ -106,10 +106,12 @@ def _change(action: Action, entry: LogEntry, partition_names: Sequence[str], *, 
         finished_for_bytes=int(tags.get(FINISHED_TAG) or 0),
         clustered=bool(action.get("clusteringProvider")) or CUBE_TAG in tags,
         landed_ms=entry.modified_ms,
+        path=str(action.get("path", "")),
     )
 
 
-def _rows(action: Action) -> int | None:
+def rows_of(action: Action) -> int | None:
+    """Physical rows, as the statistics say; None when they do not."""
     stats = action.get("stats")
     try:
         rows = orjson.loads(stats).get("numRecords") if isinstance(stats, str) else None
