@@ -2,7 +2,7 @@
 # The Python version is the one that constraints.txt was tested with; Ray wants the same one on driver and workers.
 
 # The native kernels, for the Debian (and so the C library) and the Python of the images below.
-FROM rust:1.88-slim-bookworm AS native
+FROM rust:1.90-slim-bookworm AS native
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3-pip \

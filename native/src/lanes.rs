@@ -12,7 +12,7 @@ pub const KEY_WORDS: usize = 18;
 const NEAR: usize = 16;
 const FAR: usize = 1024;
 
-/// Two factors, or two lanes of a row.
+/// Two factors, or what one row has in its two lanes.
 pub type Pair = [u64; 2];
 
 /// A bijection that moves what differs upwards, and down again.
@@ -21,18 +21,11 @@ pub fn scrambled(word: u64) -> u64 {
     word.wrapping_mul(A).swap_bytes()
 }
 
-/// Adds `scrambled`, times two factors, to two lanes.
+/// Adds a scrambled word, times two factors.
 #[inline(always)]
-pub fn add(lanes: &mut Pair, scrambled: u64, factors: Pair) {
-    lanes[0] = lanes[0].wrapping_add(scrambled.wrapping_mul(factors[0]));
-    lanes[1] = lanes[1].wrapping_add(scrambled.wrapping_mul(factors[1]));
-}
-
-/// Adds one pair to another.
-#[inline(always)]
-pub fn add_pair(lanes: &mut Pair, other: Pair) {
-    lanes[0] = lanes[0].wrapping_add(other[0]);
-    lanes[1] = lanes[1].wrapping_add(other[1]);
+pub fn add(pair: &mut Pair, scrambled: u64, factors: Pair) {
+    pair[0] = pair[0].wrapping_add(scrambled.wrapping_mul(factors[0]));
+    pair[1] = pair[1].wrapping_add(scrambled.wrapping_mul(factors[1]));
 }
 
 /// A bijection in which each bit of the result depends on all bits of the word.
@@ -45,12 +38,180 @@ fn mixed(mut word: u64) -> u64 {
     word ^ (word >> 29)
 }
 
-/// The 128 bits of a row, when all its values have been added.
-#[inline(always)]
-pub fn finished(lanes: Pair, keys: Pair) -> u128 {
-    let high = mixed(lanes[0].wrapping_add(keys[0]));
-    let low = mixed((lanes[1] ^ high).wrapping_add(keys[1]));
-    (u128::from(high) << 64) | u128::from(low)
+/// The two lanes of some rows.
+pub struct Lanes {
+    first: Vec<u64>,
+    second: Vec<u64>,
+}
+
+impl Lanes {
+    /// Lanes to which nothing has been added.
+    pub fn zeros(rows: usize) -> Self {
+        Self { first: vec![0; rows], second: vec![0; rows] }
+    }
+
+    pub fn rows(&mut self, from: usize, to: usize) -> Rows<'_> {
+        Rows { first: &mut self.first[from..to], second: &mut self.second[from..to] }
+    }
+
+    /// All rows but the last.
+    pub fn pairs(&self) -> Vec<Pair> {
+        let rows = self.first.len().saturating_sub(1);
+        (0..rows).map(|row| self.pair(row)).collect()
+    }
+
+    pub fn pair(&self, row: usize) -> Pair {
+        [self.first[row], self.second[row]]
+    }
+}
+
+/// Some rows' lanes, to add to.
+pub struct Rows<'a> {
+    first: &'a mut [u64],
+    second: &'a mut [u64],
+}
+
+impl Rows<'_> {
+    pub fn len(&self) -> usize {
+        self.first.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
+    /// Some of these rows.
+    pub fn part(&mut self, from: usize, to: usize) -> Rows<'_> {
+        Rows { first: &mut self.first[from..to], second: &mut self.second[from..to] }
+    }
+
+    pub fn clear(&mut self) {
+        self.first.fill(0);
+        self.second.fill(0);
+    }
+
+    /// Adds to each row what follows from two numbers of its own.
+    #[inline(always)]
+    pub fn add_to_each(&mut self, ones: &[u64], others: &[u64], what: impl Fn(u64, u64) -> Pair) {
+        for (((first, second), one), other) in self.first.iter_mut().zip(self.second.iter_mut()).zip(ones).zip(others) {
+            let pair = what(*one, *other);
+            *first = first.wrapping_add(pair[0]);
+            *second = second.wrapping_add(pair[1]);
+        }
+    }
+
+    /// Adds one pair to every row.
+    pub fn add_everywhere(&mut self, pair: Pair) {
+        self.first.iter_mut().for_each(|first| *first = first.wrapping_add(pair[0]));
+        self.second.iter_mut().for_each(|second| *second = second.wrapping_add(pair[1]));
+    }
+
+    #[inline(always)]
+    pub fn add_pair(&mut self, row: usize, pair: Pair) {
+        self.first[row] = self.first[row].wrapping_add(pair[0]);
+        self.second[row] = self.second[row].wrapping_add(pair[1]);
+    }
+}
+
+/// Defines functions over many rows: compiled for every processor, and once more for those that multiply eight words at once.
+macro_rules! over_rows {
+    ($($(#[$about:meta])* fn $name:ident($($argument:ident: $kind:ty),*) $(-> $result:ty)? $body:block)*) => {
+        $($(#[$about])*
+        pub fn $name($($argument: $kind),*) $(-> $result)? {
+            #[inline(always)]
+            fn anywhere($($argument: $kind),*) $(-> $result)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+                fn wide($($argument: $kind),*) $(-> $result)? {
+                    anywhere($($argument),*)
+                }
+
+                if is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                {
+                    // SAFETY: the processor has just said that it has every feature that the function was compiled for.
+                    return unsafe { wide($($argument),*) };
+                }
+            }
+            anywhere($($argument),*)
+        })*
+    };
+}
+
+over_rows! {
+    /// One word a row; `start` is added to it, so that a value of zero is not nothing.
+    fn add_words(rows: Rows<'_>, words: &[u64], start: u64, factors: Pair) {
+        for ((first, second), word) in rows.first.iter_mut().zip(rows.second.iter_mut()).zip(words) {
+            let scrambled = scrambled(word.wrapping_add(start));
+            *first = first.wrapping_add(scrambled.wrapping_mul(factors[0]));
+            *second = second.wrapping_add(scrambled.wrapping_mul(factors[1]));
+        }
+    }
+
+    /// The same, where the mask of the row is all ones and not zero.
+    fn add_masked_words(rows: Rows<'_>, words: &[u64], masks: &[u64], start: u64, factors: Pair) {
+        for (((first, second), word), mask) in rows.first.iter_mut().zip(rows.second.iter_mut()).zip(words).zip(masks) {
+            let scrambled = scrambled(word.wrapping_add(start)) & mask;
+            *first = first.wrapping_add(scrambled.wrapping_mul(factors[0]));
+            *second = second.wrapping_add(scrambled.wrapping_mul(factors[1]));
+        }
+    }
+
+    /// What other rows have in their two lanes, times a factor each.
+    fn add_products(rows: Rows<'_>, firsts: &[u64], seconds: &[u64], factors: Pair) {
+        for (((first, second), one), other) in rows.first.iter_mut().zip(rows.second.iter_mut()).zip(firsts).zip(seconds) {
+            *first = first.wrapping_add(one.wrapping_mul(factors[0]));
+            *second = second.wrapping_add(other.wrapping_mul(factors[1]));
+        }
+    }
+
+    /// Where each value begins and how long it is, by where all begin and end, of `limit` bytes or elements; nothing where the mask is zero.
+    /// What was the mask is then what the value counts for: its length and its presence. The longest and all of them; None when any reaches
+    /// beyond the limit or ends before it begins.
+    fn spanned(
+        ends: &[usize], limit: usize, masks: &mut [u64], froms: &mut [u64], lengths: &mut [u64]
+    ) -> Option<(usize, usize)> {
+        let (mut wrong, mut longest, mut total) = (0u64, 0u64, 0u64);
+        let pairs = ends.iter().zip(&ends[1..]);
+        for ((((from, to), mask), begin), size) in pairs.zip(masks.iter_mut()).zip(froms.iter_mut()).zip(lengths.iter_mut()) {
+            let (from, to) = (*from as u64, *to as u64);
+            let length = to.wrapping_sub(from) & *mask;
+            wrong |= (u64::from(from > to) | u64::from(to > limit as u64)) & *mask;
+            longest = longest.max(length);
+            total = total.wrapping_add(length);
+            *begin = from & *mask;
+            *size = length;
+            *mask &= length.wrapping_add(1);
+        }
+        if wrong == 0 { Some((longest as usize, total as usize)) } else { None }
+    }
+
+    /// What other lanes of the same rows hold, where the mask is all ones.
+    fn add_masked_lanes(rows: Rows<'_>, other: &Lanes, masks: &[u64]) {
+        for (((first, second), (one, another)), mask) in
+            rows.first.iter_mut().zip(rows.second.iter_mut()).zip(other.first.iter().zip(&other.second)).zip(masks)
+        {
+            *first = first.wrapping_add(one & mask);
+            *second = second.wrapping_add(another & mask);
+        }
+    }
+
+    /// The sum of the rows, when all their values have been added, as numbers of 128 bits.
+    fn finished(rows: Rows<'_>, keys: Pair) -> u128 {
+        let (mut high, mut middle, mut low) = (0u64, 0u64, 0u64);
+        for (first, second) in rows.first.iter().zip(rows.second.iter()) {
+            let upper = mixed(first.wrapping_add(keys[0]));
+            let lower = mixed((second ^ upper).wrapping_add(keys[1]));
+            high = high.wrapping_add(upper);
+            middle += lower >> 32; // of fewer than 2^32 rows
+            low += lower & 0xFFFF_FFFF;
+        }
+        (u128::from(high) << 64).wrapping_add(u128::from(middle) << 32).wrapping_add(u128::from(low))
+    }
 }
 
 /// A column, or a place inside one, as the words that bind values to it.
@@ -119,12 +280,42 @@ mod tests {
         }
     }
 
+    fn of(pairs: &[Pair]) -> Lanes {
+        Lanes { first: pairs.iter().map(|pair| pair[0]).collect(), second: pairs.iter().map(|pair| pair[1]).collect() }
+    }
+
     #[test]
     fn each_lane_reaches_the_result() {
         let keys = key().finish;
-        let all = [[0, 0], [1, 0], [0, 1], [1, 1]].map(|lanes| finished(lanes, keys));
+        let all = [[0, 0], [1, 0], [0, 1], [1, 1]].map(|pair| finished(of(&[pair]).rows(0, 1), keys));
         for (i, one) in all.iter().enumerate() {
             assert!(all[..i].iter().all(|other| other != one));
+        }
+    }
+
+    #[test]
+    fn rows_add_up_modulo_two_to_the_128() {
+        let pairs: Vec<Pair> = (0..1000u64).map(|i| [i.wrapping_mul(A), i.wrapping_mul(B)]).collect();
+        let apart = pairs.iter().fold(0u128, |sum, pair| sum.wrapping_add(finished(of(&[*pair]).rows(0, 1), key().finish)));
+        assert_eq!(finished(of(&pairs).rows(0, 1000), key().finish), apart);
+    }
+
+    #[test]
+    fn many_rows_at_once_are_each_alone() {
+        let words: Vec<u64> = (0..77u64).map(|i| i.wrapping_mul(C)).collect();
+        let masks: Vec<u64> = (0..77u64).map(|i| ((i % 3) & 1).wrapping_neg()).collect();
+        let key = key();
+        let (mut many, mut single) = (Lanes::zeros(77), Lanes::zeros(77));
+        add_words(many.rows(0, 77), &words, key.starts[0], key.factors[0]);
+        add_masked_words(many.rows(0, 77), &words, &masks, key.starts[1], key.factors[1]);
+        add_products(many.rows(0, 77), &words, &masks, key.count);
+        for row in 0..77 {
+            let mut lanes = single.rows(0, 77);
+            let mut pair = [words[row].wrapping_mul(key.count[0]), masks[row].wrapping_mul(key.count[1])];
+            add(&mut pair, scrambled(words[row].wrapping_add(key.starts[0])), key.factors[0]);
+            add(&mut pair, scrambled(words[row].wrapping_add(key.starts[1])) & masks[row], key.factors[1]);
+            lanes.add_pair(row, pair);
+            assert_eq!(many.pair(row), single.pair(row));
         }
     }
 }

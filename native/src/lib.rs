@@ -3,6 +3,7 @@
 
 pub mod fuse;
 pub mod lanes;
+pub mod layout;
 pub mod values;
 
 #[cfg(target_endian = "big")]

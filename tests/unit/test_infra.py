@@ -51,7 +51,7 @@ def test_the_image_is_pinned_and_not_root() -> None:
     """The image is built under the constraints, from a named Python, and runs as a user without rights."""
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert "--constraint constraints.txt" in text
-    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"python:3.11-slim-bookworm", "rust:1.88-slim-bookworm"}
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"python:3.11-slim-bookworm", "rust:1.90-slim-bookworm"}
     assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == ["10001:10001"]
     assert f"ARG VERSION={VERSION}" in text
 
