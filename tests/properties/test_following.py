@@ -47,9 +47,7 @@ def taken_away(action: dict[str, Any]) -> dict[str, Any]:
 
 
 def comparable(standing: Standing) -> tuple[Any, ...]:
-    tallies = {
-        key: (t.small, t.small_bytes, t.oversized, t.oversized_bytes, t.heavy, t.heavy_bytes) for key, t in standing.partitions.items()
-    }
+    tallies = {key: replace(tally, written_ms=0) for key, tally in standing.partitions.items()}
     return standing.version, standing.files, standing.bytes, tallies, standing.unclear
 
 
