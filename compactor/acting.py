@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 
+from compactor.ambient.stopwatch import each, stage
 from compactor.coordination.outputs import OutputFates
 from compactor.errors import CompactorError, StorageError
 from compactor.model.commit import CommitRequest, Committed, Conflict, FinishedGroup, Unknown
@@ -45,17 +46,26 @@ class Act:
         read, write = table.read_spec(self._snapshot), table.write_spec(self._snapshot)
         proof = self._ports.proof
         job = RewriteJob(
-            root_uri=table.ref.uri, storage=self._ports.storage, read=read, write=write, proof=proof, engine=self._ports.engine
+            root_uri=table.ref.uri,
+            storage=self._ports.storage,
+            read=read,
+            write=write,
+            proof=proof,
+            engine=self._ports.engine,
+            timed=self._ports.timed,
         )
         inputs_of = table.inputs(self._snapshot, self._plan)
         executor = self._ports.executor()
         try:
-            share = executor.capacity().memory_per_task_bytes  # says now if the place cannot do it, before anything is written
+            with stage("start"):
+                share = executor.capacity().memory_per_task_bytes  # says now if the place cannot do it, before anything is written
             records.intend(self._tally.run_id, self._plan, self._fates.stem, self._beside)
             self._tally.acted, self._tally.proof = True, proof
             self._rewrite(executor.run(job, self._tasks(inputs_of, share)))
         finally:
-            if executor.close():
+            with stage("end"):
+                quiet = executor.close()
+            if quiet:
                 self._fates.abandoned()
             self._fates.sweep(self._ports.store, lambda: records.may_dispose(self._tally.run_id))
             records.close_intent(self._tally.run_id, settled=self._fates.settled)
@@ -72,7 +82,7 @@ class Act:
     def _rewrite(self, outcomes: Generator[TaskOutcome]) -> None:
         try:
             with closing(outcomes):
-                for outcome in outcomes:
+                for outcome in each("rewrite", outcomes):
                     self._take(outcome)
         finally:
             self._commit()  # after a failure or a signal too: what is finished is worth keeping
@@ -142,7 +152,8 @@ class Act:
         self._fates.offered(ids)
         try:
             # Always judged from the version that was read: a schema that changed since must be seen.
-            outcome = self._ports.table.publish(self._snapshot, request, self._permit, self._ports.read_files)
+            with stage("commit"):
+                outcome = self._ports.table.publish(self._snapshot, request, self._permit, self._ports.read_files)
         except CompactorError:
             self._fates.discarded(ids)  # by contract: it is known that nothing landed
             self._fates.contended()
@@ -155,7 +166,8 @@ class Act:
                 self._drop(outcome.dropped)
                 self._tally.commits.append(outcome)
                 self._ports.sink(CommitLanded(outcome=outcome))
-                self._after_commit(outcome.version)
+                with stage("checkpoint"):
+                    self._after_commit(outcome.version)
             case Conflict():
                 self._fates.contended()
                 self._drop(outcome.dropped)

@@ -49,6 +49,7 @@ class Ports:
     proof: ProofLevel = "full"
     engine: EngineChoice = field(default_factory=EngineChoice)
     read_files: ReadFiles | None = None
+    timed: bool = False
     bounds: CommitBounds = field(default_factory=CommitBounds)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 
 from compactor import plan_files
+from compactor.ambient.stopwatch import running, stage
 from compactor.ambient.system import system_ambient
 from compactor.errors import CompactorError, TableRefused, UsageError
 from compactor.maintenance import verify as verification
@@ -29,6 +31,7 @@ from compactor.service.discovery import FailedTable, ScanEntry, ScannedTable, di
 from compactor.settings import Settings
 from compactor.storage import normalise_uri, open_store
 from compactor.tables.base import HistoryEntry
+from compactor.timings import Stages, timed
 from compactor.wiring import claims_on, open_care, open_observing, open_ports, open_reading, open_table
 
 Versions = tuple[int | None, int | None, int | None]
@@ -69,7 +72,12 @@ def run(
         policy = settings.policy()
     except CompactorError as error:
         return report(Tally(run_id=run_id or ambient.ids.new(), table=uri), seconds=0.0, error=error)
-    return run_table(ports, policy, run_id=run_id, dry_run=dry_run, saved=saved)
+    if not ports.timed:
+        return run_table(ports, policy, run_id=run_id, dry_run=dry_run, saved=saved)
+    stages = Stages(ports.sink)
+    with running(ambient.clock) as watch, stage("other"):
+        done = run_table(replace(ports, sink=stages), policy, run_id=run_id, dry_run=dry_run, saved=saved)
+    return timed(done, watch.seconds(), stages.seconds)
 
 
 def write_plan(uri: str, path: str, settings: Settings | None) -> SavedPlan:

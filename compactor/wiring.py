@@ -85,6 +85,7 @@ def wire(
         economy=_economy(store, settings),
         proof=settings.proof,
         engine=settings.engine_choice,
+        timed=settings.timings,
         bounds=settings.bounds(),
         read_files=_read_files(_reading(store, settings), settings),
     )

@@ -52,6 +52,7 @@ def run_object(run: Run, *, dry_run: bool = False) -> dict[str, object]:
         "actual": usage_object(run.actual),
         "proof": run.proof,
         "engine": {**asdict(run.copies), "decoded": [asdict(one) for one in run.decoded]},
+        "timings": None if run.timings is None else {"driver": dict(run.timings.driver), "tasks": dict(run.timings.tasks)},
     }
 
 

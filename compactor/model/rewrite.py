@@ -118,7 +118,8 @@ class WriteSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewriteJob:
-    """What all tasks of a run share. `proof`: how outputs are held against inputs before a group may be committed."""
+    """What all tasks of a run share. `proof`: how outputs are held against inputs before a group may be committed. `timed`: whether tasks
+    say where their time went."""
 
     root_uri: str
     storage: StorageOptions
@@ -126,6 +127,7 @@ class RewriteJob:
     write: WriteSpec
     proof: ProofLevel = "full"
     engine: EngineChoice = field(default_factory=EngineChoice)
+    timed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +219,7 @@ class RewriteResult:
     proof: how far the group was proven; at `full`, `fingerprint` is that of its rows, the same for inputs and outputs; at `bytes`,
       checksum is that of its copied bytes and decoded rows together. proof_bytes_read and proof_requests are what reading the outputs again
       took (bytes_read and requests are about the inputs).
+    stages: seconds of each stage of a task that was asked for them, in all its threads.
     """
 
     group_id: int
@@ -237,6 +240,7 @@ class RewriteResult:
     checksum: Fingerprint | None = None
     copies: Copies = field(default_factory=Copies)
     decoded: tuple[DecodedBecause, ...] = ()
+    stages: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

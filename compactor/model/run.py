@@ -25,6 +25,14 @@ class RunStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Seconds by stage: of the driver, whose stages follow each other, and of all tasks together, threads beside each other added up."""
+
+    driver: tuple[tuple[str, float], ...]
+    tasks: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """The outcome of a run. `version` is the last version it committed, else the version it looked at (None when none was loaded).
 
@@ -35,6 +43,7 @@ class Run:
     proof: how groups were proven before they were committed, the least of it; None when nothing was rewritten. fingerprints: of the
     committed groups, where they were proven in full, made by fingerprint_algorithm.
     copies, decoded: what was copied as it was encoded, and why the rest was not; of all groups that were rewritten.
+    timings: where the time went, for who asked; not kept in the journal.
     """
 
     run_id: str
@@ -64,6 +73,7 @@ class Run:
     fingerprints: tuple[GroupFingerprint, ...] = ()
     copies: Copies = field(default_factory=Copies)
     decoded: tuple[DecodedBecause, ...] = ()
+    timings: Timings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from compactor.ambient.stopwatch import stage
 from compactor.model.rewrite import WriteSpec
 from compactor.rewriting.copying import IN_FLIGHT
 from compactor.rewriting.dictionaries import worth_writing
@@ -48,6 +49,10 @@ class Encoder:
 
     def write(self, gathered: Sequence[pa.Table]) -> int:
         """One row group more; returns how many encoded bytes left the buffers for it. Raises StorageError, and what pyarrow raises."""
+        with stage("encode"):
+            return self._write(gathered)
+
+    def _write(self, gathered: Sequence[pa.Table]) -> int:
         together = pa.concat_tables(gathered).unify_dictionaries()
         rows = pa.Table.from_arrays(together.columns, schema=self._plan.schema())
         if self._dictionaries is None:
@@ -59,7 +64,8 @@ class Encoder:
 
     def append(self, fragment: EncodedRowGroup) -> None:
         """One row group more, as it is. Raises StorageError, FileProblem."""
-        self._open(fragment.codec).append(fragment)
+        with stage("copy"):
+            self._open(fragment.codec).append(fragment)
 
     def _open(self, codec: str | None = None) -> Output:
         """The open output, or a new one whose first pages have this codec."""
@@ -71,7 +77,8 @@ class Encoder:
     def end_output(self) -> None:
         """Publish the open output, if there is one."""
         if self._output is not None:
-            self.finished.append(self._output.finish())
+            with stage("encode"):
+                self.finished.append(self._output.finish())
             self._output = None
 
     def abort(self) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from compactor.ambient.stopwatch import stage
 from compactor.model.engine import Copies
 from compactor.model.rewrite import OutputFile, WriteSpec
 from compactor.rewriting.arrow_writer import empty_footer, open_writer
@@ -114,7 +115,8 @@ class Output:
         else:
             self._put(self._end_of_encoding().tail(self._tap.position))
             rows = self._assembly.rows
-        size_bytes = self._object.close()
+        with stage("write"):
+            size_bytes = self._object.close()
         copies = self._copies.row_groups > 0
         return Written(
             file=OutputFile(key=self.key, size_bytes=size_bytes, rows=rows, statistics=self._statistics.finish()),

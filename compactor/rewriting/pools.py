@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from compactor.ambient.cores import Cores, offered
 from compactor.ambient.inline import Inline
+from compactor.ambient.stopwatch import carried
 from compactor.storage.base import ObjectStore, in_memory
 
 P = ParamSpec("P")
@@ -31,7 +32,7 @@ class Helper(Executor):
             return self._here.submit(fn, *args, **kwargs)
         if self._beside is None:
             self._beside = ThreadPoolExecutor(1, thread_name_prefix="encode")
-        return self._beside.submit(self._returning, fn, *args, **kwargs)
+        return self._beside.submit(self._returning, carried(fn), *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         if self._beside is not None:

@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 
 from compactor.ambient.ports import Clock
+from compactor.ambient.stopwatch import each, running, stage
 from compactor.errors import StorageError
 from compactor.model.engine import Copies
 from compactor.model.rewrite import Concat, InputFile, InputLeftOut, RewriteJob, RewriteResult, RewriteTask
@@ -43,11 +44,12 @@ def rewrite(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock
     started_s = clock.monotonic_s()
     meter = MemoryMeter(task.budget_bytes)
     try:
-        with beside(store) as encoding:
+        with running(clock) if job.timed else contextlib.nullcontext() as watch, stage("other"), beside(store) as encoding:
             result = _rewritten(job, task, store, budget, encoding, meter)
     finally:
         meter.close()
-    return replace(result, seconds=clock.monotonic_s() - started_s, peak_memory_bytes=meter.peak_bytes)
+    stages = () if watch is None else tuple(watch.seconds().items())
+    return replace(result, seconds=clock.monotonic_s() - started_s, peak_memory_bytes=meter.peak_bytes, stages=stages)
 
 
 def _rewritten(
@@ -66,7 +68,8 @@ def _rewritten(
         if found != rows:
             raise FileProblem("proof", f"Group {task.group_id} read {rows} rows and wrote {found}.")
         if pouring.fingerprinter is not None:
-            again = read_outputs(written, job.read, store, reading, meter)
+            with stage("prove"):
+                again = read_outputs(written, job.read, store, reading, meter)
             check_equal(task.group_id, pouring.fingerprinter.result(), again.sum)
     except BaseException:
         with contextlib.suppress(StorageError):
@@ -152,13 +155,14 @@ class _Pouring:
         Rows are fingerprinted when they are decoded, before the sink has them, so that whatever happens to them later shows in the outputs.
         An input that must not be rewritten, as its footer shows before a row of it is read, joins `left_out` instead.
         """
-        for fetched in self.fetcher:
+        for fetched in each("read", self.fetcher):
             if self._fuser is None:
                 self._one(fetched)
                 continue
             output = int(self._poured_bytes * self._shares)
             self._poured_bytes += _weight(fetched.input)
-            against = self._fuser.take(fetched)
+            with stage("open"):
+                against = self._fuser.take(fetched)
             if against is not None:
                 self._merge(self._fuser.merged(interrupted=True))
                 self._one(fetched, against)
@@ -171,7 +175,7 @@ class _Pouring:
     def _one(self, fetched: Fetched, against: Against | None = None) -> None:
         """One input by itself. against: why it is not merged with others."""
         try:
-            with at_file(fetched.input):
+            with stage("open"), at_file(fetched.input):
                 opened = self._opener.open(fetched)
                 spans = self.engines.spans(opened, against)
         except FileProblem as problem:
@@ -181,7 +185,8 @@ class _Pouring:
             return
         self._offsets.append(self._offset)
         self.sink.next_input(_weight(fetched.input), opened.surviving)
-        rows = sum(self._taken(fragment) for fragment in named(fetched.input, spans.fragments(self._budget)))
+        fragments = each("decode", named(fetched.input, spans.fragments(self._budget)))
+        rows = sum(self._taken(fragment) for fragment in fragments)
         if rows != opened.surviving:
             message = f"{fetched.input.key}: {rows} rows were read, but its footer and deletes say {opened.surviving}."
             raise FileProblem("proof", message, path=fetched.input.file.path)
@@ -189,7 +194,7 @@ class _Pouring:
 
     def _merge(self, merged: Iterator[Fused]) -> None:
         """Inputs that waited to be merged, in their order."""
-        for fused in merged:
+        for fused in each("fuse", merged):
             if fused.row_group is None:
                 for member in fused.members:
                     self._one(member.fetched, fused.against)
@@ -217,7 +222,8 @@ class _Pouring:
     def _taken(self, fragment: Fragment) -> int:
         """Hand a fragment to the sink; its rows."""
         if self.fingerprinter is not None and isinstance(fragment, DecodedRows):
-            self.fingerprinter.add(fragment.rows)
+            with stage("hash"):
+                self.fingerprinter.add(fragment.rows)
         self.sink.write(fragment)
         self._meter.sample()
         return fragment.count

@@ -15,6 +15,7 @@ from concurrent.futures import Executor, Future, wait
 
 import pyarrow as pa
 
+from compactor.ambient.stopwatch import stage
 from compactor.rewriting.budget import Budget
 from compactor.rewriting.encoder import Encoder, OutputPlan
 from compactor.rewriting.fragment import DecodedRows, EncodedRowGroup, Fragment
@@ -119,5 +120,9 @@ class Sink:
     def _settle(self) -> None:
         """Wait for what is under way. What it tells of encoded sizes counts from here on, so that no row group depends on timing."""
         pending, self._pending = self._pending, None
-        if pending is not None and (share := pending.result()) is not None:
+        if pending is None:
+            return
+        with stage("wait"):
+            share = pending.result()
+        if share is not None:
             self._encoded_share = share

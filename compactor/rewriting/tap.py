@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from compactor.ambient.stopwatch import stage
 from compactor.storage.base import ObjectWriter
 
 
@@ -45,7 +46,8 @@ class Tap:
     def put(self, data: bytes | memoryview) -> None:
         """Bytes that no writer has made."""
         if not self.shut:
-            self._writer.write(data)
+            with stage("write"):
+                self._writer.write(data)
         self.position += len(data)
 
     def write(self, data: bytes | memoryview) -> int:

@@ -13,8 +13,11 @@ from pathlib import Path
 
 PURE_BASE = ("compactor.model", "compactor.errors", "compactor.units")
 STORE_PORTS = ("compactor.storage.base", "compactor.storage.unfinished")
-PORTS = ("compactor.storage.base", "compactor.tables.base", "compactor.execution.base", "compactor.ambient.ports")
-AMBIENT_PARTS = ("compactor.ambient.ports", "compactor.ambient.cores", "compactor.ambient.inline")
+PORTS = (
+    *("compactor.storage.base", "compactor.tables.base", "compactor.execution.base"),
+    *("compactor.ambient.ports", "compactor.ambient.stopwatch"),
+)
+AMBIENT_PARTS = ("compactor.ambient.ports", "compactor.ambient.cores", "compactor.ambient.inline", "compactor.ambient.stopwatch")
 
 ALLOWED: Mapping[str, tuple[str, ...]] = {
     "compactor.model": PURE_BASE,

@@ -46,7 +46,18 @@ def run_lines(run: Run, before: Health | None) -> list[str]:
         ("run id", run.run_id),
     ]
     dropped = [f"  group {lost.group_id} was dropped ({lost.reason}): {lost.detail}" for lost in run.groups_dropped]
-    return [outcome_line(run), *aligned(rows, indent="  "), *compared(run), *dropped]
+    return [outcome_line(run), *aligned(rows, indent="  "), *compared(run), *dropped, *_timings(run)]
+
+
+def _timings(run: Run) -> list[str]:
+    """Where the time went, the longest stages first."""
+    if run.timings is None:
+        return []
+    lines = []
+    for what, stages in (("the run", run.timings.driver), ("its tasks, threads beside each other added up", run.timings.tasks)):
+        rows = [(name, f"{seconds:.3f} s") for name, seconds in sorted(stages, key=lambda found: -found[1])]
+        lines += [f"  where the time of {what} went", *aligned(rows, indent="    ")]
+    return lines
 
 
 def _engines(run: Run) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from compactor.ambient.stopwatch import each
 from compactor.errors import ObjectMissing, TableCorrupt
 from compactor.storage.base import ObjectMeta, ObjectStore, in_memory
 from compactor.tables.delta.columns import deletes_id
@@ -73,7 +74,7 @@ def list_log(store: ObjectStore, after_version: int | None = None) -> LogListing
     commits: dict[int, ObjectMeta] = {}
     found: dict[tuple[int, str], list[ObjectMeta]] = {}
     seen = False
-    for meta in store.list(LOG, start_after=None if after_version is None else entry_key(after_version)):
+    for meta in each("list", store.list(LOG, start_after=None if after_version is None else entry_key(after_version))):
         if meta.key > _AFTER_NUMBERS:
             seen = True
             break
