@@ -6,7 +6,8 @@
     make bench ARGS=--profile         where the time of our runs went, too
     make bench ARGS=--write           and docs/benchmarks.md is written
 
-Parts: the data sets D1 to D8; D1 and D6 as other writers leave them (D1-zstd, …); S3; RAY; SHORT.
+Parts: the data sets D1 to D8; D1 and D6 as other writers leave them (D1-zstd, …); S3; RAY; SHORT;
+ROWS, what a row's fingerprint costs.
 Exit code 1 when an engine changed the rows, or when a second run of ours rewrites anything; never for being slow.
 """
 
@@ -25,10 +26,11 @@ from tests.benchmarks.bars import bars
 from tests.benchmarks.compare import Bench, Wrong
 from tests.benchmarks.datasets import SETS
 from tests.benchmarks.document import Section
+from tests.benchmarks.fingerprints import fingerprint_costs
 from tests.benchmarks.short import short_runs
 
 DEFAULT_SCALE = 0.5
-OTHER_PARTS = ("S3", "RAY", "SHORT")
+OTHER_PARTS = ("S3", "RAY", "SHORT", "ROWS")
 
 
 def sections(bench: Bench, only: list[str]) -> Iterator[Section]:
@@ -48,6 +50,8 @@ def sections(bench: Bench, only: list[str]) -> Iterator[Section]:
         yield ray_section(bench)
     if not only or "SHORT" in only:
         yield Section.of("Short runs", short_runs(bench.cache, bench.scale, bench.repetitions))
+    if not only or "ROWS" in only:
+        yield Section.of("Fingerprints of rows", fingerprint_costs(bench.repetitions))
 
 
 def main() -> int:
