@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from compactor.acting import Act
-from compactor.ambient.stopwatch import stage
 from compactor.coordination.recovery import Rescue
 from compactor.early import Early
 from compactor.errors import CompactorError, TableRefused
@@ -59,8 +58,7 @@ def prepare(ports: Ports, policy: Policy, *, version: int | None = None, expect:
     """
     snapshot = load(ports, policy, version=version)
     gate(ports, snapshot)
-    with stage("plan"):
-        return decided(ports, snapshot, policy, expect)
+    return decided(ports, snapshot, policy, expect)
 
 
 def decided(ports: Ports, snapshot: Snapshot, policy: Policy, expect: Callable[[], None] = _nobody) -> Prepared:
@@ -119,8 +117,7 @@ def health_of(table: Table, snapshot: Snapshot, policy: Policy) -> Health:
 def load(ports: Ports, policy: Policy, *, version: int | None = None) -> Snapshot:
     """The snapshot, dated by the store's own clock when the policy looks at ages."""
     started = ports.ambient.clock.monotonic_s()
-    with stage("load"):
-        snapshot = ports.table.load(version)
+    snapshot = ports.table.load(version)
     if policy.min_age_s > 0:
         snapshot = replace(snapshot, store_now_ms=ports.store.now_ms())
     seconds = ports.ambient.clock.monotonic_s() - started

@@ -59,7 +59,8 @@ class Snapshot:
     files: see FILES_SCHEMA.
     features: names of every reader and writer feature in force (legacy protocol versions already spelled out).
     keeps_clustering: files marked as clustered are left alone, because a plain rewrite would undo what placed their rows.
-    busy: partitions that others wrote to so lately that they are left alone; empty when nobody asked.
+    busy: partitions that others wrote to so lately that they are left alone, and whether they removed or replaced rows there, too, so that
+      their transactions and ours may meet; empty when nobody asked.
     store_now_ms: the store's own clock when the snapshot was loaded, for ages; 0 when nobody asked.
     """
 
@@ -73,5 +74,5 @@ class Snapshot:
     files: pa.Table
     store_now_ms: int = 0
     keeps_clustering: bool = False
-    busy: frozenset[int] = frozenset()
+    busy: Mapping[int, bool] = field(default_factory=dict)
     state: object = field(default=None, repr=False, compare=False)

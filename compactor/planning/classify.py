@@ -14,7 +14,7 @@ The bounds of a compaction (design rule 5) start here:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +27,9 @@ Codes = npt.NDArray[np.int8]
 
 REASONS: tuple[LeftOut, ...] = tuple(LeftOut)
 UNDECIDED = -1
-BUSY_FILES = 100
-"""A partition that others write to waits no longer once so many of its files want to be rewritten."""
+BUSY_FILES, CONTESTED_FILES = 100, 1000
+"""A partition that others write to waits no longer once so many of its files want to be rewritten: the smaller number where they only
+append, which no commit of ours disturbs; the larger where they change rows, and would meet us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class Setting:
     target_bytes: int
     now_ms: int
     compression: float = 1.0
-    busy: frozenset[int] = frozenset()
+    busy: Mapping[int, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -111,9 +112,13 @@ def _busy(files: FileColumns, setting: Setting, wanting: Bools) -> Bools:
     a partition that is never quiet is compacted too."""
     if not setting.busy:
         return np.zeros(len(files), dtype=np.bool_)
-    waiting = np.bincount(files.partition[wanting], minlength=int(files.partition.max(initial=0)) + 1)
-    few: Bools = waiting[files.partition] < BUSY_FILES
-    return np.isin(files.partition, list(setting.busy)) & few
+    partitions = int(files.partition.max(initial=0)) + 1
+    waiting = np.bincount(files.partition[wanting], minlength=partitions)
+    patience = np.zeros(partitions, dtype=np.int64)
+    for number, contested in setting.busy.items():
+        patience[number : number + 1] = CONTESTED_FILES if contested else BUSY_FILES
+    waits: Bools = (waiting < patience)[files.partition]
+    return waits
 
 
 def _young(files: FileColumns, setting: Setting) -> Bools:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from compactor.model.plan import LeftOut
 from compactor.model.policy import Policy
-from compactor.planning.classify import BUSY_FILES
+from compactor.planning.classify import BUSY_FILES, CONTESTED_FILES
 from compactor.units import format_bytes, format_seconds
 
 REASON_NOUNS: Mapping[LeftOut, str] = MappingProxyType(
@@ -66,7 +66,8 @@ def what_would_change(
             return f"Wait until it has been there for {format_seconds(policy.min_age_s)}, or choose a shorter --min-age."
         case LeftOut.BUSY:
             quiet = f"Wait until nobody has written to its partition for {format_seconds(policy.quiet_s)}"
-            return f"{quiet}, or until {BUSY_FILES} of its files want a rewrite, or choose a shorter --quiet-period."
+            many = f"{BUSY_FILES} of its files want a rewrite ({CONTESTED_FILES:,} where rows are changed)"
+            return f"{quiet}, or until {many}, or choose a shorter --quiet-period."
         case LeftOut.OTHER_PARTITION:
             return f"Plan without --where, or with one that selects its partition (now: {policy.where.text if policy.where else '-'})."
         case LeftOut.FINISHED:

@@ -133,8 +133,9 @@ class Table(Protocol):
 
     def checkpoint_due(self, snapshot: Snapshot, version: int) -> bool: ...
 
-    def recent_writes(self, snapshot: Snapshot, since_ms: int) -> frozenset[int]:
-        """Ids of the partitions whose rows others changed since then, by the store's own dates of what says so."""
+    def recent_writes(self, snapshot: Snapshot, since_ms: int) -> Mapping[int, bool]:
+        """Ids of the partitions that others wrote to since then, by the store's own dates of what says so; True where they did more than
+        append."""
         ...
 
     def rivals(self, since_version: int) -> Sequence[TableWarning]:

@@ -5,13 +5,15 @@ Any text before the first section says what the scenario claims.
 policy:
   target 100MiB                       (any field of Policy; target, where, and memory and tasks of the run as well)
 files:
-  name size [p=value] [rows=n|?] [deleted=n] [gen=n] [finished=size] [age=duration] [row-group=size] [unreadable] [current|stale] [busy]
+  name size [p=value] [rows=n|?] [deleted=n] [gen=n] [finished=size] [age=duration] [row-group=size] [unreadable] [current|stale]
+       [busy|contested]
   name*3 10MiB                        (name1, name2, name3)
 plan:
   ...                                 (from here on: written by the test, reviewed as a diff)
 
 Files are in file order as written. A file has a row for each 1000 bytes unless it says otherwise; files without an age are a day old.
-`current` and `stale`: its footer was read and has no dropped columns, or has some. `busy`: others write to its partition.
+`current` and `stale`: its footer was read and has no dropped columns, or has some. `busy`: others append to its
+partition; `contested`: they change its rows.
 """
 
 from __future__ import annotations
@@ -45,13 +47,13 @@ class _World:
     files: list[WorldFile] = field(default_factory=list)
     facts: dict[str, FileFacts] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
-    busy: set[str | None] = field(default_factory=set)
+    busy: dict[str | None, bool] = field(default_factory=dict)
 
     def snapshot(self) -> Snapshot:
         """The files as a snapshot."""
         found = snapshot_of(self.files, now_ms=NOW_MS)
         partitions = found.partitions["p"].to_pylist() if found.partition_columns else [None]
-        return replace(found, busy=frozenset(i for i, value in enumerate(partitions) if value in self.busy))
+        return replace(found, busy={i: self.busy[value] for i, value in enumerate(partitions) if value in self.busy})
 
 
 def outcome(story: str) -> str:
@@ -144,8 +146,8 @@ def _file_line(world: _World, words: list[str]) -> None:
             world.facts[path] = FileFacts(path=path, row_groups=(group,), largest_chunk_bytes=size)
         if "current" in options or "stale" in options:
             world.facts[path] = FileFacts(path=path, row_groups=(), largest_chunk_bytes=0, extra_columns="stale" in options)
-        if "busy" in options:
-            world.busy.add(options.get("p"))
+        if "busy" in options or "contested" in options:
+            world.busy[options.get("p")] = "contested" in options
         if "unreadable" in options:
             world.unreadable[path] = "encrypted"
 

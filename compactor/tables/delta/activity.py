@@ -6,20 +6,21 @@ What counts is a change of rows: adds and removes whose `dataChange` is not fals
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from compactor.model.snapshot import Snapshot
 from compactor.storage.base import ObjectStore
 from compactor.tables.delta.known_entries import KnownEntries
 from compactor.tables.delta.log import LogListing, list_log
-from compactor.tables.delta.state import Action, LogEntry
+from compactor.tables.delta.state import Action
 
 MOST_ENTRIES = 256
 Place = tuple[str | None, ...]
 
 
-def recent_writes(store: ObjectStore, snapshot: Snapshot, since_ms: int, known: KnownEntries) -> frozenset[int]:
-    """Ids of the partitions (rows of `snapshot.partitions`) whose rows an entry dated `since_ms` or later changed, up to that version.
+def recent_writes(store: ObjectStore, snapshot: Snapshot, since_ms: int, known: KnownEntries) -> Mapping[int, bool]:
+    """Ids of the partitions (rows of `snapshot.partitions`) that entries dated `since_ms` or later wrote to, up to that version, and
+    whether one of these also took files or rows away there.
 
     A remove that does not say its partition, as old writers leave it, counts where the table has a single one. Raises StorageError,
     TableCorrupt.
@@ -29,11 +30,13 @@ def recent_writes(store: ObjectStore, snapshot: Snapshot, since_ms: int, known: 
     first = _first(listing, snapshot.version, since_ms)
     names = [column.physical_name for column in snapshot.partition_columns]
     ids = _ids(snapshot, names)
-    found: set[int] = set()
+    found: dict[int, bool] = {}
     for entry in known.read(store, first - 1, snapshot.version, listing):
-        for place in _places(entry, names):
-            found |= ids.get(place, frozenset())
-    return frozenset(found)
+        appended, removed = _places(entry.adds, names), _places(entry.removes, names)
+        for place in appended | removed:
+            for number in ids.get(place, frozenset()):
+                found[number] = found.get(number, False) or place in removed
+    return found
 
 
 def _first(listing: LogListing, newest: int, since_ms: int) -> int:
@@ -44,8 +47,8 @@ def _first(listing: LogListing, newest: int, since_ms: int) -> int:
     return version + 1
 
 
-def _places(entry: LogEntry, names: list[str]) -> set[Place]:
-    return {_place(action, names) for action in (*entry.adds, *entry.removes) if action.get("dataChange", True)}
+def _places(actions: Iterable[Action], names: list[str]) -> set[Place]:
+    return {_place(action, names) for action in actions if action.get("dataChange", True)}
 
 
 def _place(action: Action, names: list[str]) -> Place:

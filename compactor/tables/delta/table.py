@@ -127,7 +127,7 @@ class DeltaTable:
 
         return checkpoint.due(snapshot, version)
 
-    def recent_writes(self, snapshot: Snapshot, since_ms: int) -> frozenset[int]:
+    def recent_writes(self, snapshot: Snapshot, since_ms: int) -> Mapping[int, bool]:
         from compactor.tables.delta.activity import recent_writes
 
         return recent_writes(self._store, snapshot, since_ms, self._known)

@@ -42,12 +42,12 @@ def age(table: HandTable, seconds: float = HOUR_S) -> None:
         os.utime(entry, (then, then))
 
 
-def busy(table: HandTable, within_s: float = 900) -> set[str | None]:
-    """Values of the busy partitions."""
+def busy(table: HandTable, within_s: float = 900) -> dict[str | None, bool]:
+    """Values of the busy partitions, and whether rows were changed there."""
     snapshot = compactor.load(table.uri)
     store = open_store(table.uri)
     found = recent_writes(store, snapshot, store.now_ms() - int(within_s * 1000), KnownEntries())
-    return {snapshot.partitions["p"][number].as_py() for number in found}
+    return {snapshot.partitions["p"][number].as_py(): changed for number, changed in found.items()}
 
 
 def in_partition(table: HandTable, value: int) -> list[dict]:  # type: ignore[type-arg]
@@ -64,19 +64,19 @@ CHANGES: dict[str, Callable[[HandTable], object]] = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_partition_is_busy_for_as_long_as_asked(table: HandTable, change: str) -> None:
     """Each kind of change makes its partition busy, and no other, until its entry is older than the period by the store's dates."""
-    assert busy(table) == set()
+    assert busy(table) == {}
     CHANGES[change](table)
-    assert busy(table) == {"1"}
+    assert busy(table) == {"1": change != "append"}
     age(table, 800)
-    assert busy(table) == {"1"}
+    assert busy(table) == {"1": change != "append"}
     age(table, 200)
-    assert busy(table) == set()
+    assert busy(table) == {}
 
 
 def test_a_compaction_makes_nothing_busy(table: HandTable) -> None:
     """Commits that change no rows, as ours, are no reason to wait."""
     assert compactor.run(table.uri, settings=Settings(min_input_files=2)).status is RunStatus.COMMITTED
-    assert busy(table) == set()
+    assert busy(table) == {}
 
 
 def test_only_so_many_entries_are_read(table: HandTable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ def test_only_so_many_entries_are_read(table: HandTable, monkeypatch: pytest.Mon
     monkeypatch.setattr(activity, "MOST_ENTRIES", 2)
     for p in (0, 1, 2, 2):
         append(table, table_of(n=[1000], p=[p]))
-    assert busy(table) == {"2"}
+    assert busy(table) == {"2": False}
 
 
 def test_a_busy_partition_waits_with_a_reason(table: HandTable) -> None:
@@ -111,9 +111,9 @@ def test_a_table_without_partitions_is_one(tmp_path: Path) -> None:
     table = make_table(tmp_path / "t", table_of(n=range(40)), files=4)
     age(table)
     store = open_store(table.uri)
-    assert recent_writes(store, compactor.load(table.uri), store.now_ms() - 900_000, KnownEntries()) == frozenset()
+    assert recent_writes(store, compactor.load(table.uri), store.now_ms() - 900_000, KnownEntries()) == {}
     append(table, table_of(n=[1000]))
-    assert recent_writes(store, compactor.load(table.uri), store.now_ms() - 900_000, KnownEntries()) == frozenset({0})
+    assert recent_writes(store, compactor.load(table.uri), store.now_ms() - 900_000, KnownEntries()) == {0: False}
 
 
 def test_a_log_that_was_cleaned_up_is_read_as_far_as_it_goes(table: HandTable) -> None:
