@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from compactor.acting import Act
+from compactor.ambient.stopwatch import stage
 from compactor.coordination.recovery import Rescue
 from compactor.early import Early
 from compactor.errors import CompactorError, TableRefused
@@ -58,7 +59,8 @@ def prepare(ports: Ports, policy: Policy, *, version: int | None = None, expect:
     """
     snapshot = load(ports, policy, version=version)
     gate(ports, snapshot)
-    return decided(ports, snapshot, policy, expect)
+    with stage("plan"):
+        return decided(ports, snapshot, policy, expect)
 
 
 def decided(ports: Ports, snapshot: Snapshot, policy: Policy, expect: Callable[[], None] = _nobody) -> Prepared:
@@ -117,7 +119,8 @@ def health_of(table: Table, snapshot: Snapshot, policy: Policy) -> Health:
 def load(ports: Ports, policy: Policy, *, version: int | None = None) -> Snapshot:
     """The snapshot, dated by the store's own clock when the policy looks at ages."""
     started = ports.ambient.clock.monotonic_s()
-    snapshot = ports.table.load(version)
+    with stage("load"):
+        snapshot = ports.table.load(version)
     if policy.min_age_s > 0:
         snapshot = replace(snapshot, store_now_ms=ports.store.now_ms())
     seconds = ports.ambient.clock.monotonic_s() - started
