@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from compactor.errors import (
     AccessDenied,
+    BucketMissing,
     CompactorError,
     ConflictGaveUp,
     CredentialsMissing,
@@ -285,6 +286,7 @@ __all__ = [
     "AccessDenied",
     "CredentialsMissing",
     "ObjectArchived",
+    "BucketMissing",
     "ObjectMissing",
     "StorageUnavailable",
     "WrongRegion",

@@ -10,6 +10,7 @@
     ├── StorageError              5   the store did not do what was asked; see the subclass
     │   ├── AccessDenied          5   grant the permission named in the message
     │   ├── ObjectMissing         5   an object that was expected is not there
+    │   ├── BucketMissing         5   there is no such bucket (any more): of its objects nothing is known
     │   ├── ObjectTooShort        5   an object ends before what refers to it says
     │   ├── ObjectArchived        5   restore the object from its archive tier first
     │   ├── CredentialsMissing    5   configure credentials
@@ -88,6 +89,10 @@ class AccessDenied(StorageError):
 
 class ObjectMissing(StorageError):
     """An object that was asked for does not exist (404, ENOENT)."""
+
+
+class BucketMissing(StorageError):
+    """The bucket does not exist. Unlike a missing object this says nothing of what was in it."""
 
 
 class ObjectTooShort(StorageError):

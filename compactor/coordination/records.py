@@ -145,7 +145,7 @@ class RunRecords:
             return False
 
     def close_intent(self, run_id: str, *, settled: bool) -> None:
-        """The run ends. Settled: nothing can be left of it, and its intent goes; otherwise the intent says that nobody is at work on it.
+        """The run ends. Settled: nothing can be left of it, and its intent goes; else, or if it cannot go, it says that nobody is at work.
 
         Never raises StorageError: an intent too many does no harm, and a later run sees to it.
         """
@@ -154,11 +154,14 @@ class RunRecords:
             return
         if ours.pulse is not None:
             ours.pulse.stop()
-        with suppress(StorageError):
+        try:
             if settled:
                 self.forget_intent(run_id)
-            else:
-                say(self._store, ours.base, Marker.FENCE, by=BY_OWNER)
+                return
+        except StorageError:
+            pass  # a store may create what it does not delete
+        with suppress(StorageError):
+            say(self._store, ours.base, Marker.FENCE, by=BY_OWNER)
 
     def forget_intent(self, run_id: str) -> None:
         """Remove the intent that intend() made, once nothing of the run can be left over. Raises StorageError."""

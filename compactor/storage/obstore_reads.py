@@ -13,7 +13,16 @@ from typing import Any
 import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
-from compactor.errors import AccessDenied, CredentialsMissing, ObjectArchived, ObjectMissing, StorageError, StorageUnavailable, WrongRegion
+from compactor.errors import (
+    AccessDenied,
+    BucketMissing,
+    CredentialsMissing,
+    ObjectArchived,
+    ObjectMissing,
+    StorageError,
+    StorageUnavailable,
+    WrongRegion,
+)
 from compactor.model.storage import StorageOptions
 from compactor.storage.base import ObjectMeta
 from compactor.storage.keys import check_ranges, too_short
@@ -95,7 +104,7 @@ def obstore_error(error: Exception, uri: str) -> StorageError:
     if code in ("PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed") or "redirect without LOCATION" in text:
         return WrongRegion(f"The bucket of {uri} is in another region than the one used: leave --region out, or pass the bucket's own.")
     if code == "NoSuchBucket":
-        return ObjectMissing(f"The bucket of {uri} does not exist.")
+        return BucketMissing(f"The bucket of {uri} does not exist.")
     if isinstance(error, FileNotFoundError):
         return ObjectMissing(f"{uri} does not exist.")
     if "credential provider" in text or "TokenRequest" in text:

@@ -16,7 +16,7 @@ from obstore.store import S3Store
 
 from compactor.ambient.ports import Clock
 from compactor.ambient.system import SystemClock
-from compactor.errors import ObjectMissing, StorageError
+from compactor.errors import BucketMissing, StorageError
 from compactor.model.storage import StorageOptions
 from compactor.storage.aws import CredentialSource, aws_session, boto_options, credentials_of, endpoint_of, use_path_style
 from compactor.storage.obstore_reads import READ_RETRIES, client_options, retry_config
@@ -98,7 +98,7 @@ class S3Connection:
 
 
 def connect(bucket: str, options: StorageOptions) -> S3Connection:
-    """The process's connection to a bucket with these options. Raises CredentialsMissing, ObjectMissing, StorageUnavailable."""
+    """The process's connection to a bucket with these options. Raises CredentialsMissing, BucketMissing, StorageUnavailable."""
     return _connect(bucket, options, endpoint_of(options), os.environ.get("AWS_PROFILE"), os.getpid())
 
 
@@ -129,7 +129,7 @@ def _discover(bucket: str, options: StorageOptions, session: Any) -> str:
         if own_endpoint and status_of(error) is not None:
             return configured
         if status_of(error) == 404 or code_of(error) == "NoSuchBucket":
-            raise ObjectMissing(f"The bucket s3://{bucket} does not exist.") from None
+            raise BucketMissing(f"The bucket s3://{bucket} does not exist.") from None
         raise s3_error(error, f"s3://{bucket}") from None
     return str(reply.get("BucketRegion") or configured)
 

@@ -9,6 +9,7 @@ from botocore import exceptions as boto
 
 from compactor.errors import (
     AccessDenied,
+    BucketMissing,
     CredentialsMissing,
     ObjectArchived,
     ObjectMissing,
@@ -107,7 +108,7 @@ def _answered(error: boto.ClientError, name: str) -> StorageError:
     if code == "InvalidObjectState":
         return ObjectArchived(f"{name} is in an archive tier and cannot be read before it is restored.")
     if code == "NoSuchBucket":
-        return ObjectMissing(f"The bucket of {name} does not exist.")
+        return BucketMissing(f"The bucket of {name} does not exist.")
     if code in _REJECTED_KEYS:
         return AccessDenied(f"The store rejected the credentials used for {name} ({code}).")
     if status == 404:

@@ -174,17 +174,34 @@ class S3Writer(ObjectWriter):
             if self._upload_id is None:
                 reply = self._connection.client.create_multipart_upload(**self._target(), **self._connection.placing())
                 self._upload_id = str(reply["UploadId"])
+                if reply["ResponseMetadata"].get("RetryAttempts"):
+                    self._abort_others()
             if len(self._parts) >= MAX_PARTS:
                 raise StorageError(f"{self._uri} would be larger than {MAX_PARTS * PART_BYTES} bytes, more than one upload can hold.")
             if len(self._parts) >= in_flight:
                 self._parts[-in_flight].result()
         except SDK_FAILURES as error:
+            if self._upload_id is None:
+                self._abort_others()
             self.abort()
             raise s3_error(error, self._uri) from None
         except StorageError:
             self.abort()
             raise
         return self._upload_id, len(self._parts) + 1
+
+    def _abort_others(self) -> None:
+        """Abort uploads of this object that were begun without our hearing of it: nobody else writes to its name.
+
+        Those that cannot be aborted cost money, and no more.
+        """
+        with contextlib.suppress(*SDK_FAILURES):
+            found = self._connection.client.list_multipart_uploads(
+                Bucket=self._connection.bucket, Prefix=self._name, **self._connection.payer()
+            )
+            for other in found.get("Uploads", ()):
+                if other["Key"] == self._name and other["UploadId"] != self._upload_id:
+                    self._connection.client.abort_multipart_upload(**self._target(), UploadId=other["UploadId"], **self._connection.payer())
 
     def _upload(self, upload_id: str, number: int, body: bytearray) -> str:
         reply = self._connection.client.upload_part(

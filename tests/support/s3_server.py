@@ -283,6 +283,14 @@ class S3Server:
             f"<UploadId>{name}</UploadId></InitiateMultipartUploadResult>"
         )
 
+    def _list_uploads(self, request: Request) -> _Reply:
+        self._objects(request)
+        prefix = request.query.get("prefix", "")
+        found = [(name, upload.key) for name, upload in self.uploads.items() if upload.key.startswith(prefix)]
+        when = "<Initiated>2026-01-01T00:00:00.000Z</Initiated>"
+        lines = [f"<Upload><Key>{escape(key)}</Key><UploadId>{name}</UploadId>{when}</Upload>" for name, key in found]
+        return _xml(f"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>{''.join(lines)}</ListMultipartUploadsResult>")
+
     def _upload(self, request: Request) -> _Upload:
         upload = self.uploads.get(request.query.get("uploadId", ""))
         if upload is None:
@@ -353,6 +361,7 @@ _OPERATIONS = {
     "DeleteObject": S3Server._delete,
     "DeleteObjects": S3Server._delete_many,
     "CreateMultipartUpload": S3Server._create_upload,
+    "ListMultipartUploads": S3Server._list_uploads,
     "UploadPart": S3Server._upload_part,
     "UploadPartCopy": S3Server._upload_part_copy,
     "CompleteMultipartUpload": S3Server._complete,
@@ -367,6 +376,8 @@ def _operation(method: str, bucket: str, key: str, query: dict[str, str]) -> str
     multipart = "uploadId" in query
     if not bucket and method == "POST":
         return "AssumeRole"
+    if not key and method == "GET" and "uploads" in query:
+        return "ListMultipartUploads"
     if not key:
         named = {"GET": "ListObjectsV2", "HEAD": "HeadBucket", "PUT": "CreateBucket"}
         return "DeleteObjects" if method == "POST" and "delete" in query else named.get(method, "Unknown")

@@ -98,6 +98,6 @@ FACADE = (
     *("load", "assess", "plan", "run", "history", "scan", "Settings", "load_settings", "__version__"),
     *("write_plan", "read_plan", "diff_plans", "explain", "runs", "verify", "clean", "doctor", "installation", "vacuum"),
     *("CompactorError", "UsageError", "SettingsError", "TableRefused", "NotATable", "ConflictGaveUp", "StorageError", "AccessDenied"),
-    *("ObjectMissing", "ObjectArchived", "CredentialsMissing", "WrongRegion", "StorageUnavailable", "TableCorrupt", "ExecutionFailed"),
-    *("ProofFailed", "Interrupted"),
+    *("ObjectMissing", "BucketMissing", "ObjectArchived", "CredentialsMissing", "WrongRegion", "StorageUnavailable"),
+    *("TableCorrupt", "ExecutionFailed", "ProofFailed", "Interrupted"),
 )

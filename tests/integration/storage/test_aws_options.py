@@ -17,7 +17,7 @@ import pytest
 from support.moto_s3 import Bucket, MotoS3
 from support.s3_server import REGION, S3Fault, S3Server, Status, s3_server
 
-from compactor.errors import CredentialsMissing, ObjectMissing
+from compactor.errors import BucketMissing, CredentialsMissing
 from compactor.model.storage import StorageOptions
 from compactor.storage import open_store
 from compactor.storage.aws import aws_session, boto_options
@@ -225,7 +225,7 @@ def test_a_bucket_that_does_not_exist(server: S3Server, s3_bucket: Bucket) -> No
     for options in (server.options(), s3_bucket.options):
         store = open_store("s3://no-such-bucket/t", options)
         for call in (lambda: list(store.list("")), lambda: store.get("k"), lambda: store.create("k", b"")):  # noqa: B023
-            with pytest.raises(ObjectMissing, match="bucket of s3://no-such-bucket/t"):
+            with pytest.raises(BucketMissing, match="bucket of s3://no-such-bucket/t"):
                 call()
 
 

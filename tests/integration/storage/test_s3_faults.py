@@ -12,7 +12,7 @@ from obstore.store import S3Store
 from support.s3_server import REGION, Action, Delay, Reset, S3Fault, S3Server, Status, Truncate, s3_server
 
 from compactor.ambient import VirtualClock
-from compactor.errors import AccessDenied, ObjectArchived, ObjectMissing, StorageError, StorageUnavailable, WrongRegion
+from compactor.errors import AccessDenied, BucketMissing, ObjectArchived, ObjectMissing, StorageError, StorageUnavailable, WrongRegion
 from compactor.storage import open_store
 from compactor.storage.base import Created, Exists, ObjectStore, PutUnknown
 from compactor.storage.cloud import CloudStore
@@ -104,7 +104,7 @@ def test_create_sends_one_request(server: S3Server, store: ObjectStore) -> None:
     [
         (Status(403, "AccessDenied"), AccessDenied, "denied"),
         (Status(403, "InvalidAccessKeyId"), AccessDenied, "InvalidAccessKeyId"),
-        (Status(404, "NoSuchBucket"), ObjectMissing, "bucket of"),
+        (Status(404, "NoSuchBucket"), BucketMissing, "bucket of"),
         (Status(400, "InvalidRequest"), StorageError, "refused"),
         (Status(501, "NotImplemented"), StorageError, "refused"),
     ],
@@ -168,7 +168,7 @@ def test_a_store_that_stays_down_is_unavailable(server: S3Server, s3: ObjectStor
     [
         (Status(403, "AccessDenied"), AccessDenied),
         (Status(403, "ExpiredToken"), AccessDenied),
-        (Status(404, "NoSuchBucket"), ObjectMissing),
+        (Status(404, "NoSuchBucket"), BucketMissing),
         (Status(404, "NoSuchKey"), ObjectMissing),
         (Status(301, "PermanentRedirect", (("x-amz-bucket-region", "ap-south-1"),)), WrongRegion),
         (Status(400, "AuthorizationHeaderMalformed"), WrongRegion),
