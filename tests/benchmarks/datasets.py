@@ -64,9 +64,10 @@ def _sized(scale: float) -> float:
 
 
 def _d4(cache: Path, scale: float) -> Source:
-    rows = round(850_000 * min(1.0, scale * 2))
-    folder = data.written(cache / f"d4-{rows}", mixed_rows, 2, rows, row_groups=12)
-    return Source(folder=folder, target_bytes=round(256 * MIB * min(1.0, scale * 2)))
+    rows, groups = round(850_000 * _sized(scale)), _count(24, min(0.5, scale), 4)
+    folder = data.written(cache / f"d4-{rows}-{groups}", mixed_rows, 2, rows, row_groups=groups)
+    largest = max(file.size_bytes for file in data.files_of(folder))
+    return Source(folder=folder, target_bytes=min(256 * MIB, largest // 3))
 
 
 def _d5(cache: Path, scale: float) -> Source:

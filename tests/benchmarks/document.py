@@ -19,9 +19,10 @@ _HOW = """How to read this: every engine ran in processes of its own, in turns, 
 are medians. `seconds` count beyond interpreter start and imports, and everything that a run starts by itself (worker processes,
 say) is in them; `whole process` has start and imports too. Memory is the peak of the whole process tree, pages that processes
 share counted once. `× deltalake` and `× copy` are ratios of `seconds`: of deltalake's to the engine's (above 1 is faster), and of
-the engine's to those of a byte copy. What an engine of ours did itself is in brackets where it is not the one that was asked for.
-Rows of every result were compared with the source's by DuckDB (a sum over hashes of whole rows in the first repetition, their
-number in the others). `deltalake` writes with the table's codec, `deltalake-default` as it does when nobody says."""
+the engine's to those of a byte copy; `processor ×` is the first of them by processor time. What an engine of ours did itself is
+in brackets where it is not the one that was asked for. Rows of every result were compared with the source's by DuckDB (a sum over
+hashes of whole rows in the first repetition, their number in the others). `deltalake` writes with the table's codec, `deltalake-
+default` as it does when nobody says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from tests.benchmarks.choice import label
 from tests.benchmarks.figures import BASE, Comparison, Figures
 
 MIB = 1024 * 1024
-HEAD = ("engine", "seconds", "whole process", "processor s", "peak memory", "files", "MiB", f"× {BASE}", "× copy")
+HEAD = ("engine", "seconds", "whole process", "processor s", "peak memory", "files", "MiB", f"× {BASE}", "processor ×", "× copy")
 
 
 def table(comparison: Comparison) -> list[tuple[str, ...]]:
@@ -18,7 +18,7 @@ def table(comparison: Comparison) -> list[tuple[str, ...]]:
 
 
 def _row(comparison: Comparison, one: Figures) -> tuple[str, ...]:
-    copy = comparison.figures.get("copy")
+    copy, base = comparison.figures.get("copy"), comparison.figures.get(BASE)
     ratio = comparison.faster(one, BASE)
     ran = "" if not one.ran or set(one.ran) == {one.chosen} else f" [{', '.join(sorted(one.ran))}]"
     return (
@@ -30,6 +30,7 @@ def _row(comparison: Comparison, one: Figures) -> tuple[str, ...]:
         f"{one.files:,}" if one.files else "",
         f"{one.bytes / MIB:.1f}",
         "" if ratio is None else f"{ratio:.2f}",
+        "" if base is None else f"{base.processor_s / one.processor_s:.2f}",
         "" if copy is None else f"{one.seconds / copy.seconds:.1f}",
     )
 
@@ -59,10 +60,17 @@ def readers(comparison: Comparison) -> Iterator[tuple[str, ...]]:
 
 
 def stages(comparison: Comparison) -> Iterator[tuple[str, ...]]:
-    """Where the time of runs of ours went."""
+    """Where the time of runs of ours went: of each run, and of its tasks, the stages by length."""
     for one in comparison.figures.values():
-        for stage, seconds in (one.timings or {}).items():
-            yield (label(one.engine), stage, f"{seconds:.3f} s")
+        told = one.timings or {}
+        for where in ("run", "tasks"):
+            found = {stage.removeprefix(f"{where}: "): seconds for stage, seconds in told.items() if stage.startswith(f"{where}: ")}
+            longest = sorted(found.items(), key=lambda entry: -entry[1])
+            if longest:
+                yield (label(one.engine), where, ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in longest if seconds >= 0.005))
+
+
+STAGES_HEAD = ("engine", "of", "seconds by stage")
 
 
 def heading(comparison: Comparison) -> str:
@@ -77,7 +85,7 @@ def text(comparison: Comparison, verdicts: list[Bar]) -> str:
     if comparison.readers:
         parts.append(aligned([_readers_head(comparison), *readers(comparison)]))
     if found := list(stages(comparison)):
-        parts.append(aligned(found))
+        parts.append(aligned([STAGES_HEAD, *found]))
     said = [*(f"{label(engine)}: {why}" for engine, why in comparison.left_out.items()), *map(str, verdicts)]
     parts.append("\n".join(f"  {line}" for line in said))
     return "\n".join(parts) + "\n"
@@ -89,7 +97,7 @@ def markdown(comparison: Comparison, verdicts: list[Bar]) -> str:
     if comparison.readers:
         parts.append(grid(_readers_head(comparison), list(readers(comparison))))
     if found := list(stages(comparison)):
-        parts.append(grid(("engine", "stage", "seconds"), found))
+        parts.append(grid(STAGES_HEAD, found))
     said = [f"- {label(engine)}: {why}" for engine, why in comparison.left_out.items()] + [f"- {bar}" for bar in verdicts]
     return "\n\n".join([*parts, "\n".join(said)]) + "\n"
 

@@ -96,7 +96,7 @@ def test_the_report_says_which_engine_ran_and_how_fast() -> None:
     found = comparison("D1", figures("deltalake", 3.0), figures("copy", 0.5), figures("compactor:auto:counts", 2.0, ran={"transcode": 4}))
     row = report.table(found)[-1]
     assert row[0] == "compactor auto, counts [transcode]"
-    assert row[-2:] == ("1.50", "4.0")
+    assert row[-3:] == ("1.50", "1.50", "4.0")
     verdicts = list(bars(found))
     for form in (report.text(found, verdicts), report.markdown(found, verdicts)):
         assert "compactor auto, counts [transcode]" in form
