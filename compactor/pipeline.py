@@ -73,7 +73,7 @@ def decided(ports: Ports, snapshot: Snapshot, policy: Policy, expect: Callable[[
         snapshot = _watched(ports, snapshot, policy)
     assumed = _assumed(ports, snapshot)
     every = policy.purge or ports.table.needs_footers(snapshot)
-    wanted = to_survey(snapshot, policy, target, every=every, compression=assumed.compression)
+    wanted = to_survey(snapshot, policy, target, every=every, assumed=assumed)
     survey = ports.survey(snapshot, wanted.tolist())
     for why in list(survey.unreadable.values())[:TOLD_FILES]:
         ports.sink(Warned(code="left-out", message=why))
@@ -108,7 +108,8 @@ def _watched(ports: Ports, snapshot: Snapshot, policy: Policy) -> Snapshot:
 def _assumed(ports: Ports, snapshot: Snapshot) -> Assumptions:
     """What predictions for this table rest on."""
     schema = ports.table.read_spec(snapshot).schema
-    return assume(schema, ports.table.compression(snapshot), ports.economy(snapshot), ports.proof)
+    assumed = assume(schema, ports.table.compression(snapshot), ports.economy(snapshot), ports.proof)
+    return replace(assumed, engine=ports.engine, store_copies=ports.store.uri.startswith("s3:"))
 
 
 def health_of(table: Table, snapshot: Snapshot, policy: Policy) -> Health:

@@ -249,7 +249,7 @@ def _survey(table: Table, store: ObjectStore) -> Callable[[Snapshot, Sequence[in
         chosen = snapshot.files.select(["path", "size_bytes"]).take(list(rows)).to_pydict()
         sizes = zip(chosen["path"], chosen["size_bytes"], strict=True)
         files = [(path, table.object_key(path), size) for path, size in sizes if path not in lost]
-        found = survey_files(store, files, table.read_spec(snapshot))
+        found = survey_files(store, files, table.read_spec(snapshot), table.write_spec(snapshot))
         return replace(found, unreadable={**lost, **found.unreadable})
 
     return survey

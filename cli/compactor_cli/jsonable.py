@@ -75,6 +75,7 @@ def plan_object(plan: Plan, plan_id: str | None = None) -> dict[str, object]:
         "target_bytes": plan.target_bytes,
         "groups": [_group(row, plan) for row in plan.groups.to_pylist()],
         "left_out": {reason.value: count for reason, count in plan.left_out},
+        "not_copied": dict(plan.not_copied),
         "prediction": usage_object(plan.prediction),
     }
 

@@ -61,6 +61,7 @@ GROUPS_SCHEMA = pa.schema(
         pa.field("generation", pa.int16(), nullable=False),  # of the outputs
         pa.field("read_requests", pa.int64()),  # predicted
         pa.field("write_requests", pa.int64()),  # predicted
+        pa.field("copied_bytes", pa.int64()),  # predicted: in row groups that are copied as they are; null in plans of before
     ]
 )
 INPUTS_SCHEMA = pa.schema(
@@ -118,6 +119,7 @@ class Plan:
     """See the module. `left_out` counts reasons; `reasons` has one LeftOut string (or null: planned) for each row of Snapshot.files.
 
     compression: output bytes that were predicted for a byte of a file that others wrote.
+    not_copied: input bytes that are not copied as they are encoded, by reason, as far as log and survey tell.
     partitions: row i is the partition of `groups.partition_id` i, one nullable string column for each partition column, by its name.
     """
 
@@ -131,6 +133,7 @@ class Plan:
     left_out: tuple[tuple[LeftOut, int], ...]
     prediction: Prediction
     compression: float = 1.0
+    not_copied: tuple[tuple[str, int], ...] = ()
     partitions: pa.Table = field(default_factory=lambda: pa.table({}))
 
     def __len__(self) -> int:

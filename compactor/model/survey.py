@@ -19,13 +19,15 @@ class RowGroupFacts:
 class FileFacts:
     """One file as its footer describes it. `largest_chunk_bytes`: the largest compressed column chunk.
 
-    extra_columns: it holds columns that the table's schema no longer has.
+    extra_columns: it holds columns that the table's schema no longer has. not_copied: a code for why its row groups cannot be copied as
+    they are, whatever their size; None when nothing in the footer stands against it.
     """
 
     path: str
     row_groups: tuple[RowGroupFacts, ...]
     largest_chunk_bytes: int
     extra_columns: bool = False
+    not_copied: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,7 @@ class Cost:
 class Usage:
     """What a run takes.
 
+    copied_bytes: of the input bytes, what is copied as it is encoded.
     requests: reads and writes of data files; proof_requests of the reads, and proof_bytes, to read outputs again. task_s: seconds of all
     tasks together, one CPU each; seconds: of the run, by the wall. cross_region_bytes: of the bytes read, written and read again, those
     that cross a region's border. held_bytes, held_s: bytes of replaced files, and how long they stay before vacuum may remove them.
@@ -65,6 +66,7 @@ class Usage:
     held_s: float = 0.0
     proof_requests: int = 0
     proof_bytes: int = 0
+    copied_bytes: int = 0
     cost: Cost | None = None
 
     def and_then(self, later: Usage) -> Usage:

@@ -38,6 +38,8 @@ LISTED = 100_000
 _BATCH = 1000
 _INPUT = tuple(name for name in INPUTS_SCHEMA.names if name != "file")
 _GROUP = tuple(name for name in GROUPS_SCHEMA.names if name not in ("partition_id", "first_input"))
+_LATER = ("copied_bytes",)
+"""Columns that plans of before lack."""
 _NOT_DIGESTED = ("plan_id", "table")
 
 Row = dict[str, Any]
@@ -61,6 +63,7 @@ def save(plan: Plan, snapshot: Snapshot) -> SavedPlan:
         left_out=plan.left_out,
         prediction=plan.prediction,
         compression=plan.compression,
+        not_copied=plan.not_copied,
         partitions=plan.partitions.take(used) if plan.partitions.num_columns else plan.partitions,
     )
     unnamed = SavedPlan(plan_id="", table_id=snapshot.table_id, plan=alone, left_alone=_left_alone(plan, snapshot))
@@ -128,6 +131,7 @@ def _header(saved: SavedPlan) -> Row:
         "groups": len(plan),
         "left_out": {str(reason): count for reason, count in plan.left_out},
         "left_out_listed": saved.left_alone is not None,
+        "not_copied": dict(plan.not_copied),
         "prediction": asdict(plan.prediction),
         "partition_columns": saved.plan.partitions.column_names,
         "input_columns": list(_INPUT),
@@ -195,7 +199,8 @@ class _Reader:
             raise ValueError("a group without its files")
         GroupKind(line["kind"])
         place = self.partitions.setdefault(tuple(line["partition"].values()), len(self.partitions))
-        self._rows.append({**{name: line[name] for name in _GROUP}, "partition_id": place, "first_input": self._seen})
+        told = {name: line.get(name) if name in _LATER else line[name] for name in _GROUP}
+        self._rows.append({**told, "partition_id": place, "first_input": self._seen})
         self._files += [(-1, *columns) for columns in inputs]
         self._seen += len(inputs)
         if len(self._rows) >= _BATCH:
@@ -231,6 +236,7 @@ def _assemble(header: Row, reader: _Reader) -> SavedPlan:
         left_out=tuple((LeftOut(reason), count) for reason, count in header["left_out"].items()),
         prediction=usage_of(header["prediction"]) or Usage(),
         compression=float(header["compression"]),
+        not_copied=tuple((str(code), int(size)) for code, size in header.get("not_copied", {}).items()),
         partitions=pa.table(named, names=names),
     )
     listed = header.get("left_out_listed", False)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from compactor.model.engine import EngineChoice
 from compactor.model.fingerprint import ProofLevel
 from compactor.model.survey import FileFacts
 from compactor.model.usage import Economy
@@ -40,6 +41,7 @@ class Assumptions:
     floor_bytes: what a task needs before it holds any data. gathered: bytes held for each decoded byte of a row group.
     economy: prices, regions and retention, where somebody knows them. proof: how far groups are proven; at `full` outputs are read again,
     at proof_bytes_per_s. columns: of the files' lowest level, each of which a reader that streams asks for by itself.
+    engine: what takes row groups, those copied as they are at copied_bytes_per_s; store_copies: by the store itself.
     """
 
     compression: float = 1.0
@@ -54,6 +56,9 @@ class Assumptions:
     proof: ProofLevel = "counts"
     proof_bytes_per_s: float = 100.0 * MIB
     columns: int = 1
+    engine: EngineChoice = field(default_factory=lambda: EngineChoice(mode="transcode"))
+    copied_bytes_per_s: float = 400.0 * MIB
+    store_copies: bool = False
 
 
 def assume(schema: pa.Schema, compression: float, economy: Economy, proof: ProofLevel) -> Assumptions:

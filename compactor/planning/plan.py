@@ -16,9 +16,10 @@ import pyarrow as pa
 from compactor.model.plan import GROUPS_SCHEMA, INPUTS_SCHEMA, LeftOut, Plan, Resources
 from compactor.model.policy import Policy
 from compactor.model.snapshot import Snapshot
-from compactor.model.survey import Survey
+from compactor.model.survey import FileFacts, Survey
 from compactor.planning.classify import REASONS, UNDECIDED, Classes, Codes, Setting, classify, code
 from compactor.planning.columns import Bools, FileColumns, Int64s, file_columns, named_partitions, positions_in
+from compactor.planning.copies import copied
 from compactor.planning.cost import (
     Assumptions,
     Load,
@@ -108,9 +109,12 @@ def _assemble(out: _Outcome, setting: Setting, resources: Resources, assumed: As
     files, groups = out.files, out.groups
     output_bytes = groups.sums(out.classes.output_bytes)
     memory = _memory(out, output_bytes, resources.memory_bytes, assumed)
+    stitched = copied(files, groups, _surveyed(out), assumed.engine)
     reads = groups.sums(read_requests(files.size_bytes, assumed.part_bytes))
-    writes = write_requests(output_bytes, groups.outputs, assumed.part_bytes)
-    table = _groups_table(out, {"output_bytes": output_bytes, "memory_bytes": memory, "read_requests": reads, "write_requests": writes})
+    sent = np.maximum(0, output_bytes - stitched.bytes) if assumed.store_copies else output_bytes
+    writes = write_requests(sent, groups.outputs, assumed.part_bytes) + (stitched.row_groups if assumed.store_copies else 0)
+    predicted = {"output_bytes": output_bytes, "memory_bytes": memory, "read_requests": reads, "write_requests": writes}
+    table = _groups_table(out, {**predicted, "copied_bytes": stitched.bytes})
     return Plan(
         table=out.snapshot.table,
         version=out.snapshot.version,
@@ -122,8 +126,19 @@ def _assemble(out: _Outcome, setting: Setting, resources: Resources, assumed: As
         left_out=_counted(out.reason),
         prediction=predict(table, resources.parallelism, assumed),
         compression=setting.compression,
+        not_copied=stitched.not_copied,
         partitions=named_partitions(out.snapshot),
     )
+
+
+def _surveyed(out: _Outcome) -> dict[int, FileFacts]:
+    """The surveyed footers, by index into the files of planning."""
+    facts = out.survey.files
+    at, which = positions_in(out.snapshot.files["path"], list(facts))
+    where = np.empty(len(out.files), dtype=np.int64)
+    where[out.files.row] = np.arange(len(out.files), dtype=np.int64)
+    known = list(facts.values())
+    return {int(i): known[int(k)] for i, k in zip(where[at], which, strict=True)}
 
 
 def _memory(out: _Outcome, output_bytes: Int64s, bound: int, assumed: Assumptions) -> Int64s:

@@ -22,7 +22,8 @@ def predict(groups: pa.Table, parallelism: int, assumed: Assumptions) -> Usage:
     """`groups`: rows of Plan.groups. `parallelism`: tasks at once."""
     inputs, reads, writes = (_ints(groups, name) for name in ("input_bytes", "read_requests", "write_requests"))
     outputs, files = _ints(groups, "output_bytes"), _ints(groups, "output_files")
-    each = task_seconds(inputs, reads + writes, assumed)
+    copied = np.minimum(inputs, _ints(groups, "copied_bytes")) if "copied_bytes" in groups.column_names else np.zeros_like(inputs)
+    each = task_seconds(inputs - copied, reads + writes, assumed) + copied / assumed.copied_bytes_per_s
     again = np.zeros_like(reads)
     if assumed.proof == "full":
         again = proof_requests(outputs, files, _ints(groups, "input_rows"), assumed)
@@ -40,6 +41,7 @@ def predict(groups: pa.Table, parallelism: int, assumed: Assumptions) -> Usage:
         task_s=float(each.sum()),
         proof_requests=int(again.sum()),
         proof_bytes=int(outputs.sum()) if assumed.proof == "full" else 0,
+        copied_bytes=int(copied.sum()),
     )
     return assumed.economy.priced(usage, held_bytes=usage.input_bytes)
 
@@ -48,11 +50,13 @@ def spent(so_far: Usage, group: RewriteGroup, result: RewriteResult, assumed: As
     """`so_far` and what one rewritten group took. Reads are counted by the worker; writes are what outputs of their size need."""
     reads = result.requests + result.proof_requests
     sizes = np.array([output.size_bytes for output in result.outputs], dtype=np.int64)
-    writes = int(write_requests(sizes, np.ones_like(sizes), assumed.part_bytes).sum())
+    copies = result.copies
+    sent = np.maximum(0, sizes - copies.stored_bytes // max(1, len(sizes)))  # what the store copied was not sent
+    writes = int(write_requests(sent, np.ones_like(sent), assumed.part_bytes).sum()) + copies.store_requests
     return replace(
         so_far,
         input_files=so_far.input_files + len(group.inputs),
-        input_bytes=so_far.input_bytes + result.bytes_read,
+        input_bytes=so_far.input_bytes + result.bytes_read + copies.stored_bytes,
         output_files=so_far.output_files + len(result.outputs),
         output_bytes=so_far.output_bytes + int(sizes.sum()),
         requests=so_far.requests + reads + writes,
@@ -61,6 +65,7 @@ def spent(so_far: Usage, group: RewriteGroup, result: RewriteResult, assumed: As
         task_s=so_far.task_s + result.seconds,
         proof_requests=so_far.proof_requests + result.proof_requests,
         proof_bytes=so_far.proof_bytes + result.proof_bytes_read,
+        copied_bytes=so_far.copied_bytes + copies.bytes,
         peak_memory_bytes=max(so_far.peak_memory_bytes, result.peak_memory_bytes),
     )
 

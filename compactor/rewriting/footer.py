@@ -14,13 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from compactor.errors import ObjectMissing, ObjectTooShort
-from compactor.model.rewrite import ReadSpec
+from compactor.model.rewrite import ReadSpec, WriteSpec
 from compactor.model.survey import FileFacts, RowGroupFacts, Survey
 from compactor.rewriting.conform import Conformer, Match, match_fields
 from compactor.rewriting.leaves import is_list
 from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.ranged import RangedFile
 from compactor.rewriting.variant import is_variant
+from compactor.rewriting.verdicts import against_footer
 from compactor.storage.base import ObjectStore
 
 _GUESS_BYTES = 64 * 1024
@@ -28,14 +29,16 @@ _TRAILER_BYTES = 8
 _SURVEYS_IN_FLIGHT = 16
 
 
-def survey_files(store: ObjectStore, files: Sequence[tuple[str, str, int]], read: ReadSpec) -> Survey:
+def survey_files(store: ObjectStore, files: Sequence[tuple[str, str, int]], read: ReadSpec, write: WriteSpec | None = None) -> Survey:
     """The footers of `files` (log path, key, size in bytes), many at a time, and which of them `read` cannot be applied to.
+
+    write: how outputs would be written; with it, what stands against copying their row groups as they are.
 
     A file that is gone or whose footer cannot be read is left out: whoever rewrites it says why. Raises StorageError when the store fails
     for another reason than that one file.
     """
     with ThreadPoolExecutor(min(_SURVEYS_IN_FLIGHT, max(1, len(files))), thread_name_prefix="survey") as pool:
-        looks = list(pool.map(lambda file: _look(store, read, *file), files))
+        looks = list(pool.map(lambda file: _look(store, (read, write), *file), files))
     return Survey(
         files={look.facts.path: look.facts for look in looks if look.facts is not None},
         unreadable={path: look.problem for (path, _, _), look in zip(files, looks, strict=True) if look.problem is not None},
@@ -52,9 +55,11 @@ class _Look:
     problem: str | None = None
 
 
-def _look(store: ObjectStore, read: ReadSpec, path: str, key: str, size_bytes: int) -> _Look:
+def _look(store: ObjectStore, specs: tuple[ReadSpec, WriteSpec | None], path: str, key: str, size_bytes: int) -> _Look:
+    read, write = specs
     try:
-        metadata, requests = read_footer(store, key, size_bytes)
+        footer, requests = footer_bytes(store, key, size_bytes)
+        metadata = _metadata(footer, key)
         schema = metadata.schema.to_arrow_schema()
         file = pa.PythonFile(RangedFile(store, key, size_bytes), "r")
         check_chunks(pq.ParquetFile(file, metadata=metadata, buffer_size=_GUESS_BYTES))  # a buffered file is not read for a reader's sake
@@ -65,7 +70,8 @@ def _look(store: ObjectStore, read: ReadSpec, path: str, key: str, size_bytes: i
         Conformer(schema, read.schema, read.match)
     except FileProblem as problem:
         return _Look(requests=requests, facts=facts, problem=f"{key}: {problem}")
-    return _Look(requests=requests, facts=replace(facts, extra_columns=has_extra_columns(schema, read)))
+    against = None if write is None else against_footer(footer, size_bytes, read, write)
+    return _Look(requests=requests, facts=replace(facts, extra_columns=has_extra_columns(schema, read), not_copied=against))
 
 
 def has_extra_columns(schema: pa.Schema, read: ReadSpec) -> bool:
@@ -93,9 +99,23 @@ def _has_extra_below(have: pa.DataType, want: pa.DataType, match: Match) -> bool
 
 
 def read_footer(store: ObjectStore, key: str, size_bytes: int) -> tuple[pq.FileMetaData, int]:
-    """The footer of an object of known size, and how many requests that took: one, or two when the footer is large.
+    """The footer of an object of known size, and how many requests that took. Raises as `footer_bytes` does."""
+    footer, requests = footer_bytes(store, key, size_bytes)
+    return _metadata(footer, key), requests
 
-    Raises FileProblem when there is no readable footer, StorageError.
+
+def _metadata(footer: bytes, key: str) -> pq.FileMetaData:
+    framed = b"PAR1" + footer + struct.pack("<I", len(footer)) + b"PAR1"
+    try:
+        return pq.read_metadata(pa.BufferReader(framed))
+    except (pa.ArrowException, OSError, EOFError) as error:
+        raise FileProblem("corrupt-file", f"The footer of {key} cannot be read: {error}") from error
+
+
+def footer_bytes(store: ObjectStore, key: str, size_bytes: int) -> tuple[bytes, int]:
+    """The bytes of the footer of an object of known size, and how many requests that took: one, or two when the footer is large.
+
+    Raises FileProblem when there is no footer, StorageError.
     """
     guess = min(size_bytes, _GUESS_BYTES)
     (tail,) = store.get_ranges(key, [(size_bytes - guess, guess)])
@@ -107,11 +127,7 @@ def read_footer(store: ObjectStore, key: str, size_bytes: int) -> tuple[pq.FileM
         needed = length + _TRAILER_BYTES
         (tail,) = store.get_ranges(key, [(size_bytes - needed, needed)])
         requests = 2
-    framed = b"PAR1" + bytes(tail[len(tail) - length - _TRAILER_BYTES :])
-    try:
-        return pq.read_metadata(pa.BufferReader(framed)), requests
-    except (pa.ArrowException, OSError, EOFError) as error:
-        raise FileProblem("corrupt-file", f"The footer of {key} cannot be read: {error}") from error
+    return bytes(tail[len(tail) - length - _TRAILER_BYTES : -_TRAILER_BYTES]), requests
 
 
 def footer_length(tail: bytes | memoryview) -> int:

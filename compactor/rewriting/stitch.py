@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from compactor.model.engine import EngineChoice
 from compactor.model.rewrite import ReadSpec, WriteSpec
-from compactor.rewriting.arrow_writer import empty_footer
 from compactor.rewriting.budget import Budget
 from compactor.rewriting.choose import Against, Candidate
 from compactor.rewriting.column_statistics import tallies
@@ -23,25 +22,14 @@ from compactor.rewriting.encoded import EncodedFile, chunks_of_group, encoded_fi
 from compactor.rewriting.encoded_statistics import found_in
 from compactor.rewriting.fragment import EncodedRowGroup
 from compactor.rewriting.opened import Opened
-from compactor.rewriting.parquet_fields import (
-    CODECS,
-    DATA_PAGE_V2,
-    PAGE_ENCODING_TYPE,
-    ColumnChunk,
-    ColumnMetaData,
-    FileMetaData,
-    RowGroup,
-)
-from compactor.rewriting.physical import Leaf, Node, difference, field_ids, leaves, tree
+from compactor.rewriting.parquet_fields import CODECS, ColumnChunk, ColumnMetaData, RowGroup
 from compactor.rewriting.problems import FileProblem
-from compactor.rewriting.thrift_compact import Struct, ThriftProblem
+from compactor.rewriting.thrift_compact import ThriftProblem
+from compactor.rewriting.verdicts import Verdicts, unrepeatable
 
 _TRAILER_BYTES = 8
 _MOST_FOOTER_BYTES = 64 * 1024 * 1024
 _MOST_ROWS = 131_072
-_DATA_PAGES = (0, DATA_PAGE_V2)
-_UNREADABLE_CODECS = ("lzo", "lz4-hadoop")
-"""Codecs that many readers do not have, or read in different ways."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +44,9 @@ class Stitcher:
     """Looks at the inputs of one task, and makes fragments of their row groups."""
 
     def __init__(self, read: ReadSpec, write: WriteSpec, choice: EngineChoice) -> None:
-        self._read, self._write, self._choice = read, write, choice
+        self._choice = choice
         self._tallies = tallies(read.schema, write.statistics)
-        self._ours: tuple[Node, ...] | None = None
-        self._leaves: list[Leaf] = []
-        self._compared: dict[tuple[Node, ...], str | None] = {}
+        self._verdicts = Verdicts(read, write)
 
     def look(self, opened: Opened) -> Look:
         """The row groups of an input. Reads nothing but the end of the file, and that only where a copy may come of it."""
@@ -68,18 +54,20 @@ class Stitcher:
         least = self._choice.copied_bytes if self._choice.mode == "auto" else 0
         if self._choice.mode in ("transcode", "fuse") or not any(size >= least for size in sizes):
             return Look(candidates=tuple(Candidate(size_bytes=size) for size in sizes))
-        against = self._against_file(opened)
+        against = self._verdicts.of_table()
+        if opened.deleted is not None and len(opened.deleted):
+            against = Against(code="deletes", why=f"Rows of {opened.input.key} are deleted.")
         if against is not None:
             return Look(candidates=tuple(Candidate(size_bytes=size, against=against) for size in sizes))
         try:
             file = _footer_of(opened)
-            against = self._against_footer(file)
+            against = self._verdicts.of_footer(file)
         except ThriftProblem as problem:
-            against = Against(code="footer", why=f"The footer of {opened.input.key} cannot be repeated: {problem}.")
+            against = unrepeatable(problem)
         if against is not None:
             return Look(candidates=tuple(Candidate(size_bytes=size, against=against) for size in sizes))
         groups = range(len(file.row_groups))
-        candidates = tuple(Candidate(size_bytes=sizes[i], against=self._against_group(opened, file, i)) for i in groups)
+        candidates = tuple(Candidate(size_bytes=sizes[i], against=self._verdicts.of_group(file, i)) for i in groups)
         return Look(candidates=candidates, file=file)
 
     def fragments(self, opened: Opened, look: Look, row_groups: range, budget: Budget) -> Iterator[EncodedRowGroup]:
@@ -94,7 +82,7 @@ class Stitcher:
                 raise FileProblem("corrupt-file", f"its footer does not add up: {problem}") from problem
 
     def _fragment(self, opened: Opened, file: EncodedFile, index: int, budget: Budget) -> EncodedRowGroup:
-        group = repeatable(file, index, self._leaves)
+        group = repeatable(file, index, self._verdicts.leaves)
         metas = [meta for chunk in group.structs(RowGroup.COLUMNS) if (meta := chunk.struct(ColumnChunk.META_DATA)) is not None]
 
         def decode(columns: Sequence[str] | None) -> Iterable[pa.Table]:
@@ -107,70 +95,8 @@ class Stitcher:
             origin=opened,
             runs=runs_of(pages for _, _, pages in chunks_of_group(file, index)),
             extras=extras_of(file, index, opened),
-            found=found_in(self._tallies, metas, self._leaves, decode),
+            found=found_in(self._tallies, metas, self._verdicts.leaves, decode),
         )
-
-    def _against_file(self, opened: Opened) -> Against | None:
-        """What stands against a file whatever its footer says."""
-        name = opened.input.key
-        if opened.deleted is not None and len(opened.deleted):
-            return Against(code="deletes", why=f"Rows of {name} are deleted.")
-        if self._read.row_ids is not None:
-            return Against(code="row-tracking", why="The table tracks its rows, whose ids are kept beside them.")
-        if len(self._read.constants):
-            return Against(code="partition-columns", why="The table keeps its partition columns in its files.")
-        return None
-
-    def _against_footer(self, file: EncodedFile) -> Against | None:
-        """What stands against all row groups of a file. Raises ThriftProblem."""
-        if file.encrypted:
-            return Against(code="encrypted", why="It is encrypted.")
-        if file.writer.faulty:
-            name = f"written by {file.writer.name}, of a version" if file.writer.name else "written by somebody unknown,"
-            return Against(code="writer", why=f"It was {name} whose faults readers must know of.")
-        if self._ours is None:
-            footer = empty_footer(self._read.schema, self._write)
-            self._ours = tree(footer.structs(FileMetaData.SCHEMA))
-            self._leaves = leaves(self._ours)
-        if file.nodes not in self._compared:
-            self._compared[file.nodes] = difference(file.nodes, self._ours) or self._other_ids(file.nodes, self._ours)
-        why = self._compared[file.nodes]
-        return None if why is None else Against(code="schema", why=f"{why[0].upper()}{why[1:]}.")
-
-    def _other_ids(self, theirs: Sequence[Node], ours: Sequence[Node]) -> str | None:
-        """Where columns are found by field id, a file's ids must be the table's."""
-        pairs = zip(field_ids(theirs), field_ids(ours), strict=True)
-        other = self._read.match == "id" and any(wanted is not None and found != wanted for found, wanted in pairs)
-        return "its columns have other field ids, or none" if other else None
-
-    def _against_group(self, opened: Opened, file: EncodedFile, index: int) -> Against | None:
-        """What stands against one row group."""
-        try:
-            chunks = chunks_of_group(file, index)
-            runs_of(pages for _, _, pages in chunks)
-            metas = [meta for _, meta, _ in chunks]
-            return self._against_pages(metas)
-        except ThriftProblem as problem:
-            return Against(code="footer", why=f"The footer of {opened.input.key} cannot be repeated: {problem}.")
-
-    def _against_pages(self, metas: Sequence[Struct]) -> Against | None:
-        """Codecs and page versions that may not be in an output."""
-        codecs = {CODECS.get(meta.integer(ColumnMetaData.CODEC) or 0, "unknown") for meta in metas}
-        wanted = {self._write.compression} if self._write.only_compression else codecs - {"unknown", *_UNREADABLE_CODECS}
-        if not codecs <= wanted:
-            asked = f", and the table asks for {self._write.compression}" if self._write.only_compression else ""
-            return Against(code="codec", why=f"It is compressed with {sorted(codecs - wanted)[0]}{asked}.")
-        # HAZARD: Arrow's writer calls its pages version 1 in the footer, whatever they are.
-        known = self._write.page_version == "2.0" and all(_data_pages(meta) == {DATA_PAGE_V2} for meta in metas)
-        if self._write.only_page_version and not known:
-            return Against(code="page-version", why=f"Its pages are not known to be of version {self._write.page_version}.")
-        return None
-
-
-def _data_pages(meta: Struct) -> set[int | None]:
-    """Kinds of data pages that a chunk says it has."""
-    kinds = {stats.integer(PAGE_ENCODING_TYPE) for stats in meta.structs(ColumnMetaData.ENCODING_STATS)}
-    return {kind for kind in kinds if kind in _DATA_PAGES}
 
 
 def _encoded_bytes(opened: Opened) -> list[int]:

@@ -225,7 +225,7 @@ def test_a_run_id_lands_once(tmp_path: Path, kept: bool) -> None:
         Path(uri, "_compactor", "runs", "nightly-1.json").unlink()
     held = objects(uri)
     second = compactor.run(uri, settings=SETTINGS, run_id="nightly-1")
-    told = ("seconds", "peak_memory_bytes", "warnings", "why", "predicted", "actual", *PROVEN)  # what only the journal knows
+    told = ("seconds", "peak_memory_bytes", "warnings", "why", "predicted", "actual", "decoded", *PROVEN)  # what only the journal knows
     assert replace(second, **{name: getattr(first, name) for name in told}) == first
     assert objects(uri) == held
 

@@ -41,12 +41,22 @@ def _prediction(plan: Plan) -> list[str]:
         ("groups", f"{len(plan):,}"),
         ("files", f"{predicted.input_files:,} -> {predicted.output_files:,}"),
         ("bytes", f"{format_bytes(predicted.input_bytes)} -> about {format_bytes(predicted.output_bytes)}"),
+        *_copied(plan),
         ("requests", f"about {predicted.requests:,}"),
         ("time", f"about {format_seconds(predicted.seconds)}"),
         ("memory", f"at most {format_bytes(predicted.peak_memory_bytes)}"),
         *surroundings(predicted),
     ]
     return aligned(rows, indent="  ")
+
+
+def _copied(plan: Plan) -> list[tuple[str, str]]:
+    """What is copied as it is encoded, and why the rest is not, where anything is."""
+    size = plan.prediction.copied_bytes
+    if not size:
+        return []
+    rest = ", ".join(f"{format_bytes(found)} ({code})" for code, found in plan.not_copied)
+    return [("copied", f"about {format_bytes(size)} as it is encoded{f'; not: {rest}' if rest else ''}")]
 
 
 def _partitions(plan: Plan) -> list[str]:

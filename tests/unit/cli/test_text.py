@@ -158,7 +158,7 @@ FIELDS = {
         "format_version kind table exit_code why",
         "format_version kind uri reason why",
     ],
-    ("plan", "x"): ["format_version plan_id table version target_bytes groups left_out prediction"],
+    ("plan", "x"): ["format_version plan_id table version target_bytes groups left_out not_copied prediction"],
     ("run", "x"): [
         "format_version table run_id dry_run status reason version files_removed files_added bytes_removed bytes_added rows "
         "masked_rows groups seconds "
