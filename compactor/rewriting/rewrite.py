@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from typing import Literal
 
 from compactor.ambient.ports import Clock
 from compactor.ambient.stopwatch import each, running, stage
@@ -159,18 +160,27 @@ class _Pouring:
             if self._fuser is None:
                 self._one(fetched)
                 continue
-            output = int(self._poured_bytes * self._shares)
-            self._poured_bytes += _weight(fetched.input)
+            ends = self._output_ends(_weight(fetched.input))
+            if ends == "before":
+                self._merge(self._fuser.merged())
             with stage("open"):
                 against = self._fuser.take(fetched)
             if against is not None:
                 self._merge(self._fuser.merged(interrupted=True))
                 self._one(fetched, against)
-            elif self._fuser.full() or int(self._poured_bytes * self._shares) > output:
+            elif self._fuser.full() or ends == "behind":
                 self._merge(self._fuser.merged())
         if self._fuser is not None:
             self._merge(self._fuser.merged())
         return (*self._offsets, self._offset)
+
+    def _output_ends(self, size_bytes: int) -> Literal["before", "behind", "elsewhere"]:
+        """Where an even share of the bytes ends, if the next input stays whole."""
+        first, last = self._poured_bytes * self._shares, (self._poured_bytes + size_bytes) * self._shares
+        self._poured_bytes += size_bytes
+        if int(first) == int(last):
+            return "elsewhere"
+        return "before" if int(last) - first < last - int(last) else "behind"
 
     def _one(self, fetched: Fetched, against: Against | None = None) -> None:
         """One input by itself. against: why it is not merged with others."""

@@ -13,7 +13,7 @@ use super::metadata::{PageKind, Physical, Statistics};
 use super::pages::{Chunk, Deepest, Opened, Page, dictionary, indices, open};
 use super::schema::{Leaf, Place};
 use super::union::Union;
-use super::values::{Bounds, Order, check_plain, starts};
+use super::values::{Bounds, Order, check_plain, starts, widened};
 use super::writer::{Column, ColumnWriter, Stored, Unit};
 use super::{MOST_PAGE_BYTES, PLAIN, Refusal};
 
@@ -82,6 +82,13 @@ fn stored_bytes(chunk: &Chunk<'_>) -> usize {
     chunk.pages.iter().chain(&chunk.dictionary).map(|page| page.body.len()).sum()
 }
 
+fn stored_as(input: &Input<'_>, leaf: &Leaf) -> Physical {
+    match input.place {
+        Place::At { stored, .. } => *stored,
+        Place::Missing => leaf.physical,
+    }
+}
+
 /// What became of the levels of a page.
 struct Levels {
     definitions: Numbers<u8>,
@@ -144,8 +151,7 @@ impl<'a> Merger<'a> {
                 continue;
             };
             let page = chunk.dictionary.as_ref().expect("all its pages are indices");
-            let plain = dictionary(page, chunk.codec).map_err(|refusal| (i, refusal))?;
-            check_plain(&plain, self.leaf.physical, page.values()).map_err(|refusal| (i, refusal))?;
+            let plain = self.dictionary(input, chunk, page).map_err(|refusal| (i, refusal))?;
             match union.add(&plain, MOST_DICTIONARY_BYTES) {
                 Some(map) => maps.push(map),
                 None => return Ok(None),
@@ -226,7 +232,7 @@ impl<'a> Merger<'a> {
             }
             if values.is_none() {
                 let source = chunk.dictionary.as_ref().ok_or_else(|| Refusal::new("indices without a dictionary"))?;
-                let plain = dictionary(source, chunk.codec)?;
+                let plain = self.dictionary(input, chunk, source)?;
                 let starts = starts(&plain, self.leaf.physical, source.values())?;
                 values = Some((plain, starts));
             }
@@ -246,11 +252,32 @@ impl<'a> Merger<'a> {
         Ok(opened)
     }
 
+    /// Whether values are stored in the input as they are in outputs.
+    fn same_type(&self, input: &Input<'_>) -> bool {
+        stored_as(input, self.leaf) == self.leaf.physical
+    }
+
+    /// PLAIN values of the input, checked, as outputs have them.
+    fn of_outputs<'b>(&self, input: &Input<'_>, plain: Cow<'b, [u8]>, count: usize) -> Result<Cow<'b, [u8]>> {
+        let stored = stored_as(input, self.leaf);
+        check_plain(&plain, stored, count)?;
+        match self.leaf.physical {
+            same if same == stored => Ok(plain),
+            Physical::Fixed(length) => Ok(Cow::Owned(widened(&plain, stored, length)?)),
+            _ => Err(Refusal::new("values of another type")),
+        }
+    }
+
+    /// The values of a dictionary, checked, as outputs have them.
+    fn dictionary<'b>(&self, input: &Input<'_>, chunk: &Chunk<'b>, page: &Page<'b>) -> Result<Cow<'b, [u8]>> {
+        self.of_outputs(input, dictionary(page, chunk.codec)?, page.values())
+    }
+
     /// Bounds that the footer tells, where it can be believed.
     fn trusted_bounds(&self, input: &Input<'_>, chunk: &Chunk<'_>) -> Bounds {
         let values: usize = chunk.pages.iter().map(Page::values).sum();
         match input.statistics.null_count {
-            Some(nulls) if input.trusted && nulls <= values => {
+            Some(nulls) if input.trusted && nulls <= values && self.same_type(input) => {
                 let told = Bounds::of_footer(&input.statistics, self.order, self.leaf.physical, values - nulls);
                 if self.options.bounds && !told.exact() { Bounds::Unknown } else { told }
             }
@@ -288,7 +315,8 @@ impl<'a> Merger<'a> {
     fn values_of<'b>(&self, input: &Input<'_>, chunk: &Chunk<'b>, source: &Page<'b>) -> Result<(Values<'b>, Bounds)> {
         let physical = self.leaf.physical;
         let size = source.header.uncompressed;
-        let joinable = chunk.codec == self.options.by.codec
+        let joinable = self.same_type(input)
+            && chunk.codec == self.options.by.codec
             && joins(chunk.codec)
             && source.body.len() >= KEPT_PIECE_BYTES
             && check_joinable(chunk.codec, source.body, size).is_ok();
@@ -301,8 +329,7 @@ impl<'a> Merger<'a> {
         if joinable && counted && told && !self.options.verify {
             return Ok((Values::Compressed { data: source.body, size }, trusted));
         }
-        let plain = dictionary(source, chunk.codec)?;
-        check_plain(&plain, physical, source.values())?;
+        let plain = self.dictionary(input, chunk, source)?;
         let bounds = self.bounds_of(&plain);
         Ok((if joinable { Values::Compressed { data: source.body, size } } else { Values::Plain(plain) }, bounds))
     }
@@ -351,7 +378,8 @@ impl<'a> Merger<'a> {
     /// A page of values that are stored in it.
     fn page(&mut self, input: &Input<'_>, chunk: &Chunk<'_>, page: &Page<'_>, known_bounds: &Bounds) -> Result<()> {
         let encoding = page.encoding();
-        if !known(encoding, self.leaf.physical) {
+        let stored = stored_as(input, self.leaf);
+        if !known(encoding, stored) {
             return Err(Refusal::new(format!("encoding {encoding} of its column {} is not known", self.leaf.name())));
         }
         if self.kept(input, chunk, page, known_bounds)? {
@@ -359,17 +387,15 @@ impl<'a> Merger<'a> {
         }
         let large = page.body.len() >= KEPT_PAGE_BYTES;
         let page = self.open(input, chunk, page)?;
-        if encoding == PLAIN {
-            check_plain(page.body(), self.leaf.physical, page.defined)?;
-            let bounds = self.bounds_of(page.body());
-            let body = page.body().to_vec();
-            let levels = Levels::of(page, input.place);
-            return self.writer.add(&levels.unit(), Stored::Plain(&body), &bounds);
-        }
-        let mut plain = Vec::new();
-        to_plain(encoding, page.body(), self.leaf.physical, page.defined, &mut plain)?;
+        let plain = if encoding == PLAIN {
+            self.of_outputs(input, Cow::Borrowed(page.body()), page.defined)?.into_owned()
+        } else {
+            let mut plain = Vec::new();
+            to_plain(encoding, page.body(), stored, page.defined, &mut plain)?;
+            self.of_outputs(input, Cow::Owned(plain), page.defined)?.into_owned()
+        };
         let bounds = self.bounds_of(&plain);
-        if large {
+        if large && encoding != PLAIN && self.same_type(input) {
             let body = page.body().to_vec();
             let levels = Levels::of(page, input.place);
             return self.writer.add_alone(&levels.unit(), encoding, &body, &bounds);
@@ -389,7 +415,7 @@ impl<'a> Merger<'a> {
         };
         let (Some(nulls), true) = (nulls, page.body.len() >= KEPT_PAGE_BYTES) else { return Ok(false) };
         let told = *known_bounds != Bounds::Unknown || (!self.options.bounds && !self.order.in_footer()) || self.order == Order::None;
-        let same = chunk.codec == self.options.by.codec && input.place.same_levels() && self.leaf.repetition == 0;
+        let same = self.same_type(input) && chunk.codec == self.options.by.codec && input.place.same_levels() && self.leaf.repetition == 0;
         let levels_known = self.leaf.definition == 0 || definitions == super::RLE;
         if !same || !told || !levels_known {
             return Ok(false);

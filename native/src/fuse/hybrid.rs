@@ -78,13 +78,9 @@ pub fn decode<T: Number>(data: &[u8], width: u32, count: usize, most: u32) -> Re
             }
         } else {
             let taken = length.checked_mul(8).ok_or_else(|| Refusal::new("a run is too long"))?.min(left);
-            // Writers pad the last group; some leave its padding out.
             let bytes = length.checked_mul(width as usize).ok_or_else(|| Refusal::new("a run is too long"))?;
-            let rest = &data[reader.at..];
-            let packed = &rest[..bytes.min(rest.len())];
-            if length == 0 || packed.len() * 8 < taken * width as usize {
-                return Err(Refusal::new("packed numbers go beyond their page"));
-            }
+            let packed = data[reader.at..].get(..bytes).filter(|_| length > 0);
+            let packed = packed.ok_or_else(|| Refusal::new("packed numbers go beyond their page"))?;
             reader.at += packed.len();
             spill(&mut run, &mut found, count);
             if unpack(packed, width, taken, &mut found) > most {

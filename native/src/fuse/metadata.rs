@@ -153,7 +153,7 @@ impl Footer {
         Reader::new(bytes).fields(|r, field| {
             match field.id {
                 2 => schema = Some(r.structs(field, element)?),
-                3 => rows = Some(r.size(field)?),
+                3 => rows = Some(r.size64(field)?),
                 4 => row_groups = Some(r.structs(field, row_group)?),
                 6 => created_by = String::from_utf8_lossy(r.binary(field)?).into_owned(),
                 7 => ordered = r.structs(field, column_order)?,
@@ -189,8 +189,8 @@ fn element(r: &mut Reader<'_>) -> Result<Element> {
             1 => physical = Some(r.int32(field)?),
             2 => length = r.int32(field)?,
             3 => repetition = Some(r.int32(field)?),
-            4 => name = Some(r.binary(field)?.to_vec()),
-            5 => children = r.size(field)?,
+            4 => name = Some(std::str::from_utf8(r.binary(field)?).map_err(|_| Refusal::new("a column's name is no text"))?.into()),
+            5 => children = r.size32(field)?,
             6 => converted = Some(r.int32(field)?),
             7 => scale = r.int32(field)?,
             8 => precision = r.int32(field)?,
@@ -242,22 +242,19 @@ fn converted_type(number: i32) -> Meaning {
 }
 
 fn logical_type(r: &mut Reader<'_>, field: Field) -> Result<Option<Meaning>> {
-    if field.kind != super::thrift::kind::STRUCT {
-        return Err(Refusal::new("an annotation of another type"));
-    }
     let mut found = None;
-    r.fields(|r, which| {
+    r.nested(field, |r, which| {
         let (mut first, mut second, mut unit, mut flag_first, mut flag_second) = (0, 0, 0, false, false);
-        r.fields(|r, inner| {
+        r.nested(which, |r, inner| {
             match (which.id, inner.id) {
                 (5, 1) => first = r.int32(inner)?,
                 (5, 2) => second = r.int32(inner)?,
                 (7 | 8, 1) => flag_first = inner.truth()?,
-                (7 | 8, 2) => r.fields(|_, of| {
+                (7 | 8, 2) => r.nested(inner, |_, of| {
                     unit = of.id;
                     Ok(false)
                 })?,
-                (10, 1) => first = r.int32(inner)?,
+                (10, 1) => first = r.int8(inner)?,
                 (10, 2) => flag_second = inner.truth()?,
                 _ => return Ok(false),
             }
@@ -284,7 +281,7 @@ fn row_group(r: &mut Reader<'_>) -> Result<RowGroup> {
     r.fields(|r, field| {
         match field.id {
             1 => columns = Some(r.structs(field, column_chunk)?),
-            3 => rows = Some(r.size(field)?),
+            3 => rows = Some(r.size64(field)?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -310,20 +307,17 @@ fn column_chunk(r: &mut Reader<'_>) -> Result<ColumnChunk> {
 }
 
 fn column_metadata(r: &mut Reader<'_>, field: Field) -> Result<ColumnChunk> {
-    if field.kind != super::thrift::kind::STRUCT {
-        return Err(missing("what a column chunk is"));
-    }
     let (mut physical, mut codec, mut values, mut length) = (None, None, None, None);
     let (mut data, mut dictionary, mut found) = (None, None, Statistics::default());
-    r.fields(|r, field| {
+    r.nested(field, |r, field| {
         match field.id {
             1 => physical = Some(r.int32(field)?),
             4 => codec = Some(r.int32(field)?),
-            5 => values = Some(r.size(field)?),
-            7 => length = Some(r.size(field)?),
-            9 => data = Some(r.size(field)?),
-            11 => dictionary = Some(r.size(field)?),
-            12 => found = statistics(r)?,
+            5 => values = Some(r.size64(field)?),
+            7 => length = Some(r.size64(field)?),
+            9 => data = Some(r.size64(field)?),
+            11 => dictionary = Some(r.size64(field)?),
+            12 => found = statistics(r, field)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -339,11 +333,11 @@ fn column_metadata(r: &mut Reader<'_>, field: Field) -> Result<ColumnChunk> {
     })
 }
 
-fn statistics(r: &mut Reader<'_>) -> Result<Statistics> {
+fn statistics(r: &mut Reader<'_>, field: Field) -> Result<Statistics> {
     let mut found = Statistics::default();
-    r.fields(|r, field| {
+    r.nested(field, |r, field| {
         match field.id {
-            3 => found.null_count = Some(r.size(field)?),
+            3 => found.null_count = Some(r.size64(field)?),
             5 => found.maximum = Some(r.binary(field)?.to_vec()),
             6 => found.minimum = Some(r.binary(field)?.to_vec()),
             7 => found.maximum_exact = Some(field.truth()?),
@@ -377,12 +371,12 @@ impl PageHeader {
         r.fields(|r, field| {
             match field.id {
                 1 => number = Some(r.int32(field)?),
-                2 => uncompressed = Some(r.size(field)?),
-                3 => compressed = Some(r.size(field)?),
+                2 => uncompressed = Some(r.size32(field)?),
+                3 => compressed = Some(r.size32(field)?),
                 4 => crc = Some(r.int32(field)? as u32),
-                5 => kind = Some((0, page_v1(r)?)),
-                7 => kind = Some((2, page_dictionary(r)?)),
-                8 => kind = Some((3, page_v2(r)?)),
+                5 => kind = Some((0, page_v1(r, field)?)),
+                7 => kind = Some((2, page_dictionary(r, field)?)),
+                8 => kind = Some((3, page_v2(r, field)?)),
                 _ => return Ok(false),
             }
             Ok(true)
@@ -396,11 +390,11 @@ impl PageHeader {
     }
 }
 
-fn page_v1(r: &mut Reader<'_>) -> Result<PageKind> {
+fn page_v1(r: &mut Reader<'_>, of: Field) -> Result<PageKind> {
     let (mut values, mut encoding, mut definitions, mut repetitions) = (None, None, None, None);
-    r.fields(|r, field| {
+    r.nested(of, |r, field| {
         match field.id {
-            1 => values = Some(r.size(field)?),
+            1 => values = Some(r.size32(field)?),
             2 => encoding = Some(r.int32(field)?),
             3 => definitions = Some(r.int32(field)?),
             4 => repetitions = Some(r.int32(field)?),
@@ -416,11 +410,11 @@ fn page_v1(r: &mut Reader<'_>) -> Result<PageKind> {
     }
 }
 
-fn page_dictionary(r: &mut Reader<'_>) -> Result<PageKind> {
+fn page_dictionary(r: &mut Reader<'_>, of: Field) -> Result<PageKind> {
     let (mut values, mut encoding) = (None, None);
-    r.fields(|r, field| {
+    r.nested(of, |r, field| {
         match field.id {
-            1 => values = Some(r.size(field)?),
+            1 => values = Some(r.size32(field)?),
             2 => encoding = Some(r.int32(field)?),
             _ => return Ok(false),
         }
@@ -432,17 +426,17 @@ fn page_dictionary(r: &mut Reader<'_>) -> Result<PageKind> {
     }
 }
 
-fn page_v2(r: &mut Reader<'_>) -> Result<PageKind> {
+fn page_v2(r: &mut Reader<'_>, of: Field) -> Result<PageKind> {
     let (mut values, mut nulls, mut rows, mut encoding) = (None, None, None, None);
     let (mut definition_bytes, mut repetition_bytes, mut compressed) = (None, None, true);
-    r.fields(|r, field| {
+    r.nested(of, |r, field| {
         match field.id {
-            1 => values = Some(r.size(field)?),
-            2 => nulls = Some(r.size(field)?),
-            3 => rows = Some(r.size(field)?),
+            1 => values = Some(r.size32(field)?),
+            2 => nulls = Some(r.size32(field)?),
+            3 => rows = Some(r.size32(field)?),
             4 => encoding = Some(r.int32(field)?),
-            5 => definition_bytes = Some(r.size(field)?),
-            6 => repetition_bytes = Some(r.size(field)?),
+            5 => definition_bytes = Some(r.size32(field)?),
+            6 => repetition_bytes = Some(r.size32(field)?),
             7 => compressed = field.truth()?,
             _ => return Ok(false),
         }

@@ -44,11 +44,12 @@ impl Leaf {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Place {
     Missing,
-    /// Leaf `column` of the file. `levels`: for each definition level there, that of the outputs.
+    /// Leaf `column` of the file. `levels`: for each definition level there, that of the outputs; `stored`: its physical type there.
     At {
         column: usize,
         levels: Vec<u8>,
         repetition: u8,
+        stored: Physical,
     },
 }
 
@@ -169,6 +170,14 @@ fn find<'a>(theirs: &'a [Node], our: &Node, by: Match, above: &str) -> Result<Op
     only(theirs.iter().filter(|their| folded(their) == folded(our)).collect())
 }
 
+/// Whether values are decimals that the file keeps as whole numbers or in another number of bytes.
+fn widens(theirs: &Element, ours: &Element) -> bool {
+    matches!(
+        (theirs.physical, ours.physical, &ours.meaning),
+        (Some(Physical::Int32 | Physical::Int64 | Physical::Fixed(1..=16)), Some(Physical::Fixed(1..=16)), Meaning::Decimal { .. })
+    )
+}
+
 fn pair(their: &Node, our: &Node, by: Match, mut down: Down, above: &str, found: &mut Vec<Place>) -> Result<()> {
     let name = shown(above, our);
     let differs = |what: &str| Err(Refusal::new(format!("column {name} {what}")));
@@ -182,18 +191,18 @@ fn pair(their: &Node, our: &Node, by: Match, mut down: Down, above: &str, found:
         }
         _ => return differs("may be null or repeat in it, but not in outputs, or the other way round"),
     }
-    if their.element.physical != our.element.physical {
+    if their.element.physical != our.element.physical && !widens(&their.element, &our.element) {
         return differs("has another physical type in it");
     }
     if their.element.meaning != our.element.meaning {
         return differs("has another type in it");
     }
-    if our.element.physical.is_some() {
-        if our.element.physical == Some(Physical::Int96) {
+    if let Some(stored) = their.element.physical {
+        if stored == Physical::Int96 {
             return differs("holds INT96 timestamps");
         }
         down.levels.push(down.ours);
-        found.push(Place::At { column: their.leaf, levels: down.levels, repetition: down.repetition });
+        found.push(Place::At { column: their.leaf, levels: down.levels, repetition: down.repetition, stored });
         return Ok(());
     }
     let inside = format!("{above}{}.", String::from_utf8_lossy(&our.element.name));

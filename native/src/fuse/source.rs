@@ -64,11 +64,11 @@ impl Source {
                 return Err(Refusal::new("a row group has not the columns of the schema"));
             }
             rows = rows.checked_add(group.rows).ok_or_else(|| Refusal::new("it counts too many rows"))?;
-            for (leaf, place) in target.leaves.iter().zip(places.iter()) {
-                let Place::At { column, repetition, .. } = place else { continue };
+            for place in places.iter() {
+                let Place::At { column, repetition, stored, .. } = place else { continue };
                 let chunk = &group.columns[*column];
                 Codec::of(chunk.codec)?;
-                if chunk.physical != leaf.physical.number() {
+                if chunk.physical != stored.number() {
                     return Err(Refusal::new("a column chunk has not the type of its column"));
                 }
                 if *repetition == 0 && chunk.values != group.rows {

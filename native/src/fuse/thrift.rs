@@ -83,22 +83,26 @@ impl<'a> Reader<'a> {
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
-    /// A 64-bit integer of a field of any integer type.
-    pub fn int64(&mut self, field: Field) -> Result<i64> {
-        match field.kind {
-            kind::I16 | kind::I32 | kind::I64 => self.zigzag(),
-            kind::BYTE => Ok(i64::from(self.byte()? as i8)),
-            _ => Err(broken("an integer of another type")),
-        }
+    fn integer(&mut self, field: Field, of: u8) -> Result<i64> {
+        if field.kind == of { self.zigzag() } else { Err(broken("an integer of another type")) }
+    }
+
+    pub fn int8(&mut self, field: Field) -> Result<i32> {
+        if field.kind == kind::BYTE { Ok(i32::from(self.byte()? as i8)) } else { Err(broken("an integer of another type")) }
     }
 
     pub fn int32(&mut self, field: Field) -> Result<i32> {
-        i32::try_from(self.int64(field)?).map_err(|_| broken("a number is too large"))
+        i32::try_from(self.integer(field, kind::I32)?).map_err(|_| broken("a number is too large"))
     }
 
-    /// An integer that counts or measures something.
-    pub fn size(&mut self, field: Field) -> Result<usize> {
-        usize::try_from(self.int64(field)?).map_err(|_| broken("a negative size"))
+    /// A 32-bit integer that counts or measures something.
+    pub fn size32(&mut self, field: Field) -> Result<usize> {
+        usize::try_from(self.int32(field)?).map_err(|_| broken("a negative size"))
+    }
+
+    /// A 64-bit integer that counts or measures something.
+    pub fn size64(&mut self, field: Field) -> Result<usize> {
+        usize::try_from(self.integer(field, kind::I64)?).map_err(|_| broken("a negative size"))
     }
 
     pub fn binary(&mut self, field: Field) -> Result<&'a [u8]> {
@@ -140,6 +144,11 @@ impl<'a> Reader<'a> {
         }
         self.depth -= 1;
         Ok(())
+    }
+
+    /// `fields` of a field that is a struct.
+    pub fn nested(&mut self, field: Field, each: impl FnMut(&mut Self, Field) -> Result<bool>) -> Result<()> {
+        if field.kind == kind::STRUCT { self.fields(each) } else { Err(broken("a struct of another type")) }
     }
 
     /// The type and number of elements of a list; each takes at least a byte.

@@ -246,6 +246,27 @@ pub fn check_plain(data: &[u8], physical: Physical, count: usize) -> Result<()> 
     if whole { Ok(()) } else { Err(Refusal::new("the values of a page do not add up to its size")) }
 }
 
+/// Decimals that are stored as whole numbers or in another number of bytes, as `length` bytes, most significant first.
+pub fn widened(data: &[u8], stored: Physical, length: usize) -> Result<Vec<u8>> {
+    let width = stored.width().ok_or_else(|| Refusal::new("a decimal that is no number"))?;
+    let mut out = Vec::with_capacity(data.len() / width * length);
+    for value in data.chunks_exact(width) {
+        let number = match stored {
+            Physical::Int32 => i128::from(i32_of(value)),
+            Physical::Int64 => i128::from(i64_of(value)),
+            _ => value.iter().fold(if value[0] & 0x80 == 0 { 0 } else { -1 }, |number: i128, byte| number << 8 | i128::from(*byte)),
+        };
+        let bytes = number.to_be_bytes();
+        let (dropped, kept) = bytes.split_at(16 - length);
+        let sign = if kept[0] & 0x80 == 0 { 0 } else { 0xff };
+        if dropped.iter().any(|byte| *byte != sign) {
+            return Err(Refusal::new("a decimal has more digits than its type"));
+        }
+        out.extend_from_slice(kept);
+    }
+    Ok(out)
+}
+
 /// Where each of `count` PLAIN values begins, and at last where they end; lengths of byte arrays included.
 pub fn starts(data: &[u8], physical: Physical, count: usize) -> Result<Vec<u32>> {
     check_plain(data, physical, count)?;
@@ -271,6 +292,16 @@ mod tests {
         assert_eq!(bounds, Bounds::between(&1i32.to_le_bytes(), &(-1i32).to_le_bytes()));
         let bounds = Bounds::of_plain(&[0, 5, 0xff, 0xfe, 0x7f, 0], Physical::Fixed(2), Order::SignedBytes);
         assert_eq!(bounds, Bounds::between(&[0xff, 0xfe], &[0x7f, 0]));
+    }
+
+    #[test]
+    fn decimals_as_numbers_become_bytes_or_are_refused() {
+        let values = [5i32.to_le_bytes(), (-2i32).to_le_bytes()].concat();
+        assert_eq!(widened(&values, Physical::Int32, 3).expect("fits"), [0, 0, 5, 0xff, 0xff, 0xfe]);
+        assert!(widened(&200i32.to_le_bytes(), Physical::Int32, 1).is_err());
+        assert_eq!(widened(&[0xff, 0xff, 0xfe, 0, 1, 2], Physical::Fixed(3), 2).expect("fits"), [0xff, 0xfe, 1, 2]);
+        assert!(widened(&[1, 0, 0], Physical::Fixed(3), 2).is_err());
+        assert_eq!(widened(&i64::MIN.to_le_bytes(), Physical::Int64, 9).expect("fits")[..3], [0xff, 0x80, 0]);
     }
 
     #[test]

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import deltalake
+import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,8 +19,11 @@ from unit.rewriting.test_stitch import COLUMNS, SCHEMA, table
 
 from compactor.ambient import VirtualClock
 from compactor.model.engine import EngineChoice
-from compactor.model.rewrite import InputFile, RewriteJob, RewriteResult
+from compactor.model.plan import FileKey
+from compactor.model.rewrite import InputFile, RewriteJob, RewriteResult, RowIds
+from compactor.rewriting import fuse
 from compactor.rewriting.native import KERNELS, STATUS
+from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.rewrite import rewrite
 from compactor.storage.memory import MemoryStore
 
@@ -77,3 +85,156 @@ def test_an_empty_footer_is_made_without_pandas() -> None:
         "from compactor.rewriting.arrow_writer import empty_footer; empty_footer(pa.schema([('a', pa.int64())]), WriteSpec())"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def by_duckdb(rows: pa.Table, place: Path) -> bytes:
+    path = place / "by_duckdb.parquet"
+    duckdb.sql(f"COPY rows TO '{path}' (FORMAT parquet)")
+    return path.read_bytes()
+
+
+def by_polars(rows: pa.Table, place: Path) -> bytes:
+    path = place / "by_polars.parquet"
+    pl.DataFrame(rows).write_parquet(path, compression="snappy")
+    return path.read_bytes()
+
+
+def by_deltalake(rows: pa.Table, place: Path) -> bytes:
+    deltalake.write_deltalake(place / f"table-{rows.num_rows}", rows, mode="overwrite")
+    (file,) = deltalake.DeltaTable(place / f"table-{rows.num_rows}").file_uris()
+    return Path(file).read_bytes()
+
+
+WRITERS: dict[str, Callable[[pa.Table, Path], bytes]] = {"duckdb": by_duckdb, "polars": by_polars, "deltalake": by_deltalake}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("rows", [60, 9000])
+def test_files_of_other_writers_are_merged(writer: str, rows: int, tmp_path: Path) -> None:
+    """Files of each writer are merged, beside one of Arrow's, and hold the same rows then as when they are decoded."""
+    store = MemoryStore()
+    columns = [name for name in SCHEMA.names if not (writer == "polars" and name == "m")]
+    whole = table(0, 3 * rows).select(columns)
+    inputs = []
+    for i in range(3):
+        part = whole.slice(i * rows, rows).combine_chunks()
+        data = WRITERS[writer](part, tmp_path) if i != 1 else kit.parquet(part)
+        store.put(f"in-{i}.parquet", data)
+        inputs.append(InputFile(file=FileKey(path=f"in-{i}.parquet"), key=f"in-{i}.parquet", size_bytes=len(data)))
+    result = fused(store, inputs, job(whole.schema))
+    assert (result.engine, result.decoded) == ("fuse", ())
+    assert kit.read_back(store, result).cast(whole.schema).equals(whole)
+    expected = fused(store, inputs, job(whole.schema, DECODE)).outputs[0].statistics
+    assert {found.path: found for found in result.outputs[0].statistics} == {found.path: found for found in expected}
+
+
+def test_files_that_need_rows_are_decoded_in_their_place() -> None:
+    """A file with deleted rows, and what is too little to merge between two of them, is decoded into the same output, rows in order."""
+    store = MemoryStore()
+    parts = [table(i * 3000, 3000) for i in range(7)]
+    deletes = {3: kit.inline_deletes([0, 5, 2999])}
+    inputs = [kit.put(store, f"in-{i}.parquet", part, deletes.get(i), compression="none") for i, part in enumerate(parts)]
+    inputs = [replace(file, size_bytes=file.size_bytes) for file in inputs]
+    result = fused(store, inputs)
+    assert result.proof == "full"
+    kept = [part if i not in deletes else part.take([r for r in range(3000) if r not in (0, 5, 2999)]) for i, part in enumerate(parts)]
+    assert kit.read_back(store, result).equals(pa.concat_tables(kept))
+    assert result.engine == "fuse+transcode"
+    assert {because.code for because in result.decoded} == {"deletes", "few"}
+    assert result.row_map.offsets == (0, 3000, 6000, 9000, 11997, 14997, 17997)
+
+
+def test_columns_come_and_go() -> None:
+    """Columns that a file lacks are null, those that the table has dropped are left out, whatever their order and depth."""
+    store = MemoryStore()
+    rows = table(0, 500)
+    narrow = rows.select(["s", "id", "x"])
+    wide = rows.append_column("gone", rows["tags"]).append_column("away", rows["place"])
+    inputs = [kit.put(store, f"in-{i}.parquet", part) for i, part in enumerate((rows, narrow, wide))]
+    result = fused(store, inputs)
+    assert (result.engine, result.decoded) == ("fuse", ())
+    expected = pa.concat_tables([rows, fill(narrow), rows])
+    assert kit.read_back(store, result).equals(expected)
+    decoded = fused(store, inputs, job(choice=DECODE)).outputs[0].statistics
+    assert {found.path: found for found in result.outputs[0].statistics} == {found.path: found for found in decoded}
+
+
+def fill(rows: pa.Table) -> pa.Table:
+    return pa.table([rows[field.name] if field.name in rows.column_names else pa.nulls(len(rows), field.type) for field in SCHEMA], SCHEMA)
+
+
+def test_columns_are_found_by_field_id() -> None:
+    """Where a table finds its columns by id, renamed ones are found, and a file without ids is not taken for one that lacks them all."""
+    store = MemoryStore()
+    ids = lambda names: pa.schema([pa.field(name, pa.int64(), metadata={"PARQUET:field_id": str(i + 1)}) for i, name in enumerate(names)])  # noqa: E731
+    schema = ids(["col-a", "col-b"])
+    inputs = [
+        kit.put(store, "in-0.parquet", pa.table([[1, 2], [3, 4]], schema=schema)),
+        kit.put(store, "in-1.parquet", pa.table([[5], [6]], schema=ids(["col-b", "x"]))),
+    ]
+    made = job(schema, statistics=())
+    result = fused(store, inputs, replace(made, read=replace(made.read, match="id")))
+    assert result.engine == "fuse"
+    assert kit.read_back(store, result).to_pydict() == {"col-a": [1, 2, 5], "col-b": [3, 4, 6]}
+
+
+def test_several_outputs_share_the_rows() -> None:
+    """Batches end where outputs end, so that outputs are about as large as when rows are divided."""
+    store = MemoryStore()
+    inputs = [kit.put(store, f"in-{i}.parquet", table(i * 400, 400)) for i in range(12)]
+    result = fused(store, inputs, outputs=3)
+    assert [output.rows for output in result.outputs] == [1600, 1600, 1600]
+    assert kit.read_back(store, result).equals(table(0, 4800))
+
+
+def test_files_without_rows_add_none() -> None:
+    """A file without rows or without row groups, at either end or alone, changes nothing."""
+    store = MemoryStore()
+    empty = kit.put(store, "empty.parquet", SCHEMA.empty_table())
+    none = pa.BufferOutputStream()
+    pq.ParquetWriter(none, SCHEMA).close()
+    store.put("none.parquet", none.getvalue().to_pybytes())
+    bare = replace(empty, key="none.parquet", file=FileKey(path="none.parquet"), size_bytes=none.getvalue().size)
+    full = kit.put(store, "full.parquet", table(0, 10))
+    result = fused(store, [empty, full, bare])
+    assert kit.read_back(store, result).equals(table(0, 10))
+    assert result.row_map.offsets == (0, 0, 10)
+
+
+def test_a_damaged_page_costs_its_file_and_no_other() -> None:
+    """A file whose pages are refused is decoded by itself, which names it; the others around it would have been merged."""
+    store = MemoryStore()
+    inputs = [kit.put(store, f"in-{i}.parquet", table(i * 300, 300), compression="none", use_dictionary=False) for i in range(5)]
+    data = bytearray(store.get("in-2.parquet"))
+    at = data.index(b"value 0")
+    data[at - 4] = 200  # the length of a string
+    store.put("in-2.parquet", bytes(data))
+    with pytest.raises(FileProblem, match="in-2") as problem:
+        fused(store, inputs)
+    assert problem.value.reason == "corrupt-file"
+    assert not [key for key in kit.keys(store) if key.startswith("out/")]
+
+
+@pytest.mark.parametrize(
+    ("made", "code"),
+    [
+        (lambda made: replace(made, write=replace(made.write, compression="gzip")), "codec"),
+        (lambda made: replace(made, write=replace(made.write, page_version="2.0")), "page-version"),
+        (lambda made: replace(made, read=replace(made.read, row_ids=RowIds(id_column="_id", version_column="_v"))), "row-tracking"),
+    ],
+)
+def test_what_stands_against_a_whole_run_is_named(made: Callable[[RewriteJob], RewriteJob], code: str) -> None:
+    """Where nothing can be merged everything is decoded, and the reason is told once."""
+    store = MemoryStore()
+    inputs = [kit.put(store, f"in-{i}.parquet", table(i * 50, 50)) for i in range(3)]
+    inputs = [replace(file, base_row_id=0, row_version=1) for file in inputs]
+    result = fused(store, inputs, made(job()))
+    assert (result.engine, [because.code for because in result.decoded]) == ("transcode", [code])
+
+
+def test_without_the_native_package_everything_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked to merge where the kernel is missing, a run decodes and says why."""
+    monkeypatch.setattr(fuse, "KERNELS", None)
+    store = MemoryStore()
+    result = fused(store, [kit.put(store, "in.parquet", table(0, 50))])
+    assert (result.engine, result.decoded[0].code) == ("transcode", "kernels")
