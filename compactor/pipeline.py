@@ -41,7 +41,7 @@ from compactor.run_report import Tally, cut_short, noting, report
 from compactor.tables.base import Table
 from compactor.takeover import settle, take_over
 
-REPLANS = 2
+REPLANS = 5
 """How often a run plans again what others took from it."""
 LOST_TO_OTHERS = frozenset({"input-vanished", "table-changed"})
 TOLD_FILES = 20

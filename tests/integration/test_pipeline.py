@@ -14,7 +14,7 @@ from support.delta_tables import make_table, table_of
 import compactor
 from compactor.model.events import Event, GroupFinished, Planned
 from compactor.model.run import Run, RunStatus
-from compactor.pipeline import run_table
+from compactor.pipeline import REPLANS, run_table
 from compactor.ports import Ports
 from compactor.settings import Settings
 from compactor.storage.faults import FaultyStore
@@ -201,7 +201,7 @@ def test_only_the_touched_group_is_lost_to_another_writer(tmp_path: Path) -> Non
 def test_when_every_group_is_lost_the_run_gives_up(tmp_path: Path) -> None:
     """Deletes in every partition after every plan leave nothing to commit: status conflict, exit 4, no version of ours, nothing left."""
     uri = small_files(tmp_path / "t")
-    firsts = iter(range(0, 120, 25))
+    firsts = iter(range(0, 120, 20))
 
     def meddle(event: Event) -> None:
         if isinstance(event, Planned):
@@ -210,7 +210,7 @@ def test_when_every_group_is_lost_the_run_gives_up(tmp_path: Path) -> None:
 
     run = compactor.run(uri, settings=SETTINGS, sink=meddle)
     assert (run.status, run.exit_code, run.version) == (RunStatus.CONFLICT, 4, 11)
-    assert DeltaTable(uri).version() == 11 + 3
+    assert DeltaTable(uri).version() == 11 + 1 + REPLANS
     assert not orphans(uri)
 
 
