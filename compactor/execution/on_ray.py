@@ -133,7 +133,11 @@ class RayExecutor:
         bound = self._limits.parallelism or 2 * slots
         largest = _largest(self._nodes())
         remote = ray.remote(perform_batch)
-        sortie = _Sortie(job=ray.put((self._toolkit, job)), waiting=batches(tasks))
+        try:
+            shared = ray.put((self._toolkit, job))
+        except ray.exceptions.ObjectStoreFullError as error:
+            raise ExecutionFailed(f"The object store of the Ray cluster at {self._address} is full: {_first_line(error)}") from error
+        sortie = _Sortie(job=shared, waiting=batches(tasks))
         try:
             while True:
                 while len(sortie.flights) < bound and (batch := sortie.next()) is not None:
@@ -142,6 +146,7 @@ class RayExecutor:
                     return
                 yield from self._completed(sortie, slots, largest)
         except (ray.exceptions.RaySystemError, ConnectionError) as error:
+            sortie.flights.clear()  # nobody is left who could be told to stop
             raise ExecutionFailed(f"The Ray cluster at {self._address} was lost: {_first_line(error)}") from error
         finally:
             _cancel(list(sortie.flights))
@@ -184,7 +189,8 @@ class RayExecutor:
         for flight in islice(sortie.flights.values(), slots):
             flight.ends_s = flight.ends_s or now_s + self._limits.deadline_s
         nearest = min(flight.ends_s for flight in sortie.flights.values() if flight.ends_s)
-        ready, _ = ray.wait(list(sortie.flights), timeout=max(0.01, nearest - now_s), fetch_local=True)
+        with _not_ending_the_process():
+            ready, _ = ray.wait(list(sortie.flights), timeout=max(0.01, nearest - now_s), fetch_local=True)
         outcomes = [outcome for reference in ready for outcome in self._landed(reference, sortie, largest)]
         now_s = self._clock.monotonic_s()
         late = [reference for reference, flight in sortie.flights.items() if flight.ends_s and flight.ends_s <= now_s]
@@ -198,7 +204,8 @@ class RayExecutor:
 
         batch = sortie.flights.pop(reference).batch
         try:
-            outcomes: list[TaskOutcome] = ray.get(reference)
+            with _not_ending_the_process():
+                outcomes: list[TaskOutcome] = ray.get(reference)
             yield from outcomes
         except ray.exceptions.RayTaskError as error:
             raise ExecutionFailed(
@@ -208,7 +215,10 @@ class RayExecutor:
         except ray.exceptions.RaySystemError:
             raise
         except ray.exceptions.OutOfMemoryError as error:
-            yield from self._lost(sortie, _with_more_memory(batch, largest), "out-of-memory", error)
+            if len(batch.attempts) == 1 and batch.memory_bytes >= largest:
+                yield _too_large(batch.attempts[0].task, largest, error)  # whoever splits groups has other ways than the same again
+            else:
+                yield from self._lost(sortie, _with_more_memory(batch, largest), "out-of-memory", error)
         except ray.exceptions.RayError as error:
             yield from self._lost(sortie, batch, "worker-lost", error)
 
@@ -301,6 +311,15 @@ class RayExecutor:
 
 
 @contextmanager
+def _not_ending_the_process() -> Iterator[None]:
+    """HAZARD: where its own node is gone, Ray raises SystemExit(0) in the driver, which would end a run half-way as if it had succeeded."""
+    try:
+        yield
+    except SystemExit as error:
+        raise ConnectionError("the node that this process was connected to is gone") from error
+
+
+@contextmanager
 def _signals_kept() -> Iterator[None]:
     """Ray takes SIGTERM when it starts and leaves the system's default when it ends; the handlers are this process's own to keep."""
     if threading.current_thread() is not threading.main_thread():
@@ -353,6 +372,11 @@ def _with_more_memory(batch: Batch, largest: int) -> Batch:
     """Twice the reservation, up to what the largest node has. The task's own bound, and so its output, stays as it was."""
     reserve = min(largest, 2 * batch.memory_bytes)
     return Batch(attempts=tuple(replace(attempt, reserve_bytes=reserve) for attempt in batch.attempts))
+
+
+def _too_large(task: RewriteTask, largest: int, error: Exception) -> GroupDropped:
+    detail = f"Group {task.group_id} was killed for its memory with {format_bytes(largest)} to itself: {_first_line(error)}"
+    return GroupDropped(group_id=task.group_id, reason="out-of-memory", detail=detail)
 
 
 def _keep_stdout_clean() -> None:

@@ -326,6 +326,52 @@ def test_a_cluster_that_began_in_the_background_lives_until_it_is_closed(tmp_pat
     assert done.stdout.split() == ["RewriteResult"], done.stderr
 
 
+@pytest.mark.ray
+def test_ray_asks_for_more_memory_after_a_kill_for_it(ray_cluster: RayExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group whose worker Ray killed for its memory is tried again with twice as much asked for; with a whole node to itself it is not
+    tried again as it was, but handed back as out of memory, for whoever can split it."""
+    import ray
+
+    killed = kills(monkeypatch, times=3)
+    (outcome,) = on_ray().run(t.job(tmp_path), [t.task(0, memory_bytes=300 * t.MIB)])
+    assert isinstance(outcome, GroupDropped)
+    assert outcome.reason == "out-of-memory"
+    assert "1.0 GiB to itself" in outcome.detail
+    assert len(killed) == 3, "300 MiB, 600 MiB, 1 GiB"
+    assert len(list(tmp_path.glob("*.began"))) == 3
+    assert ray.is_initialized()
+
+
+@pytest.mark.ray
+def test_ray_that_says_its_object_store_is_full(ray_cluster: RayExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object store without room ends the run with one sentence."""
+    import ray
+
+    def full(_value: object) -> None:
+        raise ray.exceptions.ObjectStoreFullError("no room")
+
+    monkeypatch.setattr(ray, "put", full)
+    with pytest.raises(ExecutionFailed, match="object store of the Ray cluster at local is full"):
+        list(on_ray().run(t.job(tmp_path), [t.task(0)]))
+
+
+def kills(monkeypatch: pytest.MonkeyPatch, times: int) -> list[object]:
+    """Ray says of the next so many tasks that they were killed for their memory, once they have ended."""
+    import ray
+
+    get, killed = ray.get, []
+
+    def told(reference: object) -> object:
+        result = get(reference)
+        if len(killed) == times:
+            return result
+        killed.append(reference)
+        raise ray.exceptions.OutOfMemoryError("Task was killed due to the node running low on memory.")
+
+    monkeypatch.setattr(ray, "get", told)
+    return killed
+
+
 @pytest.mark.parametrize("make", [threads, processes, RAY], ids=lambda make: make.__name__)
 def test_the_same_bytes_everywhere(make: Make, tmp_path: Path) -> None:
     """For the same tasks with the same memory bound, every executor writes the very bytes that the serial one writes."""

@@ -49,7 +49,7 @@ def job(root: Path | str) -> RewriteJob:
 
 
 def task(group_id: int, behaviour: str = "ok", *, size_bytes: int = MIB, memory_bytes: int = 64 * MIB) -> RewriteTask:
-    """Behaviours: ok, raise, corrupt, storage, drop, kill (always), kill-once, exit, sleep (60 s), memory, modules."""
+    """Behaviours: ok, raise, corrupt, storage, drop, kill (always), kill-once, exit, nap (4 s), sleep (60 s), memory, modules."""
     return RewriteTask(
         group_id=group_id,
         attempt=0,
@@ -109,6 +109,8 @@ def behave(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock)
             os._exit(3)
         case "sleep":
             _sleep(60, store)
+        case "nap":
+            _sleep(4, store)
         case "doze":
             time.sleep(0.1)
         case "hog":
