@@ -1,6 +1,7 @@
 """Parquet files that were valid until something in their structure was changed, and what a worker makes of them, each seed a case.
 
-    python -m support.mutations 100 200      cases 100 to 199: one line before each, one with its outcome after it
+    python -m support.mutations 100 200          cases 100 to 199: one line before each, one with its outcome after it
+    python -m support.mutations 100 200 stitch   the same with encoded row groups copied wherever that is possible
 
 In a process of its own, because what is looked for is that it ends: a worker refuses the file's group, or its outputs hold exactly what
 pyarrow reads of the file.
@@ -21,7 +22,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from compactor.model.rewrite import GroupDropped, ReadSpec, RewriteJob, WriteSpec
+from compactor.model.engine import EngineChoice
+from compactor.model.plan import FileKey
+from compactor.model.rewrite import GroupDropped, InputFile, ReadSpec, RewriteJob, StatisticsColumn, WriteSpec
 from compactor.model.storage import StorageOptions
 from compactor.storage.memory import MemoryStore
 from support.parquet_footer import (
@@ -222,6 +225,43 @@ def case(seed: int) -> str:
     return "left out" if outcome.left_out else "equal"
 
 
+def copied_case(seed: int) -> str:
+    """What copying the file's row groups makes of it: refused, equal, or as unreadable as the file itself; raises AssertionError for
+    anything else."""
+    data = mutated(seed)
+    store = MemoryStore()
+    store.put("b.parquet", data)
+    inputs = [put(store, "a.parquet", rows()), InputFile(file=FileKey(path="b.parquet"), key="b.parquet", size_bytes=len(data))]
+    job = RewriteJob(
+        root_uri="memory://mutations",
+        storage=StorageOptions(),
+        read=ReadSpec(schema=_schema()),
+        write=WriteSpec(
+            statistics=tuple(StatisticsColumn(path=(name,), bounds=name not in "bp") for name in _schema().names if name != "p")
+        ),
+        engine=EngineChoice(mode="stitch"),
+    )
+    outcome = run(store, job, inputs)
+    if isinstance(outcome, GroupDropped):
+        assert outcome.reason in ("corrupt-file", "unsupported-file", "out-of-memory", "proof"), outcome
+        assert keys(store) == ["a.parquet", "b.parquet"], "something is left behind"
+        return outcome.reason
+    try:
+        wanted = _counted(rows()) + (Counter() if outcome.left_out else expected(data))
+    except (pa.ArrowException, OSError, ValueError):
+        wanted = None
+    try:
+        found: Counter[Any] = Counter()
+        for output in outcome.outputs:
+            found += _counted(pq.ParquetFile(pa.BufferReader(store.get(output.key))).read())
+    except (pa.ArrowException, OSError, ValueError):
+        assert wanted is None, "the file can be read, its copy cannot"
+        return "unreadable before and after"
+    untouched = _counted(rows()) + _counted(rows())
+    assert found == (untouched if wanted is None else wanted), f"{outcome.engine}: other rows than pyarrow reads of the file"
+    return f"{outcome.engine}: {'left out' if outcome.left_out else 'equal'}"
+
+
 def _schema() -> pa.Schema:
     return rows().schema
 
@@ -229,10 +269,11 @@ def _schema() -> pa.Schema:
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
     first, end = map(int, sys.argv[1:3])
+    judged = copied_case if sys.argv[3:] == ["stitch"] else case
     for seed in range(first, end):
         print(json.dumps({"begin": seed}), flush=True)
         try:
-            told = case(seed)
+            told = judged(seed)
         except Exception as error:  # noqa: BLE001 - told to whoever asked for the cases
             told = f"WRONG {type(error).__name__}: {error}"
         print(json.dumps({"seed": seed, "outcome": told[:300]}), flush=True)
