@@ -139,7 +139,7 @@ def open_reading(store: ObjectStore, settings: Settings, ambient: Ambient) -> It
 
 @contextmanager
 def _open_pass(store: ObjectStore, settings: Settings, ambient: Ambient, gaze: Gaze) -> Iterator[LocalPass | RayPass]:
-    if not _on_ray(settings):
+    if not on_ray(settings):
         from compactor.execution.reading import LocalPass
 
         resources = _resources(settings)
@@ -204,13 +204,14 @@ def _nobody(_event: Event) -> None:
     """The sink of a caller who does not listen."""
 
 
-def _on_ray(settings: Settings) -> bool:
+def on_ray(settings: Settings) -> bool:
+    """Whether runs under these settings take place on a Ray cluster."""
     return settings.executor == "ray" or (settings.executor == "auto" and settings.ray_address is not None)
 
 
 def _resources(settings: Settings) -> Resources:
     """What planning may count on. For a cluster from the settings alone: planning must not start one."""
-    if _on_ray(settings):
+    if on_ray(settings):
         return Resources(parallelism=settings.parallelism or 2, memory_bytes=settings.memory_bytes or RAY_TASK_BYTES)
     from compactor.execution.machine import fit
 
@@ -222,7 +223,7 @@ def _driver_memory(settings: Settings) -> int:
     """What loading and planning may use: the run's own bound where it runs here, else a safe share of this machine."""
     from compactor.execution.machine import share_of_memory
 
-    return share_of_memory() if _on_ray(settings) or settings.memory_bytes is None else settings.memory_bytes
+    return share_of_memory() if on_ray(settings) or settings.memory_bytes is None else settings.memory_bytes
 
 
 def _executor(settings: Settings, ambient: Ambient, store: ObjectStore) -> Callable[[], Executor]:
@@ -231,7 +232,7 @@ def _executor(settings: Settings, ambient: Ambient, store: ObjectStore) -> Calla
         from compactor.execution.splitting import SplittingExecutor
         from compactor.execution.work import Limits
 
-        memory_bytes = settings.memory_bytes or (RAY_TASK_BYTES if _on_ray(settings) else None)
+        memory_bytes = settings.memory_bytes or (RAY_TASK_BYTES if on_ray(settings) else None)
         limits = Limits(memory_bytes=memory_bytes, parallelism=settings.parallelism)
         inner = open_executor(settings.executor, clock=ambient.clock, ray_address=settings.ray_address, limits=limits, store=store)
         return SplittingExecutor(inner)

@@ -17,6 +17,7 @@ from compactor_cli.commands.demo import demo
 from compactor_cli.commands.doctor import doctor
 from compactor_cli.commands.explain import explain
 from compactor_cli.commands.history import history
+from compactor_cli.commands.marks import pause, resume, run_now
 from compactor_cli.commands.plan import plan
 from compactor_cli.commands.replay import replay
 from compactor_cli.commands.run import Witness, failed_object, run
@@ -55,9 +56,10 @@ def _root(
     """Options of the command itself."""
 
 
-_COMMANDS = (scan, plan, explain, run, runs, history, verify, clean, doctor, vacuum, replay, serve, demo)
+_COMMANDS = (scan, plan, explain, run, runs, history, verify, clean, doctor, vacuum, replay, serve, pause, resume, run_now, demo)
+_NAMES = (*(command.__name__.replace("_", "-") for command in _COMMANDS), "config")
 for _command in _COMMANDS:
-    app.command(_command.__name__)(_command)
+    app.command(_command.__name__.replace("_", "-"))(_command)
 app.add_typer(config, name="config")
 
 
@@ -81,7 +83,7 @@ def _unparsed(problem: str, arguments: list[str]) -> int:
         if problem.strip():
             print(problem)
         return 2
-    command = next((name for name in (*(command.__name__ for command in _COMMANDS), "config") if name == arguments[0]), "")
+    command = next((name for name in _NAMES if name == arguments[0]), "")
     sentence = f"{one_sentence(problem)} Try: compactor {command} --help".replace("  ", " ").replace("?. ", "? ")
     if "--json" in arguments:
         failure = Failure(exit_code=2, sentence=sentence, error=UsageError(sentence))

@@ -5,7 +5,7 @@ Days are those of UTC. A window's account is kept under its text until it closes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from compactor.service.config import Budget
@@ -94,6 +94,19 @@ class Ledger:
         account = self.windows.get(text)
         bound = _bound(budget.gb_hours_per_window, budget.money_per_window)
         return bound if account is None else bound.minus(account.spent)
+
+
+def merged(ledgers: Iterable[Ledger], now_ms: int) -> Ledger:
+    """What several have spent together, of what is not over."""
+    together = Ledger().at(now_ms)
+    for ledger in (each.at(now_ms) for each in ledgers):
+        for group, spend in ledger.groups.items():
+            together = together.with_spent(group, spend)
+        for text, account in ledger.windows.items():
+            known = together.windows.get(text, WindowAccount(closes_ms=account.closes_ms, spent=Spend()))
+            sums = WindowAccount(closes_ms=max(known.closes_ms, account.closes_ms), spent=known.spent.plus(account.spent))
+            together = replace(together, windows={**together.windows, text: sums})
+    return together
 
 
 def _bound(gb_hours: float | None, money: float | None) -> Spend:

@@ -18,6 +18,7 @@ from compactor.service.windows import Window
 from compactor.settings import Settings
 
 PROPERTY = "compactor."
+QUIET_PERIOD_S = 900.0
 _BUILT_IN = "built in"
 
 
@@ -56,8 +57,9 @@ def policy_of(config: ServiceConfig, uri: str, properties: Mapping[str, str]) ->
         values.update(rule.values)
         origins.update(dict.fromkeys(rule.values, rule.where))
     runs = {key: value for key, value in values.items() if key not in SERVICE_KEYS}
-    # Rounds come again, so a lease that another holds is not waited for.
-    settings = Settings.model_validate({**config.run, **runs, "state": config.state, "lease": "on", "lease_wait": 0.0})
+    # Rounds come again: a lease that another holds is not waited for, and what others work on is left alone for a while.
+    always = {"state": config.state, "lease": "on", "lease_wait": 0.0}
+    settings = Settings.model_validate({"quiet_period": QUIET_PERIOD_S, **config.run, **runs, **always})
     own = {key: SERVICE_KEYS[key](values[key]) for key in SERVICE_KEYS if key in values}
     named = {"freshness_s" if key == "freshness" else key: value for key, value in own.items()}
     return TablePolicy(settings=settings, origins=origins, ignored=ignored, **named)
@@ -110,4 +112,6 @@ def _built_in(key: str) -> object:
     if key in SERVICE_KEYS:
         name = "freshness_s" if key == "freshness" else key
         return TablePolicy.__dataclass_fields__[name].default
+    if key == "quiet_period":
+        return QUIET_PERIOD_S
     return Settings.model_fields[key].default

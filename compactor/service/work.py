@@ -5,12 +5,13 @@ The plan of a run predicts better, from more; this costs nothing. Requests saved
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from compactor.model.usage import Prices, Usage
 from compactor.planning.assess import SCAN_RANGE_BYTES
+from compactor.planning.classify import BUSY_FILES
 from compactor.planning.cost import Assumptions, read_requests, task_seconds, write_requests
 from compactor.service.ledger import Spend
 from compactor.service.standing import Standing, Tally
@@ -54,17 +55,18 @@ class Takes:
 
     task_s: float
     requests: int
-    spend: Spend
+    spend: Spend = field(default_factory=Spend)
 
 
 def work_of(standing: Standing, *, min_input_files: int, quiet_s: float = 0.0, store_now_ms: int = 0) -> Work:
-    """What there is to do now. quiet_s: partitions written more recently wait; store_now_ms is only looked at then."""
+    """What there is to do now. quiet_s: partitions that others wrote more recently wait while few files
+    of them want it; store_now_ms is only looked at then."""
     sums = np.zeros(7, dtype=np.int64)
     hot, cools_at = 0, 0
     for tally in standing.partitions.values():
         part = _of(tally, standing.terms.target_bytes, standing.terms.small_ratio, min_input_files)
         cool_ms = tally.written_ms + int(quiet_s * 1000)
-        if quiet_s > 0 and cool_ms > store_now_ms and part[3]:
+        if quiet_s > 0 and cool_ms > store_now_ms and 0 < part[3] < BUSY_FILES:
             hot += int(part[0])
             cools_at = min(cools_at or cool_ms, cool_ms)
         else:

@@ -12,7 +12,10 @@ from compactor_cli.session import failure_object
 
 QUIET_PERIOD_S = 900.0
 """A service comes again, so it can leave alone what others work on."""
-Uris = Annotated[list[str], typer.Argument(metavar="URI…", help="Tables, or prefixes that hold tables.")]
+Uris = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[URI…]", help="Tables, or prefixes that hold tables. Without any, --config is the file of a service."),
+]
 Every = Annotated[str, typer.Option("--every", metavar="TIME", help="From the start of one round to the start of the next.")]
 Once = Annotated[bool, typer.Option("--once", help="One round, then exit with the code of the first failure: for an outer scheduler.")]
 Grace = Annotated[
@@ -21,7 +24,7 @@ Grace = Annotated[
 
 
 @takes_flags()
-def serve(uris: Uris, flags: Flags, every: Every = "15m", once: Once = False, grace: Grace = "20s") -> int:
+def serve(flags: Flags, uris: Uris = None, every: Every = "15m", once: Once = False, grace: Grace = "20s") -> int:
     """Keep all tables below some prefixes compacted, until SIGTERM: then the table at hand is finished or safely stopped, exit code 0."""
     from compactor.errors import UsageError
     from compactor.units import parse_seconds
@@ -34,6 +37,8 @@ def serve(uris: Uris, flags: Flags, every: Every = "15m", once: Once = False, gr
             print_json(failure_object(failure))
 
     def act() -> int:
+        if not uris:
+            return _service(flags)
         pace = Pace(every_s=parse_seconds(every), once=once)
         settings = flags.settings()
         if settings.force_rewrite and not once:
@@ -45,3 +50,16 @@ def serve(uris: Uris, flags: Flags, every: Every = "15m", once: Once = False, gr
             return Loop(uris, settings, pace, signals, flags.as_json).run()
 
     return guarded(act, Signals(), report)
+
+
+def _service(flags: Flags) -> int:
+    """The service that --config describes; it knows of no other option."""
+    from compactor.errors import UsageError
+    from compactor_cli.service_run import serve_config
+
+    if flags.config is None:
+        raise UsageError("Name the tables or prefixes to serve, or with --config the file of a service.")
+    if flags.values:
+        given = ", ".join(f"--{key.replace('_', '-')}" for key in flags.values)
+        raise UsageError(f"A service is told everything in its file; leave out {given}.")
+    return serve_config(flags.config)

@@ -1,0 +1,87 @@
+"""What is known of all tables, as JSON lines to start from after a restart. Pure: states in, bytes out, and back.
+
+Times become ages, because the clock of the next process has another zero. A file of a newer format, or one that cannot be read, is as none:
+then tables are loaded, which costs requests and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import orjson
+
+from compactor.model.run import RunStatus
+from compactor.service.config import ServiceConfig
+from compactor.service.policies import policy_of
+from compactor.service.standing import Standing, Tally, Terms
+from compactor.service.table_state import LastRun, TableState, suffered_at
+from compactor.service.work import Work
+
+FORMAT_VERSION = 1
+
+
+def fleet_bytes(states: Iterable[TableState], now_s: float) -> bytes:
+    """The file."""
+    lines = [orjson.dumps({"format_version": FORMAT_VERSION, "kind": "fleet"})]
+    lines += [orjson.dumps(_object(state, now_s)) for state in states if state.standing is not None]
+    return b"\n".join(lines) + b"\n"
+
+
+def read_fleet(data: bytes, config: ServiceConfig, now_s: float) -> dict[str, TableState]:
+    """States by URI, under the rules of `config`; none when the file is of no use here. All are to be looked at again."""
+    try:
+        header, *lines = data.splitlines()
+        said = orjson.loads(header)
+        if said["kind"] != "fleet" or said["format_version"] > FORMAT_VERSION:
+            return {}
+        states = [_state(orjson.loads(line), config, now_s) for line in lines]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return {state.uri: state for state in states}
+
+
+def _object(state: TableState, now_s: float) -> dict[str, Any]:
+    assert state.standing is not None
+    standing = {**asdict(state.standing), "partitions": {key: asdict(tally) for key, tally in state.standing.partitions.items()}}
+    return {
+        "uri": state.uri,
+        "owner": dict(state.owner),
+        "standing": standing,
+        "problem": state.problem,
+        "loaded_ago_s": now_s - state.loaded_s,
+        "worth_for_s": None if state.worth_since_s is None else now_s - state.worth_since_s,
+        "suffered": suffered_at(state, now_s),
+        "bad": state.bad,
+        "retry_in_s": max(0.0, state.retry_s - now_s),
+        "vain": state.vain,
+        "last": None if state.last is None else asdict(state.last),
+    }
+
+
+def _state(body: Mapping[str, Any], config: ServiceConfig, now_s: float) -> TableState:
+    kept = body["standing"]
+    partitions = {key: Tally(**tally) for key, tally in kept["partitions"].items()}
+    standing = Standing(
+        **{**kept, "terms": Terms(**kept["terms"]), "partition_names": tuple(kept["partition_names"]), "partitions": partitions}
+    )
+    last = None if body["last"] is None else LastRun(**{**body["last"], "status": RunStatus(body["last"]["status"])})
+    state = TableState(
+        uri=body["uri"],
+        policy=policy_of(config, body["uri"], body["owner"]),
+        standing=standing,
+        work=Work(),
+        takes=None,
+        problem=None if body["problem"] is None else tuple(body["problem"]),
+        looked_s=now_s,
+        loaded_s=now_s - body["loaded_ago_s"],
+        worth_since_s=None if body["worth_for_s"] is None else now_s - body["worth_for_s"],
+        suffered=body["suffered"],
+        bad=body["bad"],
+        retry_s=now_s + body["retry_in_s"],
+        vain=body["vain"],
+        last=last,
+        owner=body["owner"],
+    )
+    return replace(state, changed=True)
