@@ -29,6 +29,19 @@ ONCE_FATAL = [49, 363]
 
 
 @pytest.mark.timeout(60 + CASES)
+def test_changed_structure_is_copied_for_what_it_is_or_refused() -> None:
+    """Where row groups are copied, a changed file is refused, gives exactly pyarrow's rows, or is as unreadable as it was before."""
+    command = [sys.executable, "-m", "support.mutations", "0", str(CASES), "stitch"]
+    ended = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, timeout=60 + CASES, check=False)
+    told = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert ended.returncode == 0, f"case {told[-1]} ended the process: {ended.stderr[-500:]}"
+    outcomes = {line["seed"]: line["outcome"] for line in told if "seed" in line}
+    assert {seed: told for seed, told in outcomes.items() if told.startswith("WRONG")} == {}
+    kinds = Counter(outcomes.values())
+    assert min(kinds[kind] for kind in ("stitch: equal", "unreadable before and after", "corrupt-file")) > CASES // 20
+
+
+@pytest.mark.timeout(60 + CASES)
 def test_changed_structure_is_refused_or_read_as_pyarrow_reads_it() -> None:
     """Whatever is changed in footers, page headers and data: refused by the file's name with nothing left, or exactly pyarrow's rows."""
     assert max(ONCE_FATAL) < CASES
