@@ -130,3 +130,13 @@ def test_whole_row_groups_are_divided_evenly(files: list[tuple[int, list[int]]],
     assert 1 <= len(sizes) <= outputs
     assert sum(sizes) == pytest.approx(total)
     assert max(sizes) <= total / outputs + 2 * largest + 1
+
+
+def test_a_row_group_goes_where_most_of_it_would() -> None:
+    """An output ends before a row group of which it would have held less than half."""
+    division = Division(100, 2)
+    division.next_file(100, 100)
+    assert [division.take_whole(rows) for rows in (40, 40, 20)] == [(False, False), (True, False), (False, False)]
+    division = Division(100, 2)
+    division.next_file(100, 100)
+    assert [division.take_whole(rows) for rows in (30, 30, 40)] == [(False, False), (False, True), (False, False)]
