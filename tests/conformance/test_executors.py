@@ -355,6 +355,22 @@ def test_ray_that_says_its_object_store_is_full(ray_cluster: RayExecutor, tmp_pa
         list(on_ray().run(t.job(tmp_path), [t.task(0)]))
 
 
+@pytest.mark.ray
+def test_ray_that_is_gone_ends_the_run_and_not_the_process(
+    ray_cluster: RayExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the driver's own node is gone, Ray raises SystemExit(0): that ends the run with one sentence, never the process as if all were
+    well."""
+    import ray
+
+    def gone(*_arguments: object, **_options: object) -> None:
+        raise SystemExit(0)
+
+    monkeypatch.setattr(ray, "wait", gone)
+    with pytest.raises(ExecutionFailed, match="was lost: the node that this process was connected to is gone"):
+        list(on_ray().run(t.job(tmp_path), [t.task(0)]))
+
+
 def kills(monkeypatch: pytest.MonkeyPatch, times: int) -> list[object]:
     """Ray says of the next so many tasks that they were killed for their memory, once they have ended."""
     import ray
