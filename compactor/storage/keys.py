@@ -5,9 +5,12 @@ A key is refused rather than repaired: `a//b` and `a/b` are two different object
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from compactor.errors import ObjectTooShort, StorageError
+
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
 def check_key(key: str, uri: str) -> str:
@@ -44,7 +47,7 @@ def too_short(key: str, uri: str, start: int, length: int) -> ObjectTooShort:
 
 
 def _printable(key: str) -> bool:
-    return not any(ord(c) < 32 or ord(c) == 127 for c in key)
+    return _CONTROL.search(key) is None
 
 
 def _shown(key: str) -> str:
