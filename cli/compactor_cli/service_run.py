@@ -8,29 +8,71 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from compactor.ambient.system import SystemClock
+from compactor.errors import SettingsError
+from compactor.model.events import Event
+from compactor.service.config_file import read_config
+from compactor.service.events import ServiceEvent
 from compactor.service.opening import open_service
 from compactor.service.service import Service
 from compactor.service.telemetry.log_lines import LogLines
-from compactor_cli.output import print_line
+from compactor_cli.output import print_json, print_line
+
+if TYPE_CHECKING:
+    from compactor.service.config import Http
+    from compactor.service.telemetry.metrics import Metrics
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve_config(path: Path) -> int:
-    """0 after a stop. Raises SettingsError, StorageError when the state cannot be read."""
-    logs = LogLines(print_line, SystemClock())
-    service = open_service(path, logs.service, logs.run)
-    with _stopped_by_signals(service):
+    """0 after a stop. Raises SettingsError, StorageError when the state cannot be read, UsageError when the address is taken."""
+    http = read_config(path).http
+    logs, metrics = LogLines(print_line, SystemClock()), None if http is None else _metrics()
+
+    def tell(event: ServiceEvent) -> None:
+        logs.service(event)
+        if metrics is not None:
+            metrics.service(event)
+
+    def tell_run(table: str, event: Event) -> None:
+        logs.run(table, event)
+        if metrics is not None:
+            metrics.run(table, event)
+
+    service = open_service(path, tell, tell_run)
+    with ExitStack() as stack:
+        stack.enter_context(_stopped_by_signals(service))
         service.start()
+        if http is not None and metrics is not None:
+            stack.callback(_listen(service, metrics, http))
         service.serve()
     _let_go()
     return 0
+
+
+def _metrics() -> Metrics:
+    """Raises SettingsError when the extra is missing."""
+    try:
+        from compactor.service.http.server import HttpServer  # noqa: F401 - the whole extra is there, or none of it is of use
+        from compactor.service.telemetry.metrics import Metrics
+    except ImportError as error:
+        raise SettingsError(f"[http] needs the extra `service`, of which {error.name} is missing: lakehouse-compactor[service].") from None
+    return Metrics()
+
+
+def _listen(service: Service, metrics: Metrics, http: Http) -> Callable[[], None]:
+    from compactor.service.http.opening import open_http
+
+    server = open_http(service, metrics, http)
+    print_json({"event": "Listening", "level": "info", "host": http.host, "port": server.port})
+    return server.close
 
 
 @contextmanager
@@ -53,5 +95,5 @@ def _stopped_by_signals(service: Service) -> Iterator[None]:
 def _let_go() -> None:
     """Where a run did not come to an end, its threads must not keep the process: nothing that is right waits for them."""
     if any(thread.name.startswith("run-") for thread in threading.enumerate()):
-        print_line('{"event": "LeftBehind", "level": "warning"}')
+        print_json({"event": "LeftBehind", "level": "warning"})
         os._exit(0)

@@ -56,8 +56,12 @@ class Runner:
         working.thread.start()
 
     def running(self) -> dict[str, Job]:
-        """Tables at work."""
-        return {uri: working.job for uri, working in list(self._working.items()) if working.ended is None}
+        """Tables at work, and those whose end was not taken in yet."""
+        return {uri: working.job for uri, working in list(self._working.items())}
+
+    def busy(self) -> bool:
+        """Whether any run has not ended."""
+        return any(working.ended is None for working in list(self._working.values()))
 
     def collect(self) -> list[tuple[Job, Run]]:
         """Runs that have ended since."""

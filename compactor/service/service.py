@@ -90,6 +90,7 @@ class Service:
     _saved_s: float = float("-inf")
     _beat: int = 0
     _rounds: int = 0
+    _ended_s: float = 0.0
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_LOOKS_AT_ONCE, thread_name_prefix="look"))
     _finder: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="find"))
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -102,7 +103,7 @@ class Service:
         if kept is not None:
             self._states = read_fleet(kept, self._config, self._now().s)
             self._roster = Roster(tables=dict.fromkeys(self._states, "kept"))
-        self._saved_s = self._now().s
+        self._saved_s = self._ended_s = self._now().s
         self._find(wait=False)
 
     def round(self) -> None:
@@ -118,6 +119,11 @@ class Service:
             self._follow(counts)
             self.step(RoundEnded(seconds=self._now().s - began, looked=counts.looked, loaded=counts.loaded))
             self._save()
+        self._ended_s = self._now().s
+
+    def silent_s(self) -> float:
+        """Since a round ended, however it did. From any thread."""
+        return self._now().s - self._ended_s
 
     def step(self, ended: RoundEnded | None = None) -> None:
         """Take in runs that have ended, and begin others."""
@@ -147,7 +153,7 @@ class Service:
         clock = self.parts.ambient.clock
         ends_s = clock.monotonic_s() + self._config.pace.grace_s
         for until in (ends_s, ends_s + _LEAVE_S):
-            while self.parts.dispatch.running() and clock.monotonic_s() < until:
+            while self.parts.dispatch.runner.busy() and clock.monotonic_s() < until:
                 clock.sleep(0.05)
             self.parts.dispatch.runner.cancel()
         self.parts.dispatch.collect(self._states, self._now())
@@ -195,6 +201,7 @@ class Service:
         else:
             if code != "config":
                 self._problems.pop(code, None)
+                self._problems.pop("bug", None)
 
     def _problem(self, code: str, message: str) -> None:
         if self._problems.get(code) != message:
