@@ -13,7 +13,7 @@ RUST_READY = command -v cargo >/dev/null && $(CARGO) fetch --manifest-path nativ
 MATURIN_READY = $(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' 2>/dev/null
 NO_RUST = echo "Without the native kernels: there is no Rust toolchain, or its packages cannot be fetched."
 
-.PHONY: help setup native native-wheels test test-long test-spark lint audit format demo bench bench-smoke bench-log bench-memory conformance fuzz simulate simulate-aborts simulate-drip simulate-fleet clean
+.PHONY: help setup native native-wheels test test-long test-spark lint audit format demo bench bench-smoke bench-log bench-memory conformance fuzz simulate simulate-aborts simulate-crashes simulate-drip simulate-fleet clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -95,6 +95,9 @@ simulate: $(STAMP)  ## SEEDS=100 worlds of writers and compactors under a seed e
 
 simulate-aborts: $(STAMP)  ## SEEDS=4 how often foreign writers abort without us, beside a service of ours, and beside one that does not wait for busy partitions
 	cd tests && ../$(BIN)/python -m simulation.aborts --seeds $(or $(SEEDS),4)
+
+simulate-crashes: $(STAMP)  ## CRASHES=1000 compactors die in the middle of worlds; bytes that are left unaccounted for (minutes)
+	cd tests && ../$(BIN)/python -m simulation.crashes --crashes $(or $(CRASHES),1000)
 
 simulate-drip: $(STAMP)  ## SCALE=20 what slow appends cost in rewritten bytes and files, against the bars, by replay and by real runs
 	cd tests && ../$(BIN)/python -m simulation.drip --scale $(or $(SCALE),20)

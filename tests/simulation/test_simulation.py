@@ -28,6 +28,7 @@ from simulation import vacuums
 from simulation.appender import SCHEMA, Appender, History
 from simulation.auditor import Auditor
 from simulation.cast import Cast, draw
+from simulation.crashes import play_until
 from simulation.reader import entry_key, live_files, newest_version, rows_of_file
 from simulation.shrink import command, shrink, trouble
 from simulation.world import World
@@ -46,6 +47,18 @@ def test_a_world_stays_right_and_is_the_same_twice(seed: int) -> None:
 def test_after_crashes_nothing_is_left_over(seed: int) -> None:
     """Where nearly every compactor dies somewhere, the runs after it leave no byte that no version and no intent accounts for."""
     World(seed, crashing=0.95).play()
+
+
+def test_bytes_that_are_left_over_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The count of what is unaccounted for is 0 after some crashes, and is not when runs leave their vectors lying about."""
+    toll, failed = play_until(8, first=1000)
+    assert (toll.crashes >= 8, toll.left_bytes, failed) == (True, 0, [])
+    monkeypatch.setattr(outputs, "spare_vectors", lambda *_: [])
+    cast = next(cast for seed in range(1, 60, 2) if trouble(cast := draw(seed, 0.25)))
+    world = World(cast.seed, cast=cast)
+    with pytest.raises(AssertionError, match="left"):
+        world.play()
+    assert world.left_bytes() > 0
 
 
 def test_what_a_careless_rival_broke_is_named_and_left_alone() -> None:

@@ -39,6 +39,8 @@ from simulation.stepped_store import Crash, SteppedStore, Trace
 from simulation.vacuums import Forbearing, ForeignVacuum, OurVacuum, Promising
 
 _CHANGES = frozenset({"create", "put", "close", "delete"})
+KEPT = ("_compactor/runs/", "_compactor/lease/")
+"""What stays of runs that have ended."""
 SETTINGS = Settings(executor="serial", target_size="4KiB", min_input_files=2, memory="64MiB", max_write_amplification=3)
 CARE = Care(keep_bytes=0, beat_s=None, silent_s=3.0, late_s=60.0)
 """Every result is kept, and a run is soon taken for dead: often enough while it is not, which must do no harm."""
@@ -258,6 +260,12 @@ class World:
         if isinstance(event, Warned) and event.code == "recovery":
             self.seen["recovery problem"] += 1
 
+    def left_bytes(self) -> int:
+        """Of files that neither a version nor an intent accounts for, and of records that only a run at work would need."""
+        records = [item for item in self._bare.list("_compactor/") if not item.key.startswith(KEPT)]
+        files = [meta for key in self._auditor.leftovers() if (meta := self._bare.head(key)) is not None]
+        return sum(item.size_bytes for item in (*records, *files))
+
     def outputs(self) -> tuple[list[Written], frozenset[str]]:
         """What compactors have written, and the keys of all files that versions name."""
         kinds = [("crashed" if s.crashed else "faulted" if s.failures else "undisturbed", s.outputs) for s in self._stores]
@@ -270,8 +278,7 @@ class World:
             self.clock.sleep(2 * self._care.late_s)
             self._run(f"recovery-{number}", self._bare)
             self._auditor.look()
-        kept = ("_compactor/runs/", "_compactor/lease/")
-        left = [item.key for item in self._bare.list("_compactor/") if not item.key.startswith(kept)]
+        left = [item.key for item in self._bare.list("_compactor/") if not item.key.startswith(KEPT)]
         assert not left, f"recovery leaves {left}"
         assert self._auditor.leftovers() == [], "recovery leaves outputs"
 
