@@ -176,13 +176,17 @@ class ColumnStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputFile:
-    """One file written: its key below the root (not encoded), exact size, rows, statistics; its rows' fingerprint when it was proven."""
+    """One file written: its key below the root (not encoded), exact size, rows, statistics; its rows' fingerprint when it was proven.
+
+    encode_debt_bytes: in row groups that were copied although they are small, so that readers go on paying for them.
+    """
 
     key: str
     size_bytes: int
     rows: int
     statistics: tuple[ColumnStatistics, ...] = ()
     fingerprint: Fingerprint | None = None
+    encode_debt_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

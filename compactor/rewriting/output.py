@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from compactor.ambient.stopwatch import stage
-from compactor.model.engine import Copies
+from compactor.model.engine import COPIED_BYTES, Copies
 from compactor.model.rewrite import OutputFile, WriteSpec
 from compactor.rewriting.arrow_writer import empty_footer, open_writer
 from compactor.rewriting.assembly import MAGIC, Assembly, Moves
@@ -79,6 +79,7 @@ class Output:
         self._decoded: list[int] = []
         self._copied: list[Copied] = []
         self._copies = Copies()
+        self._debt_bytes = 0
 
     @property
     def bytes_written(self) -> int:
@@ -101,6 +102,7 @@ class Output:
             self._decoded.append(len(assembly))
         else:
             self._copies += Copies(row_groups=1, bytes=fragment.size_bytes)
+            self._debt_bytes += fragment.size_bytes if fragment.size_bytes < COPIED_BYTES else 0
         bring = self._bring if fragment.fresh else self._copy
         moves = [(run, bring(fragment.origin, run)) for run in fragment.runs]
         assembly.add(fragment.group, Moves(moves), fragment.extras)
@@ -119,7 +121,13 @@ class Output:
             size_bytes = self._object.close()
         copies = self._copies.row_groups > 0
         return Written(
-            file=OutputFile(key=self.key, size_bytes=size_bytes, rows=rows, statistics=self._statistics.finish()),
+            file=OutputFile(
+                key=self.key,
+                size_bytes=size_bytes,
+                rows=rows,
+                statistics=self._statistics.finish(),
+                encode_debt_bytes=self._debt_bytes,
+            ),
             decoded=tuple(self._decoded) if copies else None,
             copied=tuple(self._copied) if copies else (),
             copies=self._copies,

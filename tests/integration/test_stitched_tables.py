@@ -86,6 +86,9 @@ def test_a_table_by_deltalake_is_copied_proven_and_done(tmp_path: Path, partitio
     info, *_ = (action["commitInfo"] for action in log_of(table, 4) if "commitInfo" in action)
     assert info["tags"]["compactor.proof"] == "bytes"
     assert (info["tags"]["compactor.fingerprintAlgorithm"], info["tags"]["compactor.fingerprintRows"]) == ("bytes-1", "12000")
+    adds = [action["add"] for action in log_of(table, 4) if "add" in action]
+    assert all(0 < int(add["tags"]["compactor.encodeDebt"]) < add["size"] for add in adds)
+    assert not any("compactor.fingerprint" in add["tags"] for add in adds)
     stats = [json.loads(action["add"]["stats"]) for action in log_of(table, 4) if "add" in action]
     assert sum(found["numRecords"] for found in stats) == 12_000
     assert min(found["minValues"]["id"] for found in stats) == 0

@@ -30,6 +30,7 @@ TAG_FORMAT_VERSION = "1"
 RUN_TAG = "compactor.runId"
 GENERATION_TAG = "compactor.generation"
 FINISHED_TAG = "compactor.finishedFor"
+DEBT_TAG = "compactor.encodeDebt"
 FORMAT_TAG = "compactor.formatVersion"
 GROUPS_TAG = "compactor.groups"
 PLANNED_TAG = "compactor.groupsPlanned"
@@ -135,6 +136,8 @@ def _add(
 ) -> Action:
     tight = None if not terms.tight_bounds else vector is None
     tags = {GENERATION_TAG: str(finished.generation), **file_tags(output)}
+    if output.encode_debt_bytes:
+        tags[DEBT_TAG] = str(output.encode_debt_bytes)
     if finished.finished_for_bytes is not None:
         tags[FINISHED_TAG] = str(finished.finished_for_bytes)
     if terms.iceberg_compat is not None:
