@@ -7,6 +7,7 @@ for every fourth, a world with a rival that doubles rows.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
 
@@ -92,4 +93,6 @@ def _print_figures(hostile: Figures, service: Figures) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # threads of actors that died in the middle may be anywhere, and a library's own end then aborts the process

@@ -5,6 +5,7 @@ many bytes are left that neither a version nor an intent accounts for once the r
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from dataclasses import dataclass
 
@@ -57,4 +58,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # threads of actors that died in the middle may be anywhere, and a library's own end then aborts the process
