@@ -69,7 +69,7 @@ _FLAGS = (
         "auto|fuse|stitch|transcode",
         "Merge small files page by page, copy row groups, or decode everything. Default: auto.",
     ),
-    _Flag("copy_row_groups", "Execution", "SIZE", "Row groups of at least this many encoded bytes count as large. Default: 24MiB."),
+    _Flag("copy_row_groups", "Execution", "SIZE", "Row groups of at least this many encoded bytes count as large. Default: 20MiB."),
     _Flag("proof", "Execution", "counts|full", "Before a commit, compare only row counts, or every row, read again. Default: full."),
     _Flag("commit_files", "Execution", "N", "Remove at most this many files with one commit; a group may have more. Default: 10000."),
     _Flag("commit_bytes", "Execution", "SIZE", "Remove at most this much with one commit; a group may have more. Default: 64GiB."),

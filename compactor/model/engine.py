@@ -10,7 +10,7 @@ EngineMode = Literal["auto", "fuse", "stitch", "transcode"]
 """auto: what is cheapest without a cost for readers; fuse: merge whole small files, and decode the rest; stitch: copy whatever may be
 copied; transcode: decode and encode everything."""
 
-COPIED_BYTES = 24 * 1024 * 1024
+COPIED_BYTES = 20 * 1024 * 1024
 """Row groups of at least so many encoded bytes are copied unless somebody says otherwise."""
 
 
