@@ -13,7 +13,7 @@ RUST_READY = command -v cargo >/dev/null && $(CARGO) fetch --manifest-path nativ
 MATURIN_READY = $(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' 2>/dev/null
 NO_RUST = echo "Without the native kernels: there is no Rust toolchain, or its packages cannot be fetched."
 
-.PHONY: help setup native native-wheels test test-long test-spark lint audit format demo bench bench-smoke bench-log bench-memory conformance fuzz simulate simulate-aborts simulate-crashes simulate-drip simulate-fleet clean
+.PHONY: help setup native native-wheels test test-long test-spark lint audit format demo bench bench-smoke bench-log bench-memory bench-service conformance fuzz fuzz-native simulate simulate-aborts simulate-crashes simulate-drip simulate-fleet clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -81,11 +81,17 @@ bench-smoke: $(NATIVE)  ## what the bench runs, tiny, for correctness only (part
 bench-log: $(STAMP)  ## a log of a million live files, against deltalake
 	$(BIN)/python -m tests.benchmarks.log_scale
 
+bench-service: $(STAMP)  ## a round of detection over 10,000 tables, and notifications drained, against the bars (a minute)
+	cd tests && AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=y ../$(BIN)/python -m fleet.detection $(ARGS)
+
 bench-memory: $(NATIVE)  ## predicted against actual peaks of rewriting varied groups
 	$(BIN)/python -m tests.benchmarks.memory
 
 fuzz: $(NATIVE)  ## CASES=5000 random tables and twice as many changed Parquet files, judged by a reader that is not ours (nightly)
 	FUZZ_CASES=$(or $(CASES),5000) $(BIN)/python -m pytest --timeout 7200 tests/properties/test_fuzz_tables.py tests/properties/test_mutated_parquet.py
+
+fuzz-native: $(NATIVE)  ## RUNS=100000 changed Parquet files merged page by page, held against what pyarrow reads
+	FUZZ_RUNS=$(or $(RUNS),100000) $(BIN)/python -m pytest -s tests/properties/test_fuse_mutations.py
 
 conformance: $(STAMP)  ## judge every public and own table again and write docs/conformance.md
 	cd tests && ../$(BIN)/python -m conformance.report $(ARGS)

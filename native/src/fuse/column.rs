@@ -15,7 +15,7 @@ use super::schema::{Leaf, Place};
 use super::union::Union;
 use super::values::{Bounds, Order, check_plain, starts, widened};
 use super::writer::{Column, ColumnWriter, Stored, Unit};
-use super::{MOST_PAGE_BYTES, PLAIN, Refusal};
+use super::{BYTE_STREAM_SPLIT, MOST_PAGE_BYTES, PLAIN, Refusal};
 
 type Result<T> = std::result::Result<T, Refusal>;
 
@@ -249,6 +249,9 @@ impl<'a> Merger<'a> {
         if first && !opened.begins_row() {
             return Err(Refusal::new("a row goes on from one row group to the next"));
         }
+        if matches!(input.place, Place::At { repeated, .. } if !opened.is_sound(repeated)) {
+            return Err(Refusal::new("the levels of a list contradict themselves"));
+        }
         Ok(opened)
     }
 
@@ -395,7 +398,7 @@ impl<'a> Merger<'a> {
             self.of_outputs(input, Cow::Owned(plain), page.defined)?.into_owned()
         };
         let bounds = self.bounds_of(&plain);
-        if large && encoding != PLAIN && self.same_type(input) {
+        if large && encoding != PLAIN && encoding != BYTE_STREAM_SPLIT && self.same_type(input) {
             let body = page.body().to_vec();
             let levels = Levels::of(page, input.place);
             return self.writer.add_alone(&levels.unit(), encoding, &body, &bounds);
@@ -417,7 +420,8 @@ impl<'a> Merger<'a> {
         let told = *known_bounds != Bounds::Unknown || (!self.options.bounds && !self.order.in_footer()) || self.order == Order::None;
         let same = self.same_type(input) && chunk.codec == self.options.by.codec && input.place.same_levels() && self.leaf.repetition == 0;
         let levels_known = self.leaf.definition == 0 || definitions == super::RLE;
-        if !same || !told || !levels_known {
+        // HAZARD: Spark's vectorised reader does not know byte streams, which other writers only make when they are asked to.
+        if !same || !told || !levels_known || encoding == BYTE_STREAM_SPLIT {
             return Ok(false);
         }
         if self.options.verify || chunk.codec == Codec::None {

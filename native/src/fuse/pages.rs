@@ -108,6 +108,23 @@ impl Opened<'_> {
         &self.data[self.start..]
     }
 
+    /// Whether every value that goes on with a list or map stands behind one in it, and is itself in it. `repeated`: as in Place.
+    ///
+    /// HAZARD: readers take levels that contradict themselves for lists that are longer than their values.
+    pub fn is_sound(&self, repeated: &[u8]) -> bool {
+        let deep = |definition: u8, repetition: u8| repetition == 0 || definition >= repeated[usize::from(repetition) - 1];
+        match (&self.definitions, &self.repetitions) {
+            (_, Numbers::Run(0, _)) => true,
+            (Numbers::Run(definition, _), Numbers::Run(repetition, _)) => deep(*definition, *repetition),
+            (Numbers::Run(definition, _), Numbers::Each(each)) => each.iter().all(|repetition| deep(*definition, *repetition)),
+            (Numbers::Each(each), Numbers::Run(repetition, _)) => each.iter().all(|definition| deep(*definition, *repetition)),
+            (Numbers::Each(definitions), Numbers::Each(repetitions)) => {
+                definitions.iter().zip(repetitions).all(|(definition, repetition)| deep(*definition, *repetition))
+                    && definitions.iter().zip(&repetitions[1..]).all(|(before, repetition)| deep(*before, *repetition))
+            }
+        }
+    }
+
     /// Whether the first value begins a row.
     pub fn begins_row(&self) -> bool {
         match &self.repetitions {
@@ -128,7 +145,7 @@ impl Deepest {
     pub fn of(place: &Place) -> Self {
         match place {
             Place::Missing => Self { definition: 0, repetition: 0 },
-            Place::At { levels, repetition, .. } => Self { definition: (levels.len() - 1) as u8, repetition: *repetition },
+            Place::At { levels, repeated, .. } => Self { definition: (levels.len() - 1) as u8, repetition: repeated.len() as u8 },
         }
     }
 }

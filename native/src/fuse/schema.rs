@@ -44,11 +44,12 @@ impl Leaf {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Place {
     Missing,
-    /// Leaf `column` of the file. `levels`: for each definition level there, that of the outputs; `stored`: its physical type there.
+    /// Leaf `column` of the file. `levels`: for each definition level there, that of the outputs; `repeated`: from which definition level
+    /// on each list or map above it has an element; `stored`: its physical type there.
     At {
         column: usize,
         levels: Vec<u8>,
-        repetition: u8,
+        repeated: Vec<u8>,
         stored: Physical,
     },
 }
@@ -125,7 +126,7 @@ fn collect(node: &Node, path: &mut Vec<Vec<u8>>, levels: (u8, u8), found: &mut V
 struct Down {
     levels: Vec<u8>,
     ours: u8,
-    repetition: u8,
+    repeated: Vec<u8>,
 }
 
 /// The place of every leaf of the outputs (`ours`) in a file of schema `theirs`.
@@ -187,7 +188,9 @@ fn pair(their: &Node, our: &Node, by: Match, mut down: Down, above: &str, found:
         (theirs, ours) if theirs == ours => {
             down.levels.push(down.ours);
             down.ours += 1;
-            down.repetition += u8::from(ours == Repetition::Repeated);
+            if ours == Repetition::Repeated {
+                down.repeated.push(down.levels.len() as u8);
+            }
         }
         _ => return differs("may be null or repeat in it, but not in outputs, or the other way round"),
     }
@@ -202,7 +205,7 @@ fn pair(their: &Node, our: &Node, by: Match, mut down: Down, above: &str, found:
             return differs("holds INT96 timestamps");
         }
         down.levels.push(down.ours);
-        found.push(Place::At { column: their.leaf, levels: down.levels, repetition: down.repetition, stored });
+        found.push(Place::At { column: their.leaf, levels: down.levels, repeated: down.repeated, stored });
         return Ok(());
     }
     let inside = format!("{above}{}.", String::from_utf8_lossy(&our.element.name));
@@ -219,7 +222,7 @@ fn pair(their: &Node, our: &Node, by: Match, mut down: Down, above: &str, found:
             }
             down.levels.push(down.ours);
             down.ours += 1;
-            down.repetition += 1;
+            down.repeated.push(down.levels.len() as u8);
             theirs.children.iter().zip(&ours.children).try_for_each(|(their, our)| pair(their, our, by, down.clone(), &inside, found))
         }
         Meaning::Plain => {

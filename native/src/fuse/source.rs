@@ -65,13 +65,13 @@ impl Source {
             }
             rows = rows.checked_add(group.rows).ok_or_else(|| Refusal::new("it counts too many rows"))?;
             for place in places.iter() {
-                let Place::At { column, repetition, stored, .. } = place else { continue };
+                let Place::At { column, repeated, stored, .. } = place else { continue };
                 let chunk = &group.columns[*column];
                 Codec::of(chunk.codec)?;
                 if chunk.physical != stored.number() {
                     return Err(Refusal::new("a column chunk has not the type of its column"));
                 }
-                if *repetition == 0 && chunk.values != group.rows {
+                if repeated.is_empty() && chunk.values != group.rows {
                     return Err(Refusal::new("a column has not the rows of its row group"));
                 }
                 if chunk.start < 4 || chunk.start.checked_add(chunk.length).is_none_or(|at| at > end) {
