@@ -16,7 +16,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import signal
 import tempfile
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -31,6 +30,7 @@ from compactor.errors import ExecutionFailed
 from compactor.execution.base import Capacity
 from compactor.execution.batches import Batch, batches
 from compactor.execution.machine import SAFE_SHARE, fit, memory_limit, processors, share_of_memory
+from compactor.execution.signals import signals_kept
 from compactor.execution.work import Attempt, Limits, Toolkit, deadline_drop, dropped_by, perform
 from compactor.model.rewrite import GroupDropped, RewriteJob, RewriteTask, TaskOutcome
 from compactor.units import format_bytes
@@ -158,7 +158,7 @@ class RayExecutor:
         if self._ours:
             import ray
 
-            with _signals_kept():
+            with signals_kept():
                 ray.shutdown()
             self._ours = False
         self._connected = False
@@ -266,7 +266,7 @@ class RayExecutor:
             self._check_address()
         else:
             try:
-                with _signals_kept():
+                with signals_kept():
                     self._join() if self._address != LOCAL else self._start()
             except (ConnectionError, RuntimeError, ValueError, OSError) as error:
                 self._remove_folder()
@@ -317,21 +317,6 @@ def _not_ending_the_process() -> Iterator[None]:
         yield
     except SystemExit as error:
         raise ConnectionError("the node that this process was connected to is gone") from error
-
-
-@contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Ray takes SIGTERM when it starts and leaves the system's default when it ends; the handlers are this process's own to keep."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            if handler is not None:
-                signal.signal(number, handler)
 
 
 def perform_batch(shared: tuple[Toolkit, RewriteJob], tasks: Sequence[RewriteTask]) -> list[TaskOutcome]:
