@@ -27,6 +27,7 @@ _OLD_BOUNDS = (Stats.MIN, Stats.MAX)
 _BOUNDS = (Stats.MIN_VALUE, Stats.MAX_VALUE, Stats.IS_MIN_VALUE_EXACT, Stats.IS_MAX_VALUE_EXACT)
 _BYTES = (Kind.BYTE_ARRAY, Kind.FIXED_LEN_BYTE_ARRAY, Kind.INT96)
 _ELSEWHERE = (ColumnChunk.FILE_PATH, ColumnChunk.CRYPTO_METADATA, ColumnChunk.ENCRYPTED_COLUMN_METADATA)
+_FLOATS = (Kind.FLOAT, Kind.DOUBLE)
 _WIDTHS: dict[int, int] = {Kind.BOOLEAN: 1, Kind.INT32: 4, Kind.INT64: 8}
 
 
@@ -110,7 +111,8 @@ def repeatable(file: EncodedFile, index: int, ours: Sequence[Leaf]) -> Struct:
     chunks = []
     for at, (chunk, meta, _) in enumerate(chunks_of_group(file, index)):
         statistics = meta.struct(ColumnMetaData.STATISTICS)
-        kept = None if statistics is None else _kept_statistics(statistics, ours[at], file.ordered[at] and _bounds_hold(file, ours[at]))
+        sayable = file.ordered[at] and (_bounds_hold(file, ours[at]) or (ours[at].kind in _FLOATS and file.writer.trusted))
+        kept = None if statistics is None else _kept_statistics(statistics, ours[at], sayable)
         path = Items(BINARY, tuple(name.encode("utf-8", "surrogateescape") for name in ours[at].path))
         changes: dict[int, tuple[int, object] | None] = {
             ColumnMetaData.PATH_IN_SCHEMA: (LIST, path),
@@ -123,11 +125,13 @@ def repeatable(file: EncodedFile, index: int, ours: Sequence[Leaf]) -> Struct:
 
 
 def _kept_statistics(statistics: Struct, leaf: Leaf, sayable: bool) -> Struct:
-    """Counts always; bounds of whole numbers; of bytes only new ones, where they are `sayable`; of floats none, which may pass over NaN."""
+    """Counts always; bounds of whole numbers; of bytes only new ones, where they are `sayable`; of floats only where no NaN is counted."""
     width = _WIDTHS.get(leaf.kind)
     if width is not None:
         bounds = [statistics.binary(field) for field in (*_OLD_BOUNDS, *_BOUNDS[:2])]
         return statistics if all(bound is None or len(bound) == width for bound in bounds) else without_bounds(statistics)
+    if leaf.kind in _FLOATS and statistics.integer(Stats.NAN_COUNT) != 0:
+        return without_bounds(statistics)
     return statistics.changed(dict.fromkeys(_OLD_BOUNDS)) if sayable else without_bounds(statistics)
 
 

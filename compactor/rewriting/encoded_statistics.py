@@ -2,13 +2,14 @@
 
 Counts come from the footer: of values, of nulls, and of null lists and maps from the histogram of definition levels. Bounds of whole
 numbers, dates, times and decimals kept as whole numbers come from the row group's statistics; of strings, and of decimals kept as bytes,
-only where those say that they are exact, by a writer that is trusted. Every other column is decoded: floats always, since no footer says
-whether there is a NaN among them. What the source's log says is never believed.
+only where those say that they are exact, and of floats only where no NaN is counted, by a writer that is trusted. Every other column is
+decoded: without such a count bounds may pass over a NaN. What the source's log says is never believed.
 """
 
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ Decode = Callable[[Sequence[str] | None], Iterable[pa.Table]]
 """The rows of the row group in batches: of the columns at these dotted paths with all below them, or (None) of all columns."""
 
 _WIDTHS: dict[int, int] = {Kind.INT32: 4, Kind.INT64: 8}
+_FLOATS: dict[int, str] = {Kind.FLOAT: "<f", Kind.DOUBLE: "<d"}
 
 
 def found_in(tallies: Sequence[Tally], metas: Sequence[Struct], leaves: Sequence[Leaf], decode: Decode) -> list[Found]:
@@ -76,6 +78,8 @@ def _bounds(tally: Tally, leaf: Leaf, statistics: Struct) -> tuple[Any, Any] | N
     """Minimum and maximum as values; None when the footer does not tell them for certain."""
     if leaf.kind in _WIDTHS:
         return _whole_bounds(tally.kind, leaf.kind, statistics)
+    if leaf.kind in _FLOATS:
+        return _float_bounds(_FLOATS[leaf.kind], statistics)
     exact = statistics.truth(Stats.IS_MIN_VALUE_EXACT) and statistics.truth(Stats.IS_MAX_VALUE_EXACT)
     low, high = statistics.binary(Stats.MIN_VALUE), statistics.binary(Stats.MAX_VALUE)
     text = leaf.kind == Kind.BYTE_ARRAY and pa.types.is_string(tally.kind)
@@ -86,6 +90,16 @@ def _bounds(tally: Tally, leaf: Leaf, statistics: Struct) -> tuple[Any, Any] | N
         bounds = bound_of(tally.kind, low), bound_of(tally.kind, high)
     except UnicodeDecodeError:
         return None
+    return bounds if bounds[0] <= bounds[1] else None
+
+
+def _float_bounds(layout: str, statistics: Struct) -> tuple[float, float] | None:
+    """Of floats, where their writer has counted no NaN."""
+    low, high = statistics.binary(Stats.MIN_VALUE), statistics.binary(Stats.MAX_VALUE)
+    size = struct.calcsize(layout)
+    if statistics.integer(Stats.NAN_COUNT) != 0 or low is None or high is None or not len(low) == len(high) == size:
+        return None
+    bounds: tuple[float, float] = (*struct.unpack(layout, low), *struct.unpack(layout, high))
     return bounds if bounds[0] <= bounds[1] else None
 
 

@@ -89,6 +89,7 @@ class Statistics(IntEnum):
     MIN_VALUE = 6
     IS_MAX_VALUE_EXACT = 7
     IS_MIN_VALUE_EXACT = 8
+    NAN_COUNT = 9
 
 
 class Kind(IntEnum):

@@ -141,6 +141,24 @@ def test_a_float_column_with_nan_has_no_bounds() -> None:
     assert chunk.has_offset_index
 
 
+def test_floats_without_a_counted_nan_are_believed(tmp_path: Path) -> None:
+    """DuckDB counts the NaNs of a column: where there is none its bounds are repeated, and where there is one nothing is said."""
+    schema = pa.schema([("x", pa.float64()), ("y", pa.float32())])
+    told = []
+    for values in ("1.5::double, -2.25, null", "1.5::double, 'nan', null"):
+        path = tmp_path / "x.parquet"
+        duckdb.sql(f"copy (select x, x::float y from (select unnest([{values}]) x)) to '{path}'")
+        store = MemoryStore()
+        store.put("x", path.read_bytes())
+        file = InputFile(file=FileKey(path="x"), key="x", size_bytes=path.stat().st_size)
+        result = stitched(store, [file], job(schema, statistics=tuple(StatisticsColumn(path=(name,)) for name in schema.names)))
+        chunk = pq.read_metadata(pa.BufferReader(store.get(result.outputs[0].key))).row_group(0).column(0)
+        bounds = [(found.null_count, found.minimum, found.maximum) for found in result.outputs[0].statistics]
+        told.append([result.engine, chunk.statistics.has_min_max, *bounds])
+    assert told[0] == ["stitch", True, (1, -2.25, 1.5), (1, -2.25, 1.5)]
+    assert told[1] == ["stitch", False, (1, None, None), (1, None, None)]
+
+
 def test_decoded_and_copied_row_groups_share_an_output_in_order() -> None:
     """Large row groups are copied and small ones decoded, files with deleted rows too, all into one output whose rows are in order."""
     store = MemoryStore()
