@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from compactor.ambient.stopwatch import each, stage
 from compactor.coordination.outputs import OutputFates
-from compactor.errors import CompactorError, StorageError
+from compactor.errors import CompactorError, StorageError, StorageUnavailable
 from compactor.model.commit import CommitRequest, Committed, Conflict, FinishedGroup, Unknown
 from compactor.model.events import Checkpointed, CommitLanded, GroupFinished, GroupLost, Warned
 from compactor.model.plan import RewriteGroup
@@ -154,9 +154,8 @@ class Act:
             # Always judged from the version that was read: a schema that changed since must be seen.
             with stage("commit"):
                 outcome = self._ports.table.publish(self._snapshot, request, self._permit, self._ports.read_files)
-        except CompactorError:
-            self._fates.discarded(ids)  # by contract: it is known that nothing landed
-            self._fates.contended()
+        except CompactorError as error:
+            self._unpublished(groups, error)
             raise
         match outcome:
             case Committed():
@@ -172,7 +171,20 @@ class Act:
                 self._fates.contended()
                 self._drop(outcome.dropped)
             case Unknown():
+                for group in groups:
+                    self._keep(group)
                 raise StorageError(f"It is not known whether version {outcome.version} of {self._tally.table} landed: {outcome.why}")
+
+    def _unpublished(self, groups: tuple[FinishedGroup, ...], error: CompactorError) -> None:
+        """By contract it is known that nothing landed. The next run may commit what is still good, if it can be told of it."""
+        self._fates.contended()
+        passing = isinstance(error, StorageUnavailable)  # unlike a denial, or a full disk, where they would be in the way
+        for group in groups:
+            (self._fates.left if passing and self._keep(group) else self._fates.discarded)([group.result.group_id])
+
+    def _keep(self, group: FinishedGroup) -> bool:
+        """However small it is: what was about to be committed costs less to keep than to make again."""
+        return self._ports.records.keep(self._tally.run_id, group, small=True)
 
     def _permit(self) -> None:
         """Raises Superseded when the run may commit no more."""

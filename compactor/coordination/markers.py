@@ -2,13 +2,14 @@
 
     <run>.json                       the intent itself (intent.py)
     <run>.<nonce>.beat               its run was at work when the store dated this (overwritten; says nothing else)
+    <run>.<nonce>.ended              its run is not at work any more; who fences it may commit the finished groups that it left
     <run>.<nonce>.fence              its run commits nothing any more; `by` says who decides about what it wrote
     <run>.<nonce>.seen               the newest version of the log that was listed after the fence was durable
     <run>.<nonce>.swept              what could be deleted was deleted once; its age, by the store's dates, tells when to look again
 
 The nonce is unique to one attempt at a run: a marker never speaks of another attempt of that name. Nothing here deletes a data file.
 
-    written ──► fenced ──► seen (version L) ──► a version above L exists ──► swept ──► swept again after the task deadline ──► gone
+    written ──► (ended ──►) fenced ──► seen (version L) ──► a version above L exists ──► swept ──► again after the task deadline ──► gone
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Marker(StrEnum):
     """Kinds of markers, as they end their names."""
 
     BEAT = "beat"
+    ENDED = "ended"
     FENCE = "fence"
     SEEN = "seen"
     SWEPT = "swept"

@@ -1,11 +1,13 @@
 """What became of each group's outputs in one run, so that those known not to be committed, and only those, are deleted at its end.
 
     planned ──► written ──► in commit ──► committed     outputs of other attempts are deleted
-       │           │            ├───────► discarded     lost to a conflict, or the store said that nothing landed: deleted
+       │           │            ├───────► discarded     lost to a conflict, or it is known that nothing landed: deleted
+       │           │            ├───────► left          nothing landed, by no fault of the group: kept for the next run to commit
        │           │            └───────► (stays)       unknown: nothing is deleted, the intent stays for recovery
        └───────────┴────────────────────► discarded     never offered to the log, and nobody at work on it any more: deleted
 
-Must never delete an output whose group was offered to the log without an answer (design rule 3).
+Must never delete an output whose group was offered to the log without an answer (design rule 3). While groups are left, nothing is deleted
+at all: that would need a fence of our own, and with that nobody could commit them.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ class _Fate(Enum):
     IN_COMMIT = auto()
     COMMITTED = auto()
     DISCARDED = auto()
+    LEFT = auto()
 
 
 class OutputFates:
@@ -68,6 +71,11 @@ class OutputFates:
         for group_id in group_ids:
             self._fates[group_id] = _Fate.DISCARDED
 
+    def left(self, group_ids: Iterable[int]) -> None:
+        """It is known that the groups are not in the log; whoever takes over from this run may commit them."""
+        for group_id in group_ids:
+            self._fates[group_id] = _Fate.LEFT
+
     def dropped(self, drop: GroupDropped) -> None:
         self._lost_workers |= drop.reason in _WORKER_GONE
         self._fates[drop.group_id] = _Fate.DISCARDED
@@ -79,13 +87,15 @@ class OutputFates:
     @property
     def settled(self) -> bool:
         """Whether nothing can be left of this run: no unknown commit, no worker that may still write, none that never answered."""
-        return not self._lost_workers and not {_Fate.IN_COMMIT, _Fate.PLANNED} & set(self._fates.values())
+        return not self._lost_workers and not {_Fate.IN_COMMIT, _Fate.PLANNED, _Fate.LEFT} & set(self._fates.values())
 
     def sweep(self, store: ObjectStore, permitted: Callable[[], bool] = lambda: True) -> None:
         """Delete every output that is known not to be in the log, if that is `permitted` (asked only when there are some).
 
         A store that fails now leaves orphans, never a wrong table.
         """
+        if _Fate.LEFT in self._fates.values():
+            return
         try:
             orphans = list(self._orphans(store))
             if orphans and not permitted():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from compactor.ambient.ports import Clock
 from compactor.coordination.documents import check_run_id
@@ -41,12 +41,13 @@ class Care:
 
 @dataclass(slots=True)
 class _Open:
-    """An intent of ours that stands. kept: results of it may be with us, for others to commit after our death."""
+    """An intent of ours that stands. kept: results of it may be with us, for others to commit after our end; known: groups whose are."""
 
     key: str
     base: str
     pulse: Pulse | None
     kept: bool = False
+    known: set[int] = field(default_factory=set)
 
 
 class RunRecords:
@@ -105,13 +106,20 @@ class RunRecords:
         with suppress(StorageError):  # the next one may come through; without any the run is taken for dead, which it survives
             beat(self._store, base)
 
-    def keep(self, run_id: str, group: FinishedGroup) -> None:
-        """Keep the result of a large group until it is committed. A store that fails keeps nothing, and the run goes on."""
+    def keep(self, run_id: str, group: FinishedGroup, *, small: bool = False) -> bool:
+        """Keep the result of a large group, or of a small one too, until it is committed; whether it is known to be kept.
+
+        A store that fails keeps nothing, and the run goes on.
+        """
         ours = self._intents.get(run_id)
-        if ours is not None and sum(output.size_bytes for output in group.result.outputs) >= self._care.keep_bytes:
-            ours.kept = True
+        if ours is None or not (small or sum(output.size_bytes for output in group.result.outputs) >= self._care.keep_bytes):
+            return False
+        ours.kept = True
+        if group.result.group_id not in ours.known:
             with suppress(StorageError):
                 keep_result(self._store, self._folder(ours), group)
+                ours.known.add(group.result.group_id)
+        return group.result.group_id in ours.known
 
     def free(self, run_id: str) -> bool:
         """Whether no intent of this run stands, so that it may say another."""
@@ -147,6 +155,7 @@ class RunRecords:
     def close_intent(self, run_id: str, *, settled: bool) -> None:
         """The run ends. Settled: nothing can be left of it, and its intent goes; else, or if it cannot go, it says that nobody is at work.
 
+        Whoever takes over from a run that kept results may commit them, as after its death.
         Never raises StorageError: an intent too many does no harm, and a later run sees to it.
         """
         ours = self._intents.get(run_id)
@@ -161,7 +170,10 @@ class RunRecords:
         except StorageError:
             pass  # a store may create what it does not delete
         with suppress(StorageError):
-            say(self._store, ours.base, Marker.FENCE, by=BY_OWNER)
+            if ours.kept:
+                say(self._store, ours.base, Marker.ENDED)
+            else:
+                say(self._store, ours.base, Marker.FENCE, by=BY_OWNER)
 
     def forget_intent(self, run_id: str) -> None:
         """Remove the intent that intend() made, once nothing of the run can be left over. Raises StorageError."""

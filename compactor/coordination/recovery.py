@@ -1,7 +1,7 @@
 """Recovery: what the next run of a table does about runs that left their intent, because they crashed or do not know what they committed.
 
     in flight ─ nothing. A process of this machine that still lives, or a sign of life that is young by the store's own dates
-    dead ─► fenced ─► finished groups of it committed by us ─► what it wrote and nobody committed is deleted, by stem ─► swept ─► gone
+    dead, ended ─► fenced ─► finished groups of it committed by us ─► what it wrote and nobody committed is deleted, by stem ─► swept ─► gone
 
 Nobody is asked whether a run is really dead: being fenced stops it, dead or not. Deleting is safe by two facts and no clock:
 - A run lists the log, then looks for its fence, then looks for its outputs, then creates the version after the newest one listed. So once
@@ -187,7 +187,7 @@ class Recovery:
         beat = item.markers.get(f"{left.base}.{Marker.BEAT}")
         last_ms = max(item.modified_ms, beat.modified_ms if beat else 0)
         silent = self._now_ms - last_ms >= self._care.silent_s * 1000
-        return left if silent or self._owners.is_gone(intent.owner) else None
+        return left if silent or left.marked(Marker.ENDED) or self._owners.is_gone(intent.owner) else None
 
     def _fence(self, left: Left, by: str) -> bool:
         """Whether the fence is ours; either way it stands when this returns."""

@@ -264,6 +264,34 @@ def test_an_unknown_commit_is_waited_out(scene: Scene) -> None:
     assert not any(scene.store.head(key) for key in outputs)
 
 
+@pytest.mark.parametrize("care", [CARE, replace(CARE, keep_bytes=10**9)], ids=["kept", "small"])
+@pytest.mark.parametrize(
+    "faults",
+    [
+        ("list _delta_log/* 2+ before error",),
+        ("create _delta_log/* before lost", "get _delta_log/*9.json every before error"),
+    ],
+    ids=["known not to have landed", "unknown"],
+)
+def test_what_a_failing_store_kept_from_the_log_is_not_redone(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, care: Care, faults: tuple[str, ...]
+) -> None:
+    """The store fails for longer than a commit waits: the finished groups are committed by the next run, at once, and not rewritten."""
+    monkeypatch.setitem(globals(), "CARE", care)
+    rewritten: list[int] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, GroupFinished):
+            rewritten.append(event.result.group_id)
+
+    assert scene.run(*faults, on=note).status is RunStatus.FAILED
+    assert rewritten
+    done = len(rewritten)
+    run = scene.run(on=note)
+    assert run.status is RunStatus.COMMITTED
+    assert len(rewritten) == done, "what was finished was rewritten"
+
+
 def test_nothing_goes_while_another_may_commit_it(scene: Scene) -> None:
     """A run that fenced a dead one to commit its finished groups, and is itself at work, is not pre-empted."""
     key = scene.leave()
