@@ -20,7 +20,7 @@ COPY compactor compactor
 COPY cli cli
 # A prefix instead of a virtual environment: KubeRay starts Ray in a login shell, which knows /usr/local/bin and no other place.
 COPY --from=native /wheels /wheels
-RUN python -m pip install --prefix=/install --constraint constraints.txt ".[cluster]" /wheels/*.whl
+RUN python -m pip install --prefix=/install --constraint constraints.txt ".[cluster,service]" /wheels/*.whl
 
 FROM python:3.11-slim-bookworm
 ARG VERSION=0.1.0

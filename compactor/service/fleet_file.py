@@ -7,7 +7,7 @@ then tables are loaded, which costs requests and nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -44,11 +44,10 @@ def read_fleet(data: bytes, config: ServiceConfig, now_s: float) -> dict[str, Ta
 
 def _object(state: TableState, now_s: float) -> dict[str, Any]:
     assert state.standing is not None
-    standing = {**asdict(state.standing), "partitions": {key: asdict(tally) for key, tally in state.standing.partitions.items()}}
     return {
         "uri": state.uri,
         "owner": dict(state.owner),
-        "standing": standing,
+        "standing": state.standing,
         "problem": state.problem,
         "loaded_ago_s": now_s - state.loaded_s,
         "worth_for_s": None if state.worth_since_s is None else now_s - state.worth_since_s,
@@ -56,7 +55,7 @@ def _object(state: TableState, now_s: float) -> dict[str, Any]:
         "bad": state.bad,
         "retry_in_s": max(0.0, state.retry_s - now_s),
         "vain": state.vain,
-        "last": None if state.last is None else asdict(state.last),
+        "last": state.last,
     }
 
 

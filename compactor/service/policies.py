@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from compactor.service import readers as r
@@ -59,10 +60,16 @@ def policy_of(config: ServiceConfig, uri: str, properties: Mapping[str, str]) ->
     runs = {key: value for key, value in values.items() if key not in SERVICE_KEYS}
     # Rounds come again: a lease that another holds is not waited for, and what others work on is left alone for a while.
     always = {"state": config.state, "lease": "on", "lease_wait": 0.0}
-    settings = Settings.model_validate({"quiet_period": QUIET_PERIOD_S, **config.run, **runs, **always})
+    settings = _settings(tuple(sorted({"quiet_period": QUIET_PERIOD_S, **config.run, **runs, **always}.items())))
     own = {key: SERVICE_KEYS[key](values[key]) for key in SERVICE_KEYS if key in values}
     named = {"freshness_s" if key == "freshness" else key: value for key, value in own.items()}
     return TablePolicy(settings=settings, origins=origins, ignored=ignored, **named)
+
+
+@lru_cache(maxsize=4096)
+def _settings(values: tuple[tuple[str, Any], ...]) -> Settings:
+    """One value for all tables under the same rules: a fleet has far more tables than rules."""
+    return Settings.model_validate(dict(values))
 
 
 def explain_policy(config: ServiceConfig, uri: str, properties: Mapping[str, str]) -> list[Explained]:

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from compactor.model.snapshot import TableRef
 from compactor.service.discovery import FailedTable, Found, Neighbour
 
+KEPT = "kept"
+"""The source of tables that an earlier process knew, until all sources were read once without a fault."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
@@ -40,6 +43,7 @@ class Changes:
 
 def renewed(roster: Roster, readings: Iterable[Reading]) -> tuple[Roster, Changes]:
     """The roster after all sources were read again, and what is new in it."""
+    readings = tuple(readings)
     tables: dict[str, str] = {}
     neighbours: list[Neighbour] = []
     faults: list[str] = []
@@ -58,6 +62,10 @@ def renewed(roster: Roster, readings: Iterable[Reading]) -> tuple[Roster, Change
         for uri, source in roster.tables.items():
             unread = reading.problem is not None or any(_below(uri, folder) for folder in denied)
             if source == reading.source and unread:
+                tables.setdefault(uri, source)
+    if any(reading.problem is not None for reading in readings):
+        for uri, source in roster.tables.items():
+            if source == KEPT:
                 tables.setdefault(uri, source)
     before = roster.tables
     appeared = tuple(uri for uri in tables if uri not in before)

@@ -37,7 +37,7 @@ from compactor.service.look import Looker
 from compactor.service.overview import Overview, TableView, counted, views_of
 from compactor.service.policies import policy_of
 from compactor.service.reload import ConfigFile
-from compactor.service.roster import Reading, Roster, renewed
+from compactor.service.roster import KEPT, Reading, Roster, renewed
 from compactor.service.schedule import Action, Means, schedule
 from compactor.service.shared import Report, Shared
 from compactor.service.sqs import Queue
@@ -102,7 +102,7 @@ class Service:
         kept = self.parts.shared.load_fleet()
         if kept is not None:
             self._states = read_fleet(kept, self._config, self._now().s)
-            self._roster = Roster(tables=dict.fromkeys(self._states, "kept"))
+            self._roster = Roster(tables=dict.fromkeys(self._states, KEPT))
         self._saved_s = self._ended_s = self._now().s
         self._find(wait=False)
 

@@ -73,7 +73,7 @@ def looked(state: TableState, found: Looked, now_s: float) -> TableState:
     moved = standing is not None and (state.standing is None or standing.version != state.standing.version)
     worth = found.problem is None and found.work.worth(found.policy.min_gain_files)
     since = None if not worth else state.worth_since_s if state.worth_since_s is not None else now_s
-    same_rules = state.policy is None or state.policy.settings == found.policy.settings
+    same_rules = state.policy is None or state.policy is found.policy or state.policy.settings == found.policy.settings
     vain = None if moved or not same_rules else state.vain
     stale_refusal = state.last is not None and state.last.status is RunStatus.REFUSED and (moved or not same_rules)
     return replace(

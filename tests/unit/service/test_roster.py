@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compactor.model.snapshot import TableRef
 from compactor.service.discovery import FailedTable, Neighbour
-from compactor.service.roster import Changes, Reading, Roster, renewed
+from compactor.service.roster import KEPT, Changes, Reading, Roster, renewed
 
 
 def reading(source: str, *uris: str, problem: str | None = None) -> Reading:
@@ -48,3 +48,11 @@ def test_a_source_that_is_configured_no_more() -> None:
     """Its tables go with it."""
     roster, _ = renewed(Roster(), [reading("s", "s/a"), reading("t", "t/a")])
     assert renewed(roster, [reading("s", "s/a")])[1].vanished == ("t/a",)
+
+
+def test_after_a_restart_a_source_that_fails_takes_nothing_away() -> None:
+    """Which source had a table before is not known then; it stays until all of them were read."""
+    kept = Roster(tables={"s/a": KEPT, "s/b": KEPT})
+    roster, changes = renewed(kept, [reading("s", "s/a"), reading("g", problem="it is denied.")])
+    assert (roster.tables, changes.vanished) == ({"s/a": "s", "s/b": KEPT}, ())
+    assert renewed(roster, [reading("s", "s/a"), reading("g")])[1].vanished == ("s/b",)
