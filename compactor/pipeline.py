@@ -25,7 +25,7 @@ from compactor.model.events import (
     Warned,
 )
 from compactor.model.health import Compact, Health, Skip
-from compactor.model.plan import SavedPlan
+from compactor.model.plan import LeftOut, SavedPlan
 from compactor.model.policy import Policy
 from compactor.model.run import Run, RunStatus
 from compactor.model.snapshot import Snapshot
@@ -70,7 +70,7 @@ def decided(ports: Ports, snapshot: Snapshot, policy: Policy, expect: Callable[[
     likely = decide(health, policy)
     if isinstance(likely, Compact):
         expect()
-        snapshot = _watched(ports, snapshot, policy)
+        snapshot = _watched(ports, replace(snapshot, quarantined=ports.quarantine.files()), policy)
     assumed = _assumed(ports, snapshot)
     every = policy.purge or ports.table.needs_footers(snapshot)
     wanted = to_survey(snapshot, policy, target, every=every, assumed=assumed)
@@ -78,6 +78,10 @@ def decided(ports: Ports, snapshot: Snapshot, policy: Policy, expect: Callable[[
     for why in list(survey.unreadable.values())[:TOLD_FILES]:
         ports.sink(Warned(code="left-out", message=why))
     planned = plan(snapshot, survey, policy, ports.resources(), target_bytes=target, assumptions=assumed)
+    damaged = dict(planned.left_out).get(LeftOut.QUARANTINED, 0)
+    if damaged:
+        told = f"{damaged} live {'file is' if damaged == 1 else 'files are'} left alone, because earlier runs found damage there"
+        ports.sink(Warned(code="quarantined", message=f"{told}; `compactor explain` and `compactor doctor --data` say more."))
     decision = confirm(likely, planned)
     ports.sink(Assessed(health=health, decision=decision))
     return Prepared(snapshot=snapshot, health=health, decision=decision, plan=planned, assumed=assumed)
@@ -180,6 +184,8 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
         raise
     finally:
         early.close()
+    if tally.acted:
+        _quarantine(ports, tally)
     run = report(tally, seconds=clock.monotonic_s() - started, error=error, dry_run=dry_run)
     if tally.acted and (tally.overtaken is not None or run.status in (RunStatus.COMMITTED, RunStatus.CONFLICT, RunStatus.FAILED)):
         _record(ports, run)
@@ -230,6 +236,17 @@ def _note(ports: Ports, tally: Tally, prepared: Prepared) -> None:
     if isinstance(prepared.decision, Compact):
         tally.planned += len(prepared.plan)
         tally.predicted = prepared.plan.prediction
+
+
+def _quarantine(ports: Ports, tally: Tally) -> None:
+    """Remember the files that were found damaged, so that they do not keep their neighbours from being compacted by the next run."""
+    found = {drop.file: drop.detail for drop in tally.dropped if drop.reason == "corrupt-file" and drop.file is not None}
+    if not found:
+        return
+    try:
+        ports.quarantine.add(found)
+    except CompactorError as error:
+        ports.sink(Warned(code="quarantined", message=f"Damaged files were not noted for the next run: {error}"))
 
 
 def _record(ports: Ports, run: Run) -> None:

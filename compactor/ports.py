@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from compactor.ambient.ports import Ambient
 from compactor.coordination.lease import Lease
+from compactor.coordination.quarantine import Quarantine
 from compactor.coordination.records import RunRecords
 from compactor.coordination.recovery import Recovery
 from compactor.execution.base import Executor
@@ -42,6 +43,7 @@ class Ports:
     checkpointer: Checkpointer
     records: RunRecords
     recovery: Recovery
+    quarantine: Quarantine
     lease: Lease
     survey: SurveyFiles
     sink: Sink

@@ -15,6 +15,7 @@ from compactor.ambient.owners import SystemOwners
 from compactor.ambient.ports import Ambient, Owners
 from compactor.ambient.system import system_ambient
 from compactor.coordination.lease import Lease, NoLease, TableLease, Terms, Watch
+from compactor.coordination.quarantine import Quarantine
 from compactor.coordination.records import Care, RunRecords
 from compactor.coordination.recovery import Recovery
 from compactor.execution.base import Executor
@@ -80,6 +81,7 @@ def wire(
         records=RunRecords(store=PatientStore(state, ambient), prefix=prefix, clock=ambient.clock, by=_who(), care=care, owner=owners.me()),
         lease=_lease(state, prefix, settings, ambient, (owners, care)),
         recovery=Recovery(store=state, prefix=prefix, outputs=store, ambient=ambient, care=care, owners=owners),
+        quarantine=Quarantine(store=state, prefix=prefix, ignored=settings.accept_damage),
         survey=_survey(table, _reading(store, settings)),
         sink=sink or _nobody,
         economy=_economy(store, settings),

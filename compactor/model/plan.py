@@ -40,6 +40,7 @@ class LeftOut(StrEnum):
     GROUP_CAP = "group-cap"  # the run's cap on groups
     BYTE_CAP = "byte-cap"  # the run's cap on bytes
     UNREADABLE = "unreadable"  # the format or survey says that it must not be rewritten
+    QUARANTINED = "quarantined"  # an earlier run found it damaged
     INDIVISIBLE = "indivisible"  # oversized, but it holds a single row
     NOTHING_TO_PURGE = "nothing-to-purge"  # a purge was asked for, and it holds neither deleted rows nor dropped columns
     CLUSTERED = "clustered"  # a clustering of the table placed its rows; a plain rewrite would undo that

@@ -61,6 +61,7 @@ class Snapshot:
     keeps_clustering: files marked as clustered are left alone, because a plain rewrite would undo what placed their rows.
     busy: partitions that others wrote to so lately that they are left alone, and whether they removed or replaced rows there, too, so that
       their transactions and ours may meet; empty when nobody asked.
+    quarantined: files, by path, that earlier runs found damaged, with what they found; empty when nobody asked.
     store_now_ms: the store's own clock when the snapshot was loaded, for ages; 0 when nobody asked.
     """
 
@@ -75,4 +76,5 @@ class Snapshot:
     store_now_ms: int = 0
     keeps_clustering: bool = False
     busy: Mapping[int, bool] = field(default_factory=dict)
+    quarantined: Mapping[str, str] = field(default_factory=dict)
     state: object = field(default=None, repr=False, compare=False)

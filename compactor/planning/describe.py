@@ -22,6 +22,7 @@ REASON_NOUNS: Mapping[LeftOut, str] = MappingProxyType(
         LeftOut.GROUP_CAP: "beyond the cap on groups",
         LeftOut.BYTE_CAP: "beyond the cap on bytes",
         LeftOut.UNREADABLE: "that must not be rewritten",
+        LeftOut.QUARANTINED: "found damaged by an earlier run",
         LeftOut.INDIVISIBLE: "oversized with a single row",
         LeftOut.NOTHING_TO_PURGE: "with nothing to purge",
         LeftOut.CLUSTERED: "that are clustered",
@@ -40,6 +41,7 @@ REASON_SENTENCES: Mapping[LeftOut, str] = MappingProxyType(
         LeftOut.GROUP_CAP: "Its group came after the largest number of groups that one run may rewrite.",
         LeftOut.BYTE_CAP: "Its group did not fit into the bytes that one run may rewrite.",
         LeftOut.UNREADABLE: "Its footer or the table format says that it must not be rewritten.",
+        LeftOut.QUARANTINED: "An earlier run found it damaged.",
         LeftOut.INDIVISIBLE: "It is oversized but holds a single row, which cannot be divided.",
         LeftOut.NOTHING_TO_PURGE: "It holds neither deleted rows nor columns that the schema no longer has.",
         LeftOut.CLUSTERED: "The table's clustering placed its rows, and a plain rewrite would undo that.",
@@ -80,6 +82,8 @@ def what_would_change(
             return f"Run again, or allow more than {format_bytes(policy.max_bytes or 0)} with --max-bytes."
         case LeftOut.UNREADABLE:
             return "Nothing here: the file itself, or the table's format, stands against it."
+        case LeftOut.QUARANTINED:
+            return "Restore the file or remove it from the table; --accept-damage tries it again."
         case LeftOut.INDIVISIBLE:
             return "Nothing: a single row cannot be divided."
         case LeftOut.NOTHING_TO_PURGE:

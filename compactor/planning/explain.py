@@ -111,7 +111,7 @@ def explain_file(snapshot: Snapshot, plan: Plan, path: str) -> FileExplanation:
         thresholds=limits,
         group=group,
         reason=reason,
-        why=_why_planned(group, size_class) if group else REASON_SENTENCES[LeftOut(said)],
+        why=_why_planned(group, size_class) if group else _why_left(snapshot, LeftOut(said), file["path"]),
         change=None if reason is None else _change(snapshot, plan, reason, _files_of(snapshot, file["partition_id"]), file["generation"]),
     )
 
@@ -263,6 +263,11 @@ def _why_planned(group: GroupSummary, size_class: str) -> str:
         case _:
             why = "It is small" if size_class == "small" else "Its deleted rows leave little of it"
             return f"{why}, and group {group.group_id} merges {group.input_files:,} files ({size}) into {become}."
+
+
+def _why_left(snapshot: Snapshot, reason: LeftOut, path: str) -> str:
+    found = snapshot.quarantined.get(path) if reason is LeftOut.QUARANTINED else None
+    return REASON_SENTENCES[reason] if found is None else f"{REASON_SENTENCES[reason]} {found}"
 
 
 def _partition(snapshot: Snapshot, partition_id: int) -> tuple[tuple[str, str | None], ...]:

@@ -71,7 +71,13 @@ def judge(snapshot: Snapshot, survey: Survey, files: FileColumns, setting: Setti
     at, _ = positions_in(snapshot.files["path"], list(survey.unreadable))
     clustered = snapshot.files["clustered"].to_numpy() if snapshot.keeps_clustering else np.zeros(len(files), dtype=np.bool_)
     stale = _stale(snapshot, survey)[files.row]
-    kept_out = {LeftOut.CLUSTERED: clustered[files.row], LeftOut.UNREADABLE: _mask(snapshot.files.num_rows, at)[files.row]}
+    damaged, _ = positions_in(snapshot.files["path"], list(snapshot.quarantined))
+    count = snapshot.files.num_rows
+    kept_out = {
+        LeftOut.QUARANTINED: _mask(count, damaged)[files.row],
+        LeftOut.CLUSTERED: clustered[files.row],
+        LeftOut.UNREADABLE: _mask(count, at)[files.row],
+    }
     return classify(files, setting, selected, stale, kept_out)
 
 

@@ -80,4 +80,6 @@ def strays(table: HandTable) -> set[str]:
         known |= {local_path(log.root, add["path"]) for add in read_log(table.root, version).adds.values()}
     found = {path for path in table.root.rglob("*") if path.is_file()}
     names = {str(path.relative_to(table.root)) for path in found - known}
-    return {name for name in names if not name.startswith(("_delta_log/", "_compactor/runs/", "deletion_vector_"))}
+    return {
+        name for name in names if not name.startswith(("_delta_log/", "_compactor/runs/", "_compactor/quarantine.json", "deletion_vector_"))
+    }

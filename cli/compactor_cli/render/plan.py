@@ -21,6 +21,7 @@ WHY_LEFT_OUT: dict[LeftOut, str] = {
     LeftOut.GROUP_CAP: "are beyond --max-groups",
     LeftOut.BYTE_CAP: "are beyond --max-bytes",
     LeftOut.UNREADABLE: "must not be rewritten",
+    LeftOut.QUARANTINED: "were found damaged by an earlier run (`compactor explain` says how)",
     LeftOut.INDIVISIBLE: "are oversized, but hold a single row",
     LeftOut.NOTHING_TO_PURGE: "hold nothing to purge",
     LeftOut.CLUSTERED: "belong to the table's clustering, which a plain rewrite would undo",
