@@ -110,8 +110,9 @@ class Settings(BaseSettings):
 
     Policy (see model/policy.py): target_size, small_ratio, oversized_ratio, min_input_files, max_deleted_ratio, min_age, quiet_period,
     where, max_groups, max_bytes, max_write_amplification, force_rewrite, purge.
-    Execution: engine (`stitch` copies encoded row groups wherever that is possible, `transcode` decodes everything, `auto` copies those of
-    at least copy_row_groups bytes), proof (how outputs are held against inputs before a group may be committed), commit_files,
+    Execution: engine (`stitch` copies encoded row groups wherever that is possible, `fuse` merges small files page by page, `transcode`
+    decodes everything, `auto` copies row groups of at least copy_row_groups bytes), verify_decompress (whether fuse decompresses once
+    what it keeps compressed), proof (how outputs are held against inputs before a group may be committed), commit_files,
     commit_bytes and commit_interval (what one commit removes at most, and how long finished groups wait for theirs), timings (whether
     a run says where its time went), executor (`auto` takes Ray when `ray_address` is set), ray_address (`local` starts a cluster for
     the run), memory (all that a run may use on this machine, or what a task may ask for on a cluster), parallelism; compute_region
@@ -145,6 +146,7 @@ class Settings(BaseSettings):
 
     engine: Literal["auto", "fuse", "stitch", "transcode"] = "auto"
     copy_row_groups: Size = COPIED_BYTES
+    verify_decompress: bool = False
     proof: Literal["counts", "full"] = "full"
     commit_files: Count = 10_000
     commit_bytes: Size = 64 * 1024**3
@@ -249,7 +251,7 @@ class Settings(BaseSettings):
     @property
     def engine_choice(self) -> EngineChoice:
         """Which engine takes a row group."""
-        return EngineChoice(mode=self.engine, copied_bytes=parse_bytes(self.copy_row_groups))
+        return EngineChoice(mode=self.engine, copied_bytes=parse_bytes(self.copy_row_groups), verify=self.verify_decompress)
 
     @property
     def memory_bytes(self) -> int | None:

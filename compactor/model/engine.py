@@ -16,10 +16,14 @@ COPIED_BYTES = 20 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineChoice:
-    """Which engine takes a row group. copied_bytes: encoded bytes from which on `auto` copies one instead of decoding it."""
+    """Which engine takes a row group. copied_bytes: encoded bytes from which on `auto` copies one instead of decoding it.
+
+    verify: what fuse keeps compressed is decompressed once nevertheless.
+    """
 
     mode: EngineMode = "auto"
     copied_bytes: int = COPIED_BYTES
+    verify: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from compactor.model.rewrite import RewriteJob
 from compactor.rewriting.arrow_writer import empty_footer
 from compactor.rewriting.budget import Budget
@@ -25,6 +27,7 @@ from compactor.rewriting.parquet_fields import FileMetaData, Kind
 from compactor.rewriting.physical import Leaf, leaves, tree
 from compactor.rewriting.ranged import RangedFile
 from compactor.rewriting.thrift_compact import read_struct, write_struct
+from compactor.rewriting.variant import is_variant
 
 if TYPE_CHECKING:
     from compactor.rewriting.native import FusedRowGroup, FuseSource, FuseTarget
@@ -140,6 +143,8 @@ def _against_job(job: RewriteJob) -> Against | None:
         return Against(code="row-tracking", why="The table tracks its rows, whose ids are kept beside them.")
     if len(job.read.constants):
         return Against(code="partition-columns", why="The table keeps its partition columns in its files.")
+    if any(_holds_variant(field.type) for field in job.read.schema):
+        return Against(code="schema", why="The table has variants, whose forms in files differ.")
     if job.write.compression not in _CODECS:
         return Against(code="codec", why=f"Pages compressed with {job.write.compression} are not merged.")
     if job.write.page_version != "1.0":
@@ -147,6 +152,12 @@ def _against_job(job: RewriteJob) -> Against | None:
             code="page-version", why=f"Pages of version {job.write.page_version} are asked for, and merged ones are of version 1.0."
         )
     return None
+
+
+def _holds_variant(kind: pa.DataType) -> bool:
+    if is_variant(kind) or not pa.types.is_nested(kind):
+        return is_variant(kind)
+    return any(_holds_variant(kind.field(i).type) for i in range(kind.num_fields))
 
 
 def _against_file(fetched: Fetched) -> Against | None:

@@ -145,7 +145,7 @@ class _Pouring:
         self.fingerprinter = Fingerprinter() if job.proof == "full" else None
         self.engines = Engines(job, total_bytes, task.output_files)
         self.left_out: list[InputLeftOut] = []
-        self._fuser = Fuser(job, budget) if job.engine.mode == "fuse" else None
+        self._fuser = Fuser(job, budget, verify=job.engine.verify) if job.engine.mode == "fuse" else None
         self._shares = task.output_files / max(1, total_bytes)
         self._poured_bytes = self._offset = 0
         self._offsets: list[int] = []

@@ -1,4 +1,4 @@
-"""The project's own tables with encoded row groups copied wherever that is possible: the same endings, by the same judges."""
+"""All tables with encoded row groups copied, or small files merged, wherever that is possible: the same endings, by the same judges."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from support.own_tables import OWN_TABLES, OwnTable
 import compactor
 
 pytestmark = pytest.mark.xdist_group("conformance")
-STITCHED = compactor.Settings(force_rewrite=True, executor="serial", engine="stitch")
+ENGINES = {name: compactor.Settings(force_rewrite=True, executor="serial", engine=name) for name in ("stitch", "fuse")}
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("own", OWN_TABLES.values(), ids=OWN_TABLES)
-def test_own_table_with_row_groups_copied(own: OwnTable, tmp_path: Path, clickhouse: ClickHouse) -> None:
+def test_own_table_without_decoding(own: OwnTable, engine: str, tmp_path: Path, clickhouse: ClickHouse) -> None:
     """The table ends as it does when everything is decoded, and every judge reads the result rightly."""
     root = tmp_path / own.name
     own.build(root)
-    verdict = judge(root, own.name, clickhouse, STITCHED)
+    verdict = judge(root, own.name, clickhouse, ENGINES[engine])
     assert verdict.outcome == own.ending, "\n".join([verdict.why, *verdict.problems])
     assert own.why in verdict.why
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.skipif(GOLDEN_MISSING is not None, reason=str(GOLDEN_MISSING))
 @pytest.mark.parametrize("source", TABLES, ids=lambda p: p.name)
-def test_public_table_with_row_groups_copied(source: Path, tmp_path: Path, clickhouse: ClickHouse) -> None:
+def test_public_table_without_decoding(source: Path, engine: str, tmp_path: Path, clickhouse: ClickHouse) -> None:
     """No judge finds other rows, and what is left alone is left with a reason."""
     table = tmp_path / source.name
     shutil.copytree(source, table)
-    verdict = judge(table, source.name, clickhouse, STITCHED)
+    verdict = judge(table, source.name, clickhouse, ENGINES[engine])
     assert verdict.outcome != "wrong", "\n".join(verdict.problems)
     assert verdict.outcome == "rewritten identical" or verdict.why

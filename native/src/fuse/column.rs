@@ -157,9 +157,6 @@ impl<'a> Merger<'a> {
                 None => return Ok(None),
             }
             values += chunk.pages.iter().map(Page::values).sum::<usize>();
-            if i >= 3 && union.len() * 4 > values * 3 {
-                return Ok(None);
-            }
         }
         let width = union.plain.len() / union.len().max(1);
         let index_bits = super::hybrid::bits_for(union.len().saturating_sub(1)) as usize;

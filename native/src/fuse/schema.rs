@@ -132,6 +132,9 @@ struct Down {
 /// The place of every leaf of the outputs (`ours`) in a file of schema `theirs`.
 pub fn places(theirs: &[Node], ours: &[Node], by: Match) -> Result<Vec<Place>> {
     let mut found = Vec::new();
+    if by == Match::Id && theirs.iter().any(|their| their.element.field_id.is_none_or(|id| id < 0)) {
+        return Err(Refusal::new("some of its columns have no field ids, and the table finds columns by field id"));
+    }
     for our in ours {
         match find(theirs, our, by, "")? {
             Some(their) => pair(their, our, by, Down::default(), "", &mut found)?,

@@ -176,6 +176,9 @@ def test_columns_are_found_by_field_id() -> None:
     result = fused(store, inputs, replace(made, read=replace(made.read, match="id")))
     assert result.engine == "fuse"
     assert kit.read_back(store, result).to_pydict() == {"col-a": [1, 2, 5], "col-b": [3, 4, 6]}
+    bare = kit.put(store, "in-2.parquet", pa.table({"col-a": [7], "col-b": [8]}))
+    left = fused(store, [*inputs, bare], replace(made, read=replace(made.read, match="id")))
+    assert [one.file.path for one in left.left_out] == ["in-2.parquet"]
 
 
 def test_several_outputs_share_the_rows() -> None:
@@ -238,3 +241,27 @@ def test_without_the_native_package_everything_is_decoded(monkeypatch: pytest.Mo
     store = MemoryStore()
     result = fused(store, [kit.put(store, "in.parquet", table(0, 50))])
     assert (result.engine, result.decoded[0].code) == ("transcode", "kernels")
+
+
+def is_damaged(data: bytearray, at: int) -> bool:
+    """Whether Arrow cannot read the file once a byte of it is another."""
+    changed = bytes(byte ^ (0xFF if i == at else 0) for i, byte in enumerate(data))
+    try:
+        pq.read_table(pa.BufferReader(changed))
+    except OSError:
+        return True
+    return False
+
+
+def test_damage_in_what_is_kept_compressed_is_refused_when_asked_for() -> None:
+    """A damaged frame of Zstandard is kept as it is, and found by decompressing it once."""
+    store = MemoryStore()
+    parts = [pa.table({"x": pa.array([i * 1000 for i in range(n * 90_000, n * 90_000 + 90_000)], pa.int64())}) for n in range(3)]
+    files = [kit.put(store, f"in-{n}.parquet", part, compression="zstd") for n, part in enumerate(parts)]
+    data = bytearray(store.get("in-2.parquet"))
+    data[next(at for at in range(1000, len(data) - 2000, 997) if is_damaged(data, at))] ^= 0xFF
+    store.put("in-2.parquet", bytes(data))
+    made = replace(job(parts[0].schema, compression="zstd", statistics=()), proof="counts")
+    assert fused(store, files, made).engine == "fuse"
+    with pytest.raises(FileProblem, match="in-2"):  # it is decoded then, and cannot be
+        fused(store, files, replace(made, engine=EngineChoice(mode="fuse", verify=True)))
