@@ -13,6 +13,7 @@ from dataclasses import replace
 from compactor.ambient.stopwatch import each, stage
 from compactor.coordination.outputs import OutputFates
 from compactor.errors import CompactorError, StorageError, StorageUnavailable
+from compactor.lookout import INPUT_VANISHED, Lookout
 from compactor.model.commit import CommitRequest, Committed, Conflict, FinishedGroup, Unknown
 from compactor.model.events import Checkpointed, CommitLanded, GroupFinished, GroupLost, Warned
 from compactor.model.plan import RewriteGroup
@@ -21,8 +22,6 @@ from compactor.planning.liveness import first_gone
 from compactor.planning.predict import spent
 from compactor.ports import Ports, Prepared
 from compactor.run_report import Tally
-
-INPUT_VANISHED = "input-vanished"
 
 
 class Act:
@@ -88,7 +87,11 @@ class Act:
             self._commit()  # after a failure or a signal too: what is finished is worth keeping
 
     def _tasks(self, inputs_of: Callable[[RewriteGroup], tuple[InputFile, ...]], share_bytes: int) -> Iterator[RewriteTask]:
+        lookout = Lookout(self._ports, self._snapshot, self._plan)
         for group in self._plan:
+            if (lost := lookout.lost(group)) is not None:
+                self._tell(lost)
+                continue
             inputs, prefix = inputs_of(group), self._prefix(group)
             self._fates.started(group.group_id, prefix)
             yield RewriteTask(
@@ -221,8 +224,11 @@ class Act:
     def _drop(self, dropped: tuple[GroupDropped, ...]) -> None:
         for drop in dropped:
             self._fates.dropped(drop)
-            self._tally.dropped.append(drop)
-            self._ports.sink(GroupLost(dropped=drop))
+            self._tell(drop)
+
+    def _tell(self, drop: GroupDropped) -> None:
+        self._tally.dropped.append(drop)
+        self._ports.sink(GroupLost(dropped=drop))
 
 
 def _finished(group: RewriteGroup, result: RewriteResult, target_bytes: int) -> FinishedGroup:

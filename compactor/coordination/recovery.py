@@ -1,7 +1,7 @@
 """Recovery: what the next run of a table does about runs that left their intent, because they crashed or do not know what they committed.
 
     in flight ─ nothing. A process of this machine that still lives, or a sign of life that is young by the store's own dates
-    dead, ended ─► fenced ─► finished groups of it committed by us ─► what it wrote and nobody committed is deleted, by stem ─► swept ─► gone
+    dead, ended ─► fenced ─► its finished groups committed by us ─► what it wrote and nobody committed is deleted, by stem ─► swept ─► gone
 
 Nobody is asked whether a run is really dead: being fenced stops it, dead or not. Deleting is safe by two facts and no clock:
 - A run lists the log, then looks for its fence, then looks for its outputs, then creates the version after the newest one listed. So once

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from compactor.model.plan import FileKey
+from compactor.model.plan import FileKey, Plan
 from compactor.model.snapshot import Snapshot
 
 
@@ -18,3 +18,10 @@ def first_gone(snapshot: Snapshot, keys: Sequence[FileKey]) -> FileKey | None:
     found = snapshot.files.select(["path", "deletes_id"]).take(rows).to_pydict()
     live = set(zip(found["path"], found["deletes_id"], strict=True))
     return next((key for key in keys if (key.path, key.deletes_id) not in live), None)
+
+
+def paths_gone(snapshot: Snapshot, plan: Plan) -> frozenset[str]:
+    """Paths of planned files that are not live in `snapshot`, whatever their deletes."""
+    planned = plan.inputs["path"]
+    there = pc.is_in(planned, value_set=snapshot.files["path"].combine_chunks().cast(planned.type))
+    return frozenset(planned.filter(pc.invert(there)).to_pylist())

@@ -36,7 +36,11 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "compactor.early": (*PURE_BASE, *PORTS),
     "compactor.takeover": (*PURE_BASE, *PORTS, "compactor.coordination"),
     "compactor.ports": (*PURE_BASE, *PORTS, "compactor.planning", "compactor.coordination"),
-    "compactor.acting": (*PURE_BASE, *PORTS, "compactor.planning", "compactor.coordination", "compactor.run_report", "compactor.ports"),
+    "compactor.lookout": (*PURE_BASE, *PORTS, "compactor.planning", "compactor.coordination", "compactor.ports"),
+    "compactor.acting": (
+        *(*PURE_BASE, *PORTS),
+        *("compactor.planning", "compactor.coordination", "compactor.run_report", "compactor.lookout", "compactor.ports"),
+    ),
     "compactor.pipeline": (
         *(*PURE_BASE, *PORTS),
         *(

@@ -15,7 +15,8 @@ from compactor.coordination.documents import encode
 from compactor.coordination.lease import LEASE_FORMAT_VERSION, TableLease, Terms, Watch
 from compactor.coordination.records import Care
 from compactor.errors import ConflictGaveUp, Superseded, TableRefused
-from compactor.model.events import Event, GroupFinished
+from compactor.lookout import LOOK_EVERY_S
+from compactor.model.events import Event, GroupFinished, Planned
 from compactor.model.run import Run, RunStatus
 from compactor.pipeline import run_table
 from compactor.settings import Settings
@@ -160,10 +161,13 @@ class Scene(Place):
             self.writer.append()
 
     def run(self, on: Callable[[Event], None] = lambda _: None) -> Run:
-        self._processes += 1
-        ambient = Ambient(clock=self.clock, ids=SeededIds(self._processes), randomness=SeededRandomness(0))
-        ports = wire(self.store, SETTINGS, sink=on, ambient=ambient, care=Care(beat_s=None), owners=UnknownOwners())
+        ports = wire(self.store, SETTINGS, sink=on, ambient=self.ambient(), care=Care(beat_s=None), owners=UnknownOwners())
         return run_table(replace(ports), SETTINGS.policy())
+
+    def ambient(self) -> Ambient:
+        """Of a process of its own."""
+        self._processes += 1
+        return Ambient(clock=self.clock, ids=SeededIds(self._processes), randomness=SeededRandomness(0))
 
 
 def test_a_leased_table_is_left_alone() -> None:
@@ -204,3 +208,23 @@ def test_a_lost_lease_stops_the_run_before_its_commit() -> None:
     assert "lease" in (run.reason or "")
     assert newest_version(scene.store) == version
     assert [item.key for item in scene.store.list("p=")] == files
+
+
+@pytest.mark.parametrize("sleeps_s", [0.0, LOOK_EVERY_S], ids=["by the last holder", "while groups were rewritten"])
+def test_what_others_took_since_the_plan_is_not_rewritten(sleeps_s: float) -> None:
+    """Another run does all that was planned, before the lease is ours or after the first group: what it took is not rewritten once more."""
+    scene = Scene()
+    written: list[int] = []
+
+    def interfere(event: Event) -> None:
+        if isinstance(event, GroupFinished):
+            written.append(event.result.group_id)
+        if isinstance(event, GroupFinished if sleeps_s else Planned) and len(written) < 2 and not newest_version(scene.store) > before:
+            scene.clock.sleep(sleeps_s)
+            ports = wire(scene.store, SETTINGS.model_copy(update={"lease": "off"}), ambient=scene.ambient(), care=Care(beat_s=None))
+            assert run_table(ports, SETTINGS.policy()).groups_committed == 2
+
+    before = newest_version(scene.store)
+    run = scene.run(on=interfere)
+    assert run.status is RunStatus.NOTHING_TO_DO, run.reason
+    assert written == ([0] if sleeps_s else [])
