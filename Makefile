@@ -13,7 +13,7 @@ RUST_READY = command -v cargo >/dev/null && $(CARGO) fetch --manifest-path nativ
 MATURIN_READY = $(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' 2>/dev/null
 NO_RUST = echo "Without the native kernels: there is no Rust toolchain, or its packages cannot be fetched."
 
-.PHONY: help setup native native-wheels test test-long test-spark lint audit format demo bench bench-smoke bench-log bench-memory bench-service conformance fuzz fuzz-native simulate simulate-aborts simulate-crashes simulate-drip simulate-fleet clean
+.PHONY: help setup native native-wheels test test-long test-spark lint audit format demo bench bench-smoke bench-log bench-memory bench-service conformance fuzz fuzz-native simulate simulate-aborts simulate-crashes simulate-drip simulate-fleet soak clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -110,6 +110,9 @@ simulate-drip: $(STAMP)  ## SCALE=20 what slow appends cost in rewritten bytes a
 
 simulate-fleet: $(STAMP)  ## a year of 10,000 tables, scheduled by need and by plainer rules, against the bars (minutes)
 	cd tests && ../$(BIN)/python -m fleet $(ARGS)
+
+soak: $(NATIVE)  ## 200 tables with writers and two replicas of the service, one killed now and then, for 20 minutes; ARGS="--tables 10 --minutes 1"
+	cd tests && ../$(BIN)/python -m fleet.soak $(ARGS)
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .venv-audit .pytest_cache .mypy_cache .ruff_cache .hypothesis native/target build dist

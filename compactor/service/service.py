@@ -236,7 +236,8 @@ class Service:
         self._marks = Marks(paused=shared.marked("paused"), asked=frozenset(shared.marked("asked")))
 
     def _report(self, running: dict[str, str]) -> Report:
-        return Report(replica=self.replica, beat=self._beat, running=running, ledger=self.parts.dispatch.ledger.at(self._now().ms))
+        ledger = self.parts.dispatch.ledger.at(self._now().ms)
+        return Report(replica=self.replica, beat=self._beat, round_s=self._config.pace.round_s, running=running, ledger=ledger)
 
     def _find(self, *, wait: bool) -> None:
         """Look for tables, beside everything else; take in what an earlier look found."""

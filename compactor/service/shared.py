@@ -25,20 +25,20 @@ from compactor.storage.base import ObjectStore
 
 FORMAT_VERSION = 1
 FOLDER = "service/"
-_GONE_S = 300.0
-"""A replica whose beat did not change for so long, on the watcher's own clock, is gone."""
+_GONE_ROUNDS, _GONE_S = 3, 30.0
+"""A replica whose beat did not change for so many of its rounds and so long besides, on the watcher's own clock, is gone."""
 _NAME_LENGTH = 180
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a replica tells of itself. running: table to run id."""
+    """What a replica tells of itself. running: table to run id. round_s: from beat to beat."""
 
     replica: str
     beat: int = 0
+    round_s: float = 60.0
     running: Mapping[str, str] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
-    by: str = ""
 
 
 @dataclass(slots=True)
@@ -62,8 +62,8 @@ class Shared:
 
     def report(self, report: Report) -> None:
         """Tell the others."""
-        body = {"replica": report.replica, "beat": report.beat, "running": dict(report.running), "by": report.by}
-        self._put(f"replicas/{report.replica}.json", "replica", {**body, "ledger": ledger_object(report.ledger)})
+        body = {"replica": report.replica, "beat": report.beat, "running": dict(report.running)}
+        self._put(f"replicas/{report.replica}.json", "replica", {**body, "round_s": report.round_s, "ledger": ledger_object(report.ledger)})
 
     def others(self, me: str) -> tuple[list[Report], list[Report]]:
         """The other replicas that live, and those that do not beat any more: what those have spent today counts all the same."""
@@ -75,12 +75,16 @@ class Shared:
             if body is None or body["replica"] == me:
                 continue
             found = Report(
-                replica=body["replica"], beat=body["beat"], running=body["running"], ledger=ledger_of(body["ledger"]), by=body.get("by", "")
+                replica=body["replica"],
+                beat=body["beat"],
+                round_s=float(body.get("round_s", 60.0)),
+                running=body["running"],
+                ledger=ledger_of(body["ledger"]),
             )
             watched = self._beats.get(found.replica)
             if watched is None or watched.beat != found.beat:
                 watched = self._beats[found.replica] = _Watched(found.beat, now_s)
-            (alive if now_s - watched.since_s < _GONE_S else gone).append(found)
+            (alive if now_s - watched.since_s < _GONE_ROUNDS * found.round_s + _GONE_S else gone).append(found)
         return alive, gone
 
     def leave(self, me: str) -> None:

@@ -48,7 +48,7 @@ def test_a_replica_that_does_not_beat_is_gone(store: MemoryStore, ambient: Ambie
     shared = Shared(store, ambient)
     shared.report(Report(replica="one", beat=1, running={"t": "r"}))
     assert len(shared.others("me")[0]) == 1
-    ambient.clock.sleep(299)
+    ambient.clock.sleep(209)
     assert len(shared.others("me")[0]) == 1
     ambient.clock.sleep(2)
     alive, gone = shared.others("me")
