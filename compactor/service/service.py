@@ -45,7 +45,10 @@ from compactor.service.table_state import TableState, heard, ruled
 
 _LOOKS_AT_ONCE = 32
 _SAVE_EVERY_S = 300.0
-_DRAIN_BATCHES = 200
+_DRAINS, _TAKES_AT_ONCE = 100, 8
+"""Of the queue in one round: how often, and how many requests beside each other."""
+_CLEAR_EVERY, _KEPT_S = 50, 600.0
+"""Rounds between two removals of notices, and how long they are kept: who starts later looks at every table anyway."""
 _LEAVE_S = 10.0
 """After the grace: how long interrupted runs may take to end."""
 
@@ -202,6 +205,8 @@ class Service:
             if code != "config":
                 self._problems.pop(code, None)
                 self._problems.pop("bug", None)
+        if self.overview.problems != self._problems:
+            self.overview = replace(self.overview, problems=dict(self._problems))
 
     def _problem(self, code: str, message: str) -> None:
         if self._problems.get(code) != message:
@@ -265,15 +270,16 @@ class Service:
         queue = self.parts.queue(self._config)
         if queue is None:
             return
-        for _ in range(_DRAIN_BATCHES):
-            taken = queue.take()
-            for sentence in taken.puzzling:
+        for _ in range(_DRAINS):
+            taken = list(self._pool.map(lambda _: queue.take(), range(_TAKES_AT_ONCE)))
+            for sentence in (sentence for each in taken for sentence in each.puzzling):
                 self._problem("queue", sentence)
-            fresh = {table: version for table, version in taken.notices.items() if self._unknown(table, version)}
+            told = sorted((version, table) for each in taken for table, version in each.notices.items())
+            fresh = {table: version for version, table in told if self._unknown(table, version)}
             if fresh:
                 self.parts.shared.note(self.replica, fresh)
-            queue.done(taken.receipts)
-            if not taken.messages:
+            queue.done([receipt for each in taken for receipt in each.receipts])
+            if not any(each.messages for each in taken):
                 break
         for table, version in self.parts.shared.noted(self._seen).items():
             if table in self._states:
@@ -288,8 +294,8 @@ class Service:
         now = self._now()
         events = self._config.events
         sweep = events is None or now.s - self._swept_s >= events.sweep_s
-        if sweep and events is not None:
-            self.parts.shared.clear_notices(2000 * events.sweep_s)
+        if events is not None and self._beat % _CLEAR_EVERY == 0:
+            self.parts.shared.clear_notices(1000 * max(_KEPT_S, 10 * self._config.pace.round_s))
         self._swept_s = now.s if sweep else self._swept_s
         running = self.parts.dispatch.running()
         due = [state for state in self._states.values() if state.uri not in running and (sweep or _wants_a_look(state))]

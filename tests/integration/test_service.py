@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -19,11 +20,14 @@ from deltalake import DeltaTable, write_deltalake
 from support.delta_log import add, info, metadata, protocol, write
 
 from compactor import verbs
+from compactor.errors import StorageUnavailable
 from compactor.model.run import Run, RunStatus
 from compactor.service.config_file import read_config
 from compactor.service.events import Problem, RoundEnded, RulesReloaded, RunBegun, RunFinished, ServiceEvent, Stopped, Vanished
 from compactor.service.opening import open_service, open_shared
 from compactor.service.service import Service
+from compactor.service.shared import Report, Shared
+from compactor.service.sqs import Taken
 from compactor.settings import Settings
 from compactor.storage import open_store
 
@@ -357,3 +361,91 @@ def read_settings(world: World) -> Any:
     from compactor.service.policies import policy_of
 
     return policy_of(read_config(world.file), str(world.root / "lake/a"), {}).settings
+
+
+class FakeQueue:
+    """A queue that gives messages until they are done with, and remembers what the state held by then."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.waiting: dict[str, dict[str, int]] = {}
+        self.kept_before_done: list[dict[str, int]] = []
+        self.fails = False
+        self.hidden = threading.Lock()
+
+    def take(self) -> Taken:
+        """Messages that were taken are hidden until they are done with, or that failed."""
+        if not self.hidden.acquire(blocking=False):
+            return Taken()
+        return Taken(notices=merged_notices(self.waiting), receipts=tuple(self.waiting)) if self.waiting else Taken()
+
+    def done(self, receipts: list[str]) -> None:
+        self.hidden.release()
+        if self.fails:
+            raise StorageUnavailable("the queue is away.")
+        if receipts:
+            self.kept_before_done.append(open_shared(read_config(self.world.file)).noted(set()))
+        for receipt in receipts:
+            self.waiting.pop(receipt)
+
+
+def merged_notices(waiting: dict[str, dict[str, int]]) -> dict[str, int]:
+    newest: dict[str, int] = {}
+    for notices in waiting.values():
+        newest.update({table: max(version, newest.get(table, -1)) for table, version in notices.items()})
+    return newest
+
+
+def test_notices_are_kept_before_messages_go(world: World) -> None:
+    """With a queue only tables that were told of are looked at; a message is deleted when the state has what it says, and not before."""
+    world.configure('[events]\nqueue_url = "https://sqs.example/q"\nsweep = "1h"\n')
+    told, quiet = world.table("told", files=1), world.table("quiet", files=1)
+    queue = FakeQueue(world)
+    service = world.service(lambda _: ended(RunStatus.COMMITTED))
+    service.parts = replace(service.parts, queue=lambda _config: queue)  # type: ignore[arg-type, return-value]
+    rounds(service, lambda: codes(service) == {"told": "healthy", "quiet": "healthy"})
+    looked = sum(event.looked for event in world.of(RoundEnded))
+    service.round()
+    assert sum(event.looked for event in world.of(RoundEnded)) == looked
+    for uri in (told, quiet):
+        write(open_store(uri), 1, [*(add(f"g{number}") for number in range(9)), info()])
+    queue.waiting = {"m1": {told: 1, "s3://elsewhere/t": 4}, "m2": {told: 0}}
+    queue.fails = True
+    service.round()
+    assert queue.waiting
+    assert [problem.code for problem in world.of(Problem)] == ["state"]
+    queue.fails = False
+    rounds(service, lambda: any(event.table == told for event in world.of(RunBegun)))
+    assert not queue.waiting
+    assert queue.kept_before_done[0][told] == 1
+    assert not any(event.table == quiet for event in world.of(RunBegun))
+    kept = len(queue.kept_before_done)
+    service.round()
+    queue.waiting = {"m3": {told: 1}}
+    before = open_shared(read_config(world.file)).noted(set())
+    service.round()
+    assert len(queue.kept_before_done) == kept + 1
+    assert open_shared(read_config(world.file)).noted(set()) == before
+
+
+def test_a_state_that_is_away_begins_nothing(world: World) -> None:
+    """Nothing is run without a place for its records; it is told once, and goes on when the state is back."""
+    world.table("t")
+    service = world.service(lambda _: ended(RunStatus.COMMITTED))
+    shared = service.parts.shared
+    report, away = shared.report, [True]
+
+    class Away(Shared):
+        def report(self, given: Report) -> None:
+            if away:
+                raise StorageUnavailable("the state is away.")
+            report(given)
+
+    service.parts = replace(service.parts, shared=Away(shared._store, service.parts.ambient))
+    for _ in range(3):
+        service.round()
+    assert not world.of(RunBegun)
+    assert [problem.message for problem in world.of(Problem)] == ["the state is away."]
+    away.clear()
+    rounds(service, lambda: bool(world.of(RunBegun)))
+    assert not service.overview.problems
