@@ -17,6 +17,7 @@ from support.protocol_terms import check_terms
 from support.reader_log import key_of, read_log
 
 import compactor
+from compactor.model.engine import EngineMode
 from compactor.model.run import RunStatus
 from compactor.storage import open_store
 
@@ -29,7 +30,8 @@ def settings_of(chance: random.Random) -> compactor.Settings:
     """Everything is rewritten, into outputs of any size."""
     size = chance.choice(["1KiB", "8KiB", "128MiB"])
     memory = chance.choice(["64MiB", "1GiB"])
-    return compactor.Settings(force_rewrite=True, executor="serial", target_size=size, memory=memory)
+    engine: EngineMode = chance.choice(["auto", "fuse"])
+    return compactor.Settings(force_rewrite=True, executor="serial", target_size=size, memory=memory, engine=engine)
 
 
 def compacted(table: FuzzTable, settings: compactor.Settings) -> None:

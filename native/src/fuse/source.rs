@@ -59,7 +59,9 @@ impl Source {
         let (places, count) = target.places(footer.schema)?;
         let end = data.len() - 8 - length;
         let (mut rows, mut bytes) = (0usize, 0usize);
-        for group in &footer.row_groups {
+        // Writers have nothing to say of where the columns of a row group without rows are.
+        let row_groups: Vec<RowGroup> = footer.row_groups.into_iter().filter(|group| group.rows > 0).collect();
+        for group in &row_groups {
             if group.columns.len() != count {
                 return Err(Refusal::new("a row group has not the columns of the schema"));
             }
@@ -87,7 +89,7 @@ impl Source {
             return Err(Refusal::new("its columns overlap"));
         }
         let right = bounds_are_right(&footer.created_by);
-        Ok(Self { row_groups: footer.row_groups, rows, places, ordered: footer.ordered, right, bytes })
+        Ok(Self { row_groups, rows, places, ordered: footer.ordered, right, bytes })
     }
 
     /// Leaves that the file lacks.

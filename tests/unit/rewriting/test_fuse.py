@@ -265,3 +265,11 @@ def test_damage_in_what_is_kept_compressed_is_refused_when_asked_for() -> None:
     assert fused(store, files, made).engine == "fuse"
     with pytest.raises(FileProblem, match="in-2"):  # it is decoded then, and cannot be
         fused(store, files, replace(made, engine=EngineChoice(mode="fuse", verify=True)))
+
+
+def test_a_row_group_without_rows_says_nothing_of_where_it_is() -> None:
+    """Writers put anything into the offsets of an empty row group, which is no reason to decode its file."""
+    store = MemoryStore()
+    files = [kit.put(store, f"in-{n}.parquet", SCHEMA.empty_table(), compression=codec) for n, codec in enumerate(("lz4", "zstd", "none"))]
+    result = fused(store, [*files, kit.put(store, "in-3.parquet", table(0, 10))])
+    assert (result.engine, result.decoded) == ("fuse", ())
