@@ -3,8 +3,8 @@
     python -m support.fuse_mutations 100 200      cases 100 to 199: a line of JSON before every hundredth, counts of outcomes at last
 
 In a process of its own, because the kernel must never end one. Even seeds change bytes inside pages, odd ones also footers and page headers
-(mutations.py). What pyarrow refuses for the sake of a footer's side matters, and the kernel merges as it was, counts as `lenient`; damage inside what is kept
-compressed, unreadable before and after, as `as damaged`.
+(mutations.py). `lenient`: pyarrow refuses the file for the sake of a footer's side matters, and it is merged as it was; `as damaged`: in what
+is kept compressed there is damage, as unreadable before as after.
 """
 
 from __future__ import annotations
