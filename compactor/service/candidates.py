@@ -105,11 +105,11 @@ def _held(state: TableState, marks: Marks, now: Now, left_s: float) -> Hold:
         return Hold.REFUSED if state.problem is not None and state.problem[0] != "not-looked-at" else Hold.UNKNOWN
     if asked:
         return Hold.NONE
-    if state.vain is None and now.s < state.retry_s:
+    if now.s < state.retry_s:
         return Hold.REFUSED if state.last is not None and state.last.status is RunStatus.REFUSED else Hold.BACKOFF
     if not state.work.worth(state.policy.min_gain_files):
         return Hold.HOT if state.work.hot_files else Hold.HEALTHY
-    if state.vain is not None and now.s < state.retry_s:
+    if state.vain is not None and now.s < state.vain_until_s:
         return Hold.HEALTHY
     return Hold.NONE if left_s > 0 else Hold.WINDOW
 

@@ -55,6 +55,8 @@ def _object(state: TableState, now_s: float) -> dict[str, Any]:
         "bad": state.bad,
         "retry_in_s": max(0.0, state.retry_s - now_s),
         "vain": state.vain,
+        "vain_ago_s": now_s - state.vain_s,
+        "vain_in_s": max(0.0, state.vain_until_s - now_s),
         "last": state.last,
     }
 
@@ -80,6 +82,8 @@ def _state(body: Mapping[str, Any], config: ServiceConfig, now_s: float) -> Tabl
         bad=body["bad"],
         retry_s=now_s + body["retry_in_s"],
         vain=body["vain"],
+        vain_s=now_s - body["vain_ago_s"],
+        vain_until_s=now_s + body["vain_in_s"],
         last=last,
         owner=body["owner"],
     )

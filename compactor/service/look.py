@@ -53,7 +53,8 @@ class Looker:
         store = open_store(state.uri, known.settings.storage())
         tail = read_tail(store, standing.version, standing.entry, standing.partition_names)
         if tail.version == standing.version and tail.unclear is None and state.takes and not state.work.hot_files:
-            return Looked(policy=known, standing=followed(standing, tail), work=state.work, takes=state.takes, problem=state.problem)
+            same = standing if tail.entry == standing.entry else replace(standing, entry=tail.entry)
+            return Looked(policy=known, standing=same, work=state.work, takes=state.takes, problem=state.problem)
         standing = followed(standing, tail)
         if standing.unclear is not None:
             return self._load(state, known)

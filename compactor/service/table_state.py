@@ -15,8 +15,8 @@ from compactor.service.policies import TablePolicy
 from compactor.service.standing import Standing
 from compactor.service.work import Takes, Work
 
-VAIN_S = 3600.0
-"""After a run that found nothing to do, a table that does not change waits for so long."""
+VAIN_S, VAIN_MOVED_S = 3600.0, 300.0
+"""After a run that found nothing to do, a table waits for so long; less when it changes, but not at once: files may have to come of age."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,8 @@ class LastRun:
 class TableState:
     """looked_s, loaded_s: when, by the monotonic clock. worth_since_s: since when a run is worth it, suffered: requests too many times the
     seconds since, up to looked_s. bad: ends in a row that were not good, and retry_s: when it is tried again. vain: why the newest run
-    found nothing to do, while that holds. changed: something was heard of a newer version than is known. owner: as in Looked."""
+    found nothing to do, at vain_s, believed until vain_until_s. changed: something was heard of a newer version than is known. owner: as
+    in Looked."""
 
     uri: str
     policy: TablePolicy | None = None
@@ -62,6 +63,8 @@ class TableState:
     bad: int = 0
     retry_s: float = 0.0
     vain: str | None = None
+    vain_s: float = 0.0
+    vain_until_s: float = 0.0
     last: LastRun | None = None
     changed: bool = True
     owner: Mapping[str, str] = field(default_factory=dict)
@@ -74,7 +77,6 @@ def looked(state: TableState, found: Looked, now_s: float) -> TableState:
     worth = found.problem is None and found.work.worth(found.policy.min_gain_files)
     since = None if not worth else state.worth_since_s if state.worth_since_s is not None else now_s
     same_rules = state.policy is None or state.policy is found.policy or state.policy.settings == found.policy.settings
-    vain = None if moved or not same_rules else state.vain
     stale_refusal = state.last is not None and state.last.status is RunStatus.REFUSED and (moved or not same_rules)
     return replace(
         state,
@@ -87,8 +89,9 @@ def looked(state: TableState, found: Looked, now_s: float) -> TableState:
         loaded_s=now_s if found.loaded else state.loaded_s,
         worth_since_s=since,
         suffered=suffered_at(state, now_s) if worth else 0.0,
-        vain=vain,
-        retry_s=0.0 if stale_refusal or (state.vain is not None and vain is None) else state.retry_s,
+        vain=state.vain if same_rules and now_s < state.vain_until_s else None,
+        vain_until_s=min(state.vain_until_s, state.vain_s + VAIN_MOVED_S) if moved else state.vain_until_s,
+        retry_s=0.0 if stale_refusal else state.retry_s,
         changed=False,
         owner=found.owner if found.loaded else state.owner,
     )
@@ -120,7 +123,8 @@ def ran(state: TableState, run: Run, now_s: float, now_ms: int) -> TableState:
         return replace(fresh, worth_since_s=None, suffered=0.0, work=Work(), takes=None)
     if run.status in (RunStatus.NOTHING_TO_DO, RunStatus.PLANNED):
         why = run.why or run.reason or "There was nothing to do."
-        return replace(state, last=last, bad=0, vain=why, retry_s=now_s + VAIN_S, worth_since_s=None, suffered=0.0, changed=True)
+        done = replace(state, last=last, bad=0, retry_s=0.0, worth_since_s=None, suffered=0.0, changed=True)
+        return replace(done, vain=why, vain_s=now_s, vain_until_s=now_s + VAIN_S)
     bad = state.bad + 1
     return replace(state, last=last, bad=bad, retry_s=now_s + retry_after_s(run.status, bad), changed=True)
 
