@@ -136,7 +136,7 @@ class _Committer:
                 return committed_of(ours)
             if winners:
                 target = apply(target, winners)
-                work = judged(work, winners, Terms.of(base), target, rescuer.rescue)
+                work = judged(work, winners, Terms.of(base), target, rescuer)
             work, groups = with_outputs(self.store, self._honoured(work, target))
             permitted.result()
             if not groups:

@@ -1,4 +1,5 @@
-"""Saves a group whose inputs lost rows to others while it was rewritten: the rows that they deleted are deleted in its outputs too.
+"""Saves a group whose inputs lost rows to others while it was rewritten: the rows that they deleted are deleted in its outputs too. And one
+whose table lost columns: its rows are proven once more, as they are without them.
 
 Judged by what is live at the version to build on, never by single winners, and from the inputs as they were read, so that every attempt is
 computed anew. Proven as a whole: live inputs with their deletes must hold the rows of the outputs with theirs, read from the store. Then
@@ -34,6 +35,7 @@ from compactor.tables.delta.state import Action, DeltaState
 from compactor.tables.delta.vectors import deletes_of
 
 ENABLED = "delta.enableDeletionVectors"
+_FAILURES = (TableCorrupt, TableRefused, StorageError, ValueError, MemoryError)
 
 Live = Mapping[FileKey, tuple[FileKey, Action]]
 """Of inputs as they were read: how each is live now, and its raw add. Those that are gone are not in it."""
@@ -53,11 +55,23 @@ class Rescuer:
         ratio = self.request.max_deleted_ratio
         if ratio is None or self.request.purge or not _possible(target):
             return ""
-        group = next(group for group in self.request.groups if group.result.group_id == group_id)
         try:
-            return self._rescued(group, target, ratio)
-        except (TableCorrupt, TableRefused, StorageError, ValueError, MemoryError) as error:
+            return self._rescued(self._group(group_id), target, ratio)
+        except _FAILURES as error:
             return f"its deletes could not be followed: {error}"
+
+    def reproven(self, group: Rescued, target: Snapshot) -> Rescued | str:
+        """The group, or what was saved of it, with the fingerprint that its rows have at `target`, where columns were dropped since it was
+        read; or why it cannot be had, in words. A purge does not leave such columns in its outputs."""
+        if self.request.purge:
+            return "it was to be purged"
+        try:
+            return self._proven(group, target)
+        except _FAILURES as error:
+            return f"its rows could not be proven once more: {error}"
+
+    def _group(self, group_id: int) -> FinishedGroup:
+        return next(group for group in self.request.groups if group.result.group_id == group_id)
 
     def _rescued(self, group: FinishedGroup, target: Snapshot, ratio: float) -> Rescued | str:
         rows = rows_of(target, {key.path for key in group.inputs})

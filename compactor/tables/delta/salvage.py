@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +23,7 @@ from compactor.tables.delta.actions import raw_adds
 from compactor.tables.delta.conflicts import INPUT_VANISHED, TABLE_CHANGED, Terms, Verdict, file_key, judge
 from compactor.tables.delta.entry import EntryGroup
 from compactor.tables.delta.row_tracking import keeps_row_ids, numbering
+from compactor.tables.delta.schema_change import dropped_columns
 from compactor.tables.delta.state import Action, LogEntry
 
 PROOF = "proof"
@@ -45,21 +47,25 @@ class Rescued:
     rows: int
 
 
-Rescue = Callable[[int, Snapshot], Rescued | str]
-"""Saves the group of that id on a snapshot, or says why not; no words: that it is not worth a word."""
+class Rescue(Protocol):
+    """Saves a group on a snapshot, or says why not; no words: that it is not worth a word. See rescue.py."""
+
+    def rescue(self, group_id: int, target: Snapshot) -> Rescued | str: ...
+    def reproven(self, group: Rescued, target: Snapshot) -> Rescued | str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
     """Groups that may still be committed and those dropped on the way. `adds`: raw add actions of all inputs, as last seen live.
 
-    rescued: of the groups that lost rows, how they were saved, by their ids.
+    rescued: of the groups that lost rows, how they were saved, by their ids. narrowed: whether columns were dropped since they were read.
     """
 
     groups: tuple[FinishedGroup, ...]
     dropped: tuple[GroupDropped, ...] = ()
     adds: Mapping[FileKey, Action]
     rescued: Mapping[int, Rescued] = field(default_factory=dict)
+    narrowed: bool = False
 
     def without(self, problem: Callable[[FinishedGroup], Problem | None]) -> Candidates:
         """Those groups for which `problem` finds none; the others join the dropped."""
@@ -171,13 +177,13 @@ def judged(candidates: Candidates, winners: Sequence[LogEntry], before: Terms, a
         verdict = verdicts[group.result.group_id]
         if verdict.reason != INPUT_VANISHED:
             return None if verdict.reason is None else (verdict.reason, verdict.detail, verdict.file)
-        found = rescue(group.result.group_id, after)
+        found = rescue.rescue(group.result.group_id, after)
         if isinstance(found, str):
             return INPUT_VANISHED, f"{verdict.detail}; {found}" if found else verdict.detail, verdict.file
         (again,) = judge([found.group], (), before, terms)
         if again.reason is not None:
             return again.reason, again.detail, again.file
-        saved[group.result.group_id] = found
+        saved[group.result.group_id] = replace(found, group=_without_digests(found.group)) if candidates.narrowed else found
         return None
 
     kept = candidates.without(problem)
@@ -192,7 +198,46 @@ def judged(candidates: Candidates, winners: Sequence[LogEntry], before: Terms, a
         kept = kept.without(lambda g: None if g.result.group_id in saved else _renumbered(g, kept.adds, fresh))
     for rescued in saved.values():
         fresh.update(rescued.adds)
-    return replace(kept, adds=fresh)
+    kept = replace(kept, adds=fresh)
+    return _reproven(kept, before, after, rescue) if any(winner.metadata is not None for winner in winners) else kept
+
+
+def _reproven(candidates: Candidates, before: Terms, after: Snapshot, rescue: Rescue) -> Candidates:
+    """The groups with the proofs that their rows have now that columns were dropped since they were read, or came back after that."""
+    terms = Terms.of(after)
+    dropped = dropped_columns(before.metadata, terms.metadata, terms.features)
+    if not dropped and not candidates.narrowed:
+        return candidates
+    again: dict[int, Rescued] = {}
+
+    def problem(group: FinishedGroup) -> Problem | None:
+        group_id = group.result.group_id
+        whole = Rescued(
+            group=_without_digests(group),
+            adds={key: candidates.adds[key] for key in group.inputs},
+            vectors=(None,) * len(group.result.outputs),
+            rows=0,
+        )
+        saved = candidates.rescued.get(group_id)
+        found = rescue.reproven(whole if saved is None else replace(saved, group=whole.group), after)
+        if isinstance(found, str):
+            return TABLE_CHANGED, f"the column {(*dropped, '?')[0]} was dropped, and {found}", None
+        again[group_id] = found
+        return None
+
+    kept = candidates.without(problem)
+    return replace(
+        kept,
+        groups=tuple(again[group.result.group_id].group for group in kept.groups),
+        rescued={**kept.rescued, **{group_id: found for group_id, found in again.items() if group_id in kept.rescued}},
+        narrowed=True,
+    )
+
+
+def _without_digests(group: FinishedGroup) -> FinishedGroup:
+    """Its outputs without the digests of their rows, which were taken with columns that are gone."""
+    outputs = tuple(replace(output, fingerprint=None) for output in group.result.outputs)
+    return replace(group, result=replace(group.result, outputs=outputs))
 
 
 def _renumbered(group: FinishedGroup, before: Mapping[FileKey, Action], after: Mapping[FileKey, Action]) -> Problem | None:

@@ -2,7 +2,8 @@
 
 Columns may have been added, made nullable, renamed under column mapping, commented or constrained, and widened where the table allows
 it: a missing column reads as null and a narrower type as the wider one (protocol sections "Schema Serialization Format", "Column
-Mapping", "Type Widening"). Anything else makes a written file wrong or doubtful, and the answer names it.
+Mapping", "Type Widening"). A column of the table itself may have been dropped under column mapping: its physical name is never used again,
+and files that hold it are as good as those they replace. Anything else makes a written file wrong or doubtful, and the answer names it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from compactor.tables.delta.iceberg import compat_version
 from compactor.tables.delta.protocol import mapping_mode
 from compactor.tables.delta.state import Metadata
 
@@ -34,7 +36,18 @@ def schema_change(old: Metadata, new: Metadata, features: frozenset[str]) -> str
     features: of the table now.
     """
     widening = not features.isdisjoint({"typeWidening", "typeWidening-preview"})
-    return _struct_change(old.schema, new.schema, mapping_mode(old, features) != "none", widening)
+    mapped = mapping_mode(old, features) != "none"
+    gone = set(dropped_columns(old, new, features))
+    left = [field for field in old.schema.get("fields", ()) if field["name"] not in gone]
+    return _struct_change({**old.schema, "fields": left}, new.schema, mapped, widening)
+
+
+def dropped_columns(old: Metadata, new: Metadata, features: frozenset[str]) -> tuple[str, ...]:
+    """Columns of the table, by their names in `old`, that were dropped since in a way that leaves files right; Iceberg is asked nothing."""
+    if mapping_mode(old, features) == "none" or compat_version(new, features) is not None:
+        return ()
+    after = {_identity(field, True) for field in new.schema.get("fields", ())}
+    return tuple(field["name"] for field in old.schema.get("fields", ()) if _identity(field, True) not in after)
 
 
 def _struct_change(old: Mapping[str, Any], new: Mapping[str, Any], mapped: bool, widening: bool) -> str | None:
