@@ -7,6 +7,7 @@ rows, so files with them are not taken.
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from compactor.ambient.cores import offered
 from compactor.model.rewrite import RewriteJob
 from compactor.rewriting.arrow_writer import empty_footer
 from compactor.rewriting.budget import Budget
@@ -130,6 +132,19 @@ class Fuser:
                 return
 
 
+@contextlib.contextmanager
+def _threads(most: int) -> Iterator[int]:
+    """How many threads may merge columns: this one, and one for each processor that would idle."""
+    cores, taken = offered(), 0
+    while taken + 1 < most and cores.take():
+        taken += 1
+    try:
+        yield taken + 1
+    finally:
+        for _ in range(taken):
+            cores.give()
+
+
 def _kernels() -> ModuleType:
     assert KERNELS is not None
     return KERNELS
@@ -196,7 +211,9 @@ class _Target:
 
     def merged(self, kernels: ModuleType, members: Sequence[Member], verify: bool) -> EncodedRowGroup:
         """One row group of these files. Raises the kernel's FuseRefused."""
-        fused: FusedRowGroup = kernels.fuse(self.known, [member.source for member in members], self.bounds, verify, 1)
+        sources = [member.source for member in members]
+        with _threads(len(self.bounds)) as threads:
+            fused: FusedRowGroup = kernels.fuse(self.known, sources, self.bounds, verify, threads)
         group, _ = read_struct(fused.row_group(0))
         indexes = zip(fused.column_indexes(), fused.offset_indexes(0), strict=True)
         extras = [ChunkExtras(column_index=column, offset_index=read_struct(offset)[0]) for column, offset in indexes]

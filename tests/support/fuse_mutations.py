@@ -3,7 +3,7 @@
     python -m support.fuse_mutations 100 200      cases 100 to 199: a line of JSON before every hundredth, counts of outcomes at last
 
 In a process of its own, because the kernel must never end one. Even seeds change bytes inside pages, odd ones also footers and page headers
-(mutations.py). `lenient`: pyarrow refuses the file for the sake of a footer's side matters, and it is merged as it was; `as damaged`: in what
+(mutations.py). `lenient`: pyarrow refuses a file for side matters of its footer, and it is merged as it was; `as damaged`: in what
 is kept compressed there is damage, as unreadable before as after.
 """
 
