@@ -68,11 +68,12 @@ class Problem:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundEnded:
     """Changes were looked for. looked, loaded: tables that were looked at, and those of them that were loaded. holds: tables by why they
-    are left alone. excess_files: that runs would save."""
+    are left alone. excess_files: that runs would save. written_bytes: by others, noticed in this round."""
 
     seconds: float
     looked: int
     loaded: int
+    written_bytes: int = 0
     tables: int = 0
     running: int = 0
     excess_files: int = 0

@@ -55,10 +55,10 @@ class Looker:
         if tail.version == standing.version and tail.unclear is None and state.takes and not state.work.hot_files:
             same = standing if tail.entry == standing.entry else replace(standing, entry=tail.entry)
             return Looked(policy=known, standing=same, work=state.work, takes=state.takes, problem=state.problem)
+        written = sum(change.size_bytes for change in tail.changes if change.added and not change.generation)
         standing = followed(standing, tail)
-        if standing.unclear is not None:
-            return self._load(state, known)
-        return self._measured(known, standing, store, state.problem)
+        found = self._load(state, known) if standing.unclear is not None else self._measured(known, standing, store, state.problem)
+        return replace(found, written_bytes=written)
 
     def _load(self, state: TableState, known: TablePolicy) -> Looked:
         ports = open_ports(state.uri, known.settings)

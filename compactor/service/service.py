@@ -70,6 +70,7 @@ class Parts:
 class _Counts:
     looked: int = 0
     loaded: int = 0
+    written: int = 0
 
 
 @dataclass(slots=True)
@@ -120,7 +121,8 @@ class Service:
             self._take_notices()
             self._find(wait=False)
             self._follow(counts)
-            self.step(RoundEnded(seconds=self._now().s - began, looked=counts.looked, loaded=counts.loaded))
+            seconds = self._now().s - began
+            self.step(RoundEnded(seconds=seconds, looked=counts.looked, loaded=counts.loaded, written_bytes=counts.written))
             self._save()
         self._ended_s = self._now().s
 
@@ -303,6 +305,7 @@ class Service:
         for state in self._pool.map(lambda state: self._look(looker, state), due):
             counts.looked += 1
             counts.loaded += state.loaded_s != self._states[state.uri].loaded_s
+            counts.written += state.written_bytes - self._states[state.uri].written_bytes
             self._states[state.uri] = state
 
     def _look(self, looker: Looker, state: TableState) -> TableState:

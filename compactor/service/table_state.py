@@ -21,7 +21,8 @@ VAIN_S, VAIN_MOVED_S = 3600.0, 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """What a look brought. problem: why the table may not be compacted, as reason and why. owner: the table's own rules, as properties."""
+    """What a look brought. problem: why the table may not be compacted, as reason and why. owner: the table's own rules, as properties.
+    written_bytes: by others since the look before, as far as the log's tail was followed."""
 
     policy: TablePolicy
     standing: Standing | None
@@ -30,6 +31,7 @@ class Looked:
     problem: tuple[str, str] | None = None
     loaded: bool = False
     owner: Mapping[str, str] = field(default_factory=dict)
+    written_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class TableState:
     """looked_s, loaded_s: when, by the monotonic clock. worth_since_s: since when a run is worth it, suffered: requests too many times the
     seconds since, up to looked_s. bad: ends in a row that were not good, and retry_s: when it is tried again. vain: why the newest run
     found nothing to do, at vain_s, believed until vain_until_s. changed: something was heard of a newer version than is known. owner: as
-    in Looked."""
+    in Looked. written_bytes: by others, seen by this process."""
 
     uri: str
     policy: TablePolicy | None = None
@@ -68,6 +70,7 @@ class TableState:
     last: LastRun | None = None
     changed: bool = True
     owner: Mapping[str, str] = field(default_factory=dict)
+    written_bytes: int = 0
 
 
 def looked(state: TableState, found: Looked, now_s: float) -> TableState:
@@ -94,6 +97,7 @@ def looked(state: TableState, found: Looked, now_s: float) -> TableState:
         retry_s=0.0 if stale_refusal else state.retry_s,
         changed=False,
         owner=found.owner if found.loaded else state.owner,
+        written_bytes=state.written_bytes + found.written_bytes,
     )
 
 

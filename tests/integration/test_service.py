@@ -122,9 +122,16 @@ def test_a_lake_is_kept_compacted(world: World) -> None:
         write_deltalake(world.root / "lake" / "b", pa.table({"v": list(range(10))}), mode="append")
     rounds(service, lambda: len(world.of(RunFinished)) == runs + 1)
     assert sum(event.loaded for event in world.of(RoundEnded)) == loads
+    assert sum(event.written_bytes for event in world.of(RoundEnded)) == appended_bytes(world.root / "lake/b", 9)
     assert service.overview.ledger.spent_today.gb_hours > 0
     service.stop()
     service.finish()
+
+
+def appended_bytes(table: Path, files: int) -> int:
+    """Of the newest appends that were made by somebody else."""
+    adds = [json.loads(line).get("add") for path in sorted(table.glob("_delta_log/*.json")) for line in path.read_text().splitlines()]
+    return sum(found["size"] for found in [found for found in adds if found and not found.get("tags")][-files:])
 
 
 def test_a_table_that_fails_waits_and_is_told(world: World) -> None:
