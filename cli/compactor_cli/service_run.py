@@ -27,24 +27,29 @@ from compactor_cli.output import print_json, print_line
 if TYPE_CHECKING:
     from compactor.service.config import Http
     from compactor.service.telemetry.metrics import Metrics
+    from compactor.service.telemetry.traces import Traces
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve_config(path: Path) -> int:
     """0 after a stop. Raises SettingsError, StorageError when the state cannot be read, UsageError when the address is taken."""
-    http = read_config(path).http
-    logs, metrics = LogLines(print_line, SystemClock()), None if http is None else _metrics()
+    config = read_config(path)
+    http = config.http
+    metrics = None if http is None else _metrics()
+    sinks: list[LogLines | Metrics | Traces] = [
+        LogLines(print_line, SystemClock()),
+        *([metrics] if metrics else []),
+        *([_traces()] if config.pace.traces else []),
+    ]
 
     def tell(event: ServiceEvent) -> None:
-        logs.service(event)
-        if metrics is not None:
-            metrics.service(event)
+        for sink in sinks:
+            sink.service(event)
 
     def tell_run(table: str, event: Event) -> None:
-        logs.run(table, event)
-        if metrics is not None:
-            metrics.run(table, event)
+        for sink in sinks:
+            sink.run(table, event)
 
     service = open_service(path, tell, tell_run)
     with ExitStack() as stack:
@@ -65,6 +70,15 @@ def _metrics() -> Metrics:
     except ImportError as error:
         raise SettingsError(f"[http] needs the extra `service`, of which {error.name} is missing: lakehouse-compactor[service].") from None
     return Metrics()
+
+
+def _traces() -> Traces:
+    """Raises SettingsError when OpenTelemetry is missing."""
+    try:
+        from compactor.service.telemetry.traces import Traces
+    except ImportError:
+        raise SettingsError("[service] traces needs the extra `traces`: lakehouse-compactor[traces].") from None
+    return Traces()
 
 
 def _listen(service: Service, metrics: Metrics, http: Http) -> Callable[[], None]:

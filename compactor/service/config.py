@@ -67,13 +67,15 @@ class Budget:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How often things are done. round_s: changes are looked for; discover_s: tables are looked for; reassess_s: a table is loaded anew
-    though its log told of every change; parallel: tables at once; grace_s: for running tables after SIGTERM."""
+    though its log told of every change; parallel: tables at once; grace_s: for running tables after SIGTERM. traces: whether runs are told
+    to OpenTelemetry."""
 
     round_s: float = 60.0
     discover_s: float = 900.0
     reassess_s: float = 86_400.0
     parallel: int = 2
     grace_s: float = 20.0
+    traces: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

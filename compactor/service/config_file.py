@@ -29,6 +29,7 @@ _PACE: Mapping[str, tuple[str, r.Reader]] = {
     "reassess": ("reassess_s", r.duration(at_least_s=60)),
     "parallel": ("parallel", r.whole(1)),
     "grace": ("grace_s", r.duration()),
+    "traces": ("traces", r.truth),
 }
 _BUDGET: Mapping[str, tuple[str, r.Reader]] = {
     **{key: (key, r.number(above=0)) for key in ("gb_hours_per_day", "money_per_day", "gb_hours_per_window", "money_per_window")},
