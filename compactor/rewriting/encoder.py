@@ -19,6 +19,7 @@ from compactor.rewriting.fragment import EncodedRowGroup
 from compactor.rewriting.output import Copying, Output, Written
 from compactor.rewriting.pools import pool_for
 from compactor.storage.base import ObjectStore
+from compactor.storage.sure import SureWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ class Encoder:
         """The open output, or a new one whose first pages have this codec."""
         if self._output is None:
             key = self._plan.name(len(self.finished), codec)
-            self._output = Output(key, self._store.open_writer(key), self._plan.schema(), self._plan.spec, self._copying)
+            self._output = Output(key, SureWriter(self._store, key), self._plan.schema(), self._plan.spec, self._copying)
         return self._output
 
     def end_output(self) -> None:
