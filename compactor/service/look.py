@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cache
 
+import pyarrow as pa
+
 from compactor.errors import AccessDenied, CompactorError, TableRefused
 from compactor.model.policy import Policy
 from compactor.model.snapshot import Snapshot
 from compactor.model.usage import Prices
 from compactor.pipeline import gate
 from compactor.planning.target import effective_target
+from compactor.planning.where import select
 from compactor.ports import Ports
 from compactor.prices import load_prices
 from compactor.service.config import ServiceConfig
@@ -48,7 +51,7 @@ class Looker:
         standing = state.standing
         due = now_s - state.loaded_s >= self.config.pace.reassess_s
         rules = known.settings.policy()
-        if standing is None or standing.unclear is not None or due or rules.where is not None or not _fits(standing.terms, rules):
+        if standing is None or standing.unclear is not None or due or not _fits(standing.terms, rules):
             return self._load(state, known)
         store = open_store(state.uri, known.settings.storage())
         tail = read_tail(store, standing.version, standing.entry, standing.partition_names)
@@ -57,7 +60,8 @@ class Looker:
             return Looked(policy=known, standing=same, work=state.work, takes=state.takes, problem=state.problem)
         written = sum(change.size_bytes for change in tail.changes if change.added and not change.generation)
         standing = followed(standing, tail)
-        found = self._load(state, known) if standing.unclear is not None else self._measured(known, standing, store, state.problem)
+        again = standing.unclear is not None or rules.where is not None  # which partitions are meant is known from their values alone
+        found = self._load(state, known) if again else self._measured(known, standing, store, state.problem)
         return replace(found, written_bytes=written)
 
     def _load(self, state: TableState, known: TablePolicy) -> Looked:
@@ -67,7 +71,7 @@ class Looker:
         rules = policy.settings.policy()
         target = effective_target(rules, ports.table.target_bytes(snapshot))
         terms = terms_of(rules, target, snapshot.keeps_clustering)
-        standing = taken(snapshot, terms, identity_of(ports.store, snapshot.version))
+        standing = taken(_selected(snapshot, rules), terms, identity_of(ports.store, snapshot.version))
         problem = _refusal(ports, snapshot) if policy.enabled else None
         owner = {name: value for name, value in snapshot.properties.items() if name.startswith(PROPERTY)}
         return replace(self._measured(policy, standing, ports.store, problem), loaded=True, owner=owner)
@@ -90,6 +94,14 @@ def _fits(terms: Terms, rules: Policy) -> bool:
     """Whether files were counted by these rules: not so after a restart with others."""
     target = rules.target_bytes or terms.target_bytes
     return replace(terms, target_bytes=target) == terms_of(rules, target, terms.keeps_clustering) and target == terms.target_bytes
+
+
+def _selected(snapshot: Snapshot, rules: Policy) -> Snapshot:
+    """The snapshot with the files that a run may touch by the rules' `where`. Raises UsageError when that does not fit the table."""
+    if rules.where is None:
+        return snapshot
+    chosen = select(rules.where, snapshot.partition_columns, snapshot.partitions)
+    return replace(snapshot, files=snapshot.files.filter(pa.array(chosen[snapshot.files["partition_id"].to_numpy()])))
 
 
 @cache

@@ -456,3 +456,29 @@ def test_a_state_that_is_away_begins_nothing(world: World) -> None:
     away.clear()
     rounds(service, lambda: bool(world.of(RunBegun)))
     assert not service.overview.problems
+
+
+def test_only_partitions_that_are_meant_count(world: World) -> None:
+    """Rules with a predicate: other partitions are no reason for a run; an unchanged table is not loaded again for it."""
+    uri = world.table("t", files=1)
+    world.configure('[[match]]\nglob = "**/t"\nwhere = "p = \'y\'"\n')
+    store = open_store(uri)
+    write(store, 1, [*(add(f"x{number}", partition="x") for number in range(9)), info()])
+    service = world.service(lambda _: ended(RunStatus.COMMITTED))
+    rounds(service, lambda: codes(service) == {"t": "healthy"})
+    loads = sum(event.loaded for event in world.of(RoundEnded))
+    service.round()
+    assert sum(event.loaded for event in world.of(RoundEnded)) == loads == 1
+    write(store, 2, [*(add(f"y{number}", partition="y") for number in range(9)), info()])
+    rounds(service, lambda: bool(world.of(RunBegun)))
+    assert service.overview.tables[uri].state.standing.files == 9  # type: ignore[union-attr]
+
+
+def test_a_predicate_that_does_not_fit_is_told(world: World) -> None:
+    """The table is named with what is wrong, and nothing else suffers."""
+    world.table("t")
+    world.table("u", files=1)
+    world.configure('[[match]]\nglob = "**/t"\nwhere = "q = 1"\n')
+    service = world.service(lambda _: ended(RunStatus.COMMITTED))
+    rounds(service, lambda: codes(service) == {"t": "not-looked-at", "u": "healthy"})
+    assert not world.of(RunBegun)
