@@ -164,13 +164,16 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
         left = not dry_run and ports.recovery.look()
         if left:
             gate(ports, load(ports, policy))
-            tally.took_over(take_over(ports.table, ports.recovery, tally.run_id, _rescue(ports, policy), ports.sink))
+            _take_over(ports, policy, tally)
         prepared = prepare(ports, policy, expect=expect) if saved is None else reapplied(ports, saved)
         _note(ports, tally, prepared)
         if isinstance(prepared.decision, Compact):
             ports.sink(Planned(plan=prepared.plan))
             if not dry_run:
-                with ports.lease.held(tally.run_id):
+                with ports.lease.held(tally.run_id) as inherited:
+                    if inherited and ports.recovery.look():  # of somebody who was alive when this run began
+                        left = True
+                        _take_over(ports, policy, tally)
                     Act(ports, prepared, tally).run()
                     if saved is None:
                         _replan(ports, policy, tally)
@@ -191,6 +194,11 @@ def run_table(ports: Ports, policy: Policy, *, run_id: str | None = None, dry_ru
         _record(ports, run)
     ports.sink(RunEnded(run=run))
     return run
+
+
+def _take_over(ports: Ports, policy: Policy, tally: Tally) -> None:
+    """Commit what dead runs had finished, before anything of it is made again."""
+    tally.took_over(take_over(ports.table, ports.recovery, tally.run_id, _rescue(ports, policy), ports.sink))
 
 
 def _rescue(ports: Ports, policy: Policy) -> Rescue:

@@ -32,8 +32,8 @@ class Lease(Protocol):
     """What a run needs of a lease."""
 
     @contextmanager
-    def held(self, run_id: str) -> Iterator[None]:
-        """Hold the lease inside. Raises ConflictGaveUp when another holds it, StorageError."""
+    def held(self, run_id: str) -> Iterator[bool]:
+        """Hold the lease inside; whether its last holder never gave it back. Raises ConflictGaveUp when another holds it, StorageError."""
         ...
 
     def check(self) -> None:
@@ -45,8 +45,8 @@ class NoLease:
     """For runs that take none."""
 
     @contextmanager
-    def held(self, run_id: str) -> Iterator[None]:
-        yield
+    def held(self, run_id: str) -> Iterator[bool]:
+        yield False
 
     def check(self) -> None:
         """Nothing can be lost."""
@@ -92,14 +92,14 @@ class TableLease:
         self._body = b""
 
     @contextmanager
-    def held(self, run_id: str) -> Iterator[None]:
+    def held(self, run_id: str) -> Iterator[bool]:
         """See Lease."""
         words = {"run_id": run_id, "holder": self._ambient.ids.new(), "owner": self._owners.me(), "by": self._terms.by}
         self._body, self._lost = encode("lease", LEASE_FORMAT_VERSION, words), False
-        self._acquire()
+        inherited = self._acquire()
         pulse = Pulse(self._terms.ttl_s / 3, self._renew, "lease") if self._terms.pulse else None
         try:
-            yield
+            yield inherited
         finally:
             if pulse is not None:
                 pulse.stop()
@@ -112,7 +112,8 @@ class TableLease:
         if self._lost or self._ambient.clock.monotonic_s() - self._renewed_s >= self._terms.ttl_s:
             raise Superseded(f"The lease below {self._store.uri}/{self._folder} was lost: another run works on this table.")
 
-    def _acquire(self) -> None:
+    def _acquire(self) -> bool:
+        """Whether another generation stood in the way, whose holder is gone."""
         clock = self._ambient.clock
         ends_s = clock.monotonic_s() + self._terms.wait_s
         while True:
@@ -124,7 +125,7 @@ class TableLease:
                     self._generation, self._renewed_s = generation, clock.monotonic_s()
                     if keys:
                         self._store.delete(keys)
-                    return
+                    return bool(keys)
             elif clock.monotonic_s() >= ends_s:
                 raise ConflictGaveUp(f"Another run ({holder}) holds the lease below {self._store.uri}/{self._folder}; nothing was done.")
             clock.sleep(min(_LOOK_EVERY_S, self._terms.ttl_s / 3))

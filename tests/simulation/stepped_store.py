@@ -72,6 +72,10 @@ class SteppedStore:
         self.outputs: dict[str, int] = {}
         """Bytes of every file of a table that was completed through it, whether or not that was told."""
 
+    def kill(self) -> None:
+        """From here on as if `crash_at` had come."""
+        self._crash_at = self._calls
+
     @property
     def crashed(self) -> bool:
         return self._crash_at is not None and self._calls >= self._crash_at

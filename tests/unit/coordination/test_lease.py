@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from simulation.appender import Appender, History
 from simulation.reader import newest_version
+from simulation.stepped_store import Crash, SteppedStore, Trace
+from simulation.world import Processes
 
 from compactor.ambient import Ambient, SeededIds, SeededRandomness, VirtualClock
 from compactor.ambient.owners import UnknownOwners
@@ -20,6 +23,7 @@ from compactor.model.events import Event, GroupFinished, Planned
 from compactor.model.run import Run, RunStatus
 from compactor.pipeline import run_table
 from compactor.settings import Settings
+from compactor.storage.base import ObjectStore
 from compactor.storage.counting import CountingStore
 from compactor.storage.faults import FaultyStore
 from compactor.storage.memory import MemoryBucket, MemoryStore
@@ -228,3 +232,32 @@ def test_what_others_took_since_the_plan_is_not_rewritten(sleeps_s: float) -> No
     run = scene.run(on=interfere)
     assert run.status is RunStatus.NOTHING_TO_DO, run.reason
     assert written == ([0] if sleeps_s else [])
+
+
+def test_what_the_last_holder_had_finished_is_committed_first() -> None:
+    """Another run takes the lease after this one has planned, and its process dies between two groups: the first is not rewritten."""
+    scene, dead, written = Scene(), set[str](), list[str]()
+
+    def run(name: str, store: ObjectStore, on: Callable[[Event], None]) -> Run:
+        care, owners = Care(beat_s=None, keep_bytes=0), Processes(name, dead)
+        return run_table(wire(store, SETTINGS, sink=on, ambient=scene.ambient(), care=care, owners=owners), SETTINGS.policy())
+
+    def die(event: Event) -> None:
+        if isinstance(event, GroupFinished):
+            written.append("other")
+            if len(written) == 2:
+                dead.add("other")
+                dying.kill()
+
+    def interfere(event: Event) -> None:
+        if isinstance(event, Planned) and not dead:
+            with pytest.raises(Crash):
+                run("other", dying, die)
+        if isinstance(event, GroupFinished):
+            written.append("this")
+
+    dying = SteppedStore("other", scene.store, Trace(), lambda: None)
+    dying.owner = threading.current_thread()
+    ended = run("this", scene.store, interfere)
+    assert (ended.status, ended.groups_committed) == (RunStatus.COMMITTED, 2), ended.reason
+    assert written == ["other", "other", "this"]
