@@ -38,12 +38,16 @@ class DecodedBecause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copies:
-    """What was copied as it was, encoded. stored_bytes: of those, what the store copied by itself, with store_requests."""
+    """What was not decoded. row_groups, bytes: copied as they were, encoded; stored_bytes: of those, what the store copied by itself, with
+    store_requests. merged_files, merged_bytes: files that were merged page by page.
+    """
 
     row_groups: int = 0
     bytes: int = 0
     stored_bytes: int = 0
     store_requests: int = 0
+    merged_files: int = 0
+    merged_bytes: int = 0
 
     def __add__(self, other: Copies) -> Copies:
         """Both together."""
@@ -52,6 +56,8 @@ class Copies:
             bytes=self.bytes + other.bytes,
             stored_bytes=self.stored_bytes + other.stored_bytes,
             store_requests=self.store_requests + other.store_requests,
+            merged_files=self.merged_files + other.merged_files,
+            merged_bytes=self.merged_bytes + other.merged_bytes,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from compactor.model.engine import DecodedBecause, together
+from compactor.model.engine import Copies, DecodedBecause, together
 from compactor.model.rewrite import RewriteJob
 from compactor.rewriting.budget import Budget
 from compactor.rewriting.choose import Against, Engine, Span, choose
@@ -43,6 +43,7 @@ class Engines:
         self._most_bytes = None if outputs <= 1 else total_bytes // outputs // 2
         self._stitcher = Stitcher(job.read, job.write, job.engine)
         self._used: set[Engine] = set()
+        self.merged = Copies()
         self._because: tuple[DecodedBecause, ...] = ()
 
     @property
@@ -54,9 +55,10 @@ class Engines:
         """Why row groups were not copied, the most bytes first."""
         return self._because
 
-    def fused(self) -> None:
-        """Inputs were merged."""
+    def fused(self, sizes_bytes: Sequence[int]) -> None:
+        """Inputs of these sizes were merged."""
         self._used.add(Engine.FUSE)
+        self.merged += Copies(merged_files=len(sizes_bytes), merged_bytes=sum(sizes_bytes))
 
     def spans(self, opened: Opened, against: Against | None = None) -> Spans:
         """What each row group of an input is taken by. against: why all are decoded, where that is known. Raises StorageError."""

@@ -15,7 +15,6 @@ from typing import Literal
 from compactor.ambient.ports import Clock
 from compactor.ambient.stopwatch import each, running, stage
 from compactor.errors import StorageError
-from compactor.model.engine import Copies
 from compactor.model.rewrite import Concat, InputFile, InputLeftOut, RewriteJob, RewriteResult, RewriteTask
 from compactor.rewriting.budget import Budget, divide
 from compactor.rewriting.choose import Against
@@ -86,7 +85,7 @@ def _rewritten(
         bytes_read=pouring.fetcher.bytes_read,
         requests=pouring.fetcher.requests,
         left_out=tuple(pouring.left_out),
-        copies=sum((one.copies for one in written), Copies()),
+        copies=sum((one.copies for one in written), pouring.engines.merged),
         decoded=pouring.engines.decoded(),
     )
     return result if pouring.fingerprinter is None else _with_proof(result, written, again)
@@ -215,7 +214,7 @@ class _Pouring:
                 rows += member.source.rows
                 if self.fingerprinter is not None:
                     self._fingerprint(member.fetched, self.fingerprinter)
-            self.engines.fused()
+            self.engines.fused([member.fetched.size_bytes for member in fused.members])
             if rows:
                 self.sink.next_input(sum(_weight(member.fetched.input) for member in fused.members), rows)
                 self._taken(fused.row_group)

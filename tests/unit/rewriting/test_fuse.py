@@ -18,7 +18,7 @@ from support import rewriting as kit
 from unit.rewriting.test_stitch import COLUMNS, SCHEMA, table
 
 from compactor.ambient import VirtualClock
-from compactor.model.engine import EngineChoice
+from compactor.model.engine import Copies, EngineChoice
 from compactor.model.plan import FileKey
 from compactor.model.rewrite import InputFile, RewriteJob, RewriteResult, RowIds
 from compactor.rewriting import fuse
@@ -63,6 +63,7 @@ def test_every_row_comes_out_as_it_was_in_order(codec: str) -> None:
     store = MemoryStore()
     result = fused(store, inputs_of(store), job(compression=codec))
     assert (result.engine, result.proof, result.decoded) == ("fuse", "full", ())
+    assert result.copies == Copies(merged_files=len(KINDS), merged_bytes=result.bytes_read)
     assert kit.read_back(store, result).equals(table(0, 700 * len(KINDS)))
     (output,) = result.outputs
     footer = pq.read_metadata(pa.BufferReader(store.get(output.key)))
