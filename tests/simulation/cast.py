@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from simulation.stepped_store import Cut
@@ -26,6 +26,21 @@ FAULTS = (
     "delete * {n} before error",
 )
 """Reads are hit by name and not by number: several threads of an actor read at once, in an order that no seed decides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Odds:
+    """What befalls the process of a compactor in its two or three runs. faults: how many calls of its store fail past all retries, each
+    number as likely as the others; crash: how probable its death is; cut: how probable it is that the network is gone for a while."""
+
+    faults: tuple[int, ...]
+    crash: float
+    cut: float
+
+
+HOSTILE = Odds(faults=(0, 0, 1, 2), crash=0.25, cut=0.4)
+SERVICE = Odds(faults=(0, 0, 0, 0, 0, 0, 0, 0, 0, 1), crash=0.1, cut=0.1)
+"""Harsher than machines and stores are: about one run in 25 dies, one meets a failure that outlasts all retries, one loses the network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +91,7 @@ def _role(told: dict[str, Any]) -> Role:
 def draw(seed: int, crashing: float, *, stale: bool = False, service: bool = False) -> Cast:
     """The world of a seed. crashing: how probable it is that a compactor's process dies.
 
-    stale: a rival doubles rows; nobody deletes any then. service: vacuums keep their hands off; a service would not be run beside such.
+    stale: a rival doubles rows; nobody deletes any then. service: what befalls processes is drawn at SERVICE's rates.
     """
     chance = random.Random(f"world-{seed}")
     vectors = seed % 2 == 1 and not stale
@@ -85,26 +100,27 @@ def draw(seed: int, crashing: float, *, stale: bool = False, service: bool = Fal
     files = chance.randint(4, 10)
     second = "stale" if stale else "changer" if vectors else "deleter"
     roles = [Role(name=kind, kind=kind, steps=chance.randint(2, 6)) for kind in ("appender", second)]
-    roles += [_compactor(chance, name, crashing) for name in ("ours", "rival")]
+    odds = replace(SERVICE, crash=min(SERVICE.crash, crashing)) if service else replace(HOSTILE, crash=crashing)
+    roles += [_compactor(chance, name, odds) for name in ("ours", "rival")]
     if evolving:
         roles.append(Role(name="evolver", kind="evolver", steps=chance.randint(1, 4)))
     for kind in VACUUMS:
-        if chance.random() < 0.2 and not stale and not service:
+        if chance.random() < 0.2 and not stale:
             roles.append(Role(name=kind, kind=kind, steps=chance.randint(1, 4)))
     lease = service or seed % 3 == 0
     return Cast(seed=seed, files=files, change=change, roles=tuple(roles), vectors=vectors, evolving=evolving, lease=lease, service=service)
 
 
-def _compactor(chance: random.Random, name: str, crashing: float) -> Role:
+def _compactor(chance: random.Random, name: str, odds: Odds) -> Role:
     """Two or three runs in a row, through a store that may fail once or twice, by a process that may crash."""
-    faults = tuple(chance.choice(FAULTS).format(n=chance.randint(1, 3)) for _ in range(chance.choice([0, 0, 1, 2])))
+    faults = tuple(chance.choice(FAULTS).format(n=chance.randint(1, 3)) for _ in range(chance.choice(odds.faults)))
     return Role(
         name=name,
         kind=COMPACTOR,
         steps=chance.randint(2, 3),
         faults=faults,
-        crash_at=chance.randint(5, 150) if chance.random() < crashing else None,
-        cut=_cut(chance) if chance.random() < 0.4 else None,
+        crash_at=chance.randint(5, 150) if chance.random() < odds.crash else None,
+        cut=_cut(chance) if chance.random() < odds.cut else None,
     )
 
 

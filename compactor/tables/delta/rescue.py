@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyroaring import BitMap64
 
-from compactor.errors import ObjectMissing, StorageError, TableCorrupt, TableRefused
+from compactor.errors import ObjectMissing, StorageError, StorageUnavailable, TableCorrupt, TableRefused
 from compactor.model.commit import CommitRequest, FinishedGroup
 from compactor.model.fingerprint import Fingerprint
 from compactor.model.plan import FileKey
@@ -51,12 +51,17 @@ class Rescuer:
     prove: ReadFiles | None
 
     def rescue(self, group_id: int, target: Snapshot) -> Rescued | str:
-        """The group as it can be committed on `target`, or why it cannot, in words; no words where the table knows no such deletes."""
+        """The group as it can be committed on `target`, or why it cannot, in words; no words where the table knows no such deletes.
+
+        Raises StorageUnavailable: that is no fault of the group, which may be saved later.
+        """
         ratio = self.request.max_deleted_ratio
         if ratio is None or self.request.purge or not _possible(target):
             return ""
         try:
             return self._rescued(self._group(group_id), target, ratio)
+        except StorageUnavailable:
+            raise
         except _FAILURES as error:
             return f"its deletes could not be followed: {error}"
 
