@@ -43,7 +43,7 @@ from compactor.takeover import settle, take_over
 
 REPLANS = 5
 """How often a run plans again what others took from it."""
-LOST_TO_OTHERS = frozenset({"input-vanished", "table-changed"})
+LOST_TO_OTHERS = frozenset({"input-vanished", "output-vanished", "table-changed"})
 TOLD_FILES = 20
 """Warnings about single files that must be left alone before the plan's own account of them has to do."""
 

@@ -38,6 +38,7 @@ _EXIT_OF_REASON = {
     "cancelled": 7,
     "failed": 7,
     "input-vanished": 0,
+    "output-vanished": 0,
     "table-changed": 0,
     "contention": 0,
     "unsupported-file": 0,

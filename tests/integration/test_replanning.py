@@ -111,3 +111,20 @@ def test_a_vector_that_others_replaced_and_vacuumed_is_no_damage(tmp_path: Path)
     mask_rows(table, table.live()[1], [3])
     vacuum()
     assert compactor.run(table.uri, settings=FORCED).exit_code == 6
+
+
+def test_an_output_that_a_vacuum_took_is_made_again(tmp_path: Path) -> None:
+    """A vacuum whose retention is shorter than a run deletes an output that is not committed yet: its group is planned again at once."""
+    rows = table_of(n=range(60))
+    table = make_table(tmp_path / "t", rows, files=6)
+    taken: list[str] = []
+
+    def sink(event: Event) -> None:
+        if isinstance(event, GroupFinished) and not taken:
+            taken.append(event.result.outputs[0].key)
+            (table.root / taken[0]).unlink()
+
+    run = compactor.run(table.uri, sink=sink)
+    assert (run.status, run.exit_code, run.groups_committed) == (RunStatus.COMMITTED, 0, 1), run.reason
+    assert [(drop.reason, drop.file) for drop in run.groups_dropped] == [("output-vanished", taken[0])]
+    assert compactor.verify(table.uri).exit_code == 0

@@ -27,6 +27,7 @@ from compactor.tables.delta.schema_change import dropped_columns
 from compactor.tables.delta.state import Action, LogEntry
 
 PROOF = "proof"
+OUTPUT_VANISHED = "output-vanished"
 STORAGE = "storage"
 IN_FLIGHT = 16
 
@@ -271,7 +272,7 @@ def with_outputs(store: ObjectStore, candidates: Candidates) -> tuple[Candidates
             claimed.add(output.key)
             meta = found[output.key]
             if meta is None:
-                return STORAGE, f"the output {output.key} is gone", output.key
+                return OUTPUT_VANISHED, f"the output {output.key} was deleted before it was committed", output.key
             if meta.size_bytes != output.size_bytes:
                 return STORAGE, f"the output {output.key} has {meta.size_bytes} bytes; {output.size_bytes} were written", output.key
         return None

@@ -227,7 +227,7 @@ def test_outputs_must_exist_with_the_size_written(store: MemoryStore) -> None:
 
     outcome = commit(FaultyStore(store, [rival]), snapshot, log.request(gone, cut, late, good))
     assert isinstance(outcome, Committed) and outcome.groups == (3,)
-    assert {d.group_id: d.reason for d in outcome.dropped} == {0: "storage", 1: "storage", 2: "storage"}
+    assert {d.group_id: d.reason for d in outcome.dropped} == {0: "output-vanished", 1: "storage", 2: "output-vanished"}
 
 
 def test_a_file_belongs_to_one_group_and_one_partition(store: MemoryStore) -> None:
