@@ -83,7 +83,7 @@ class Place:
             child = subprocess.Popen(command, cwd=TESTS, env={**os.environ, **self.environment}, stdout=said, stderr=subprocess.DEVNULL)
             code = child.wait(timeout=120)
             said.seek(0)
-            print(said.read().decode())
+            print(said.read().decode(), file=sys.stderr)
         return code
 
     def run(self, executor: str = "serial") -> Run:
