@@ -161,7 +161,9 @@ def extras_of(file: EncodedFile, index: int, origin: Origin) -> list[ChunkExtras
 
 def _bounds_hold(file: EncodedFile, leaf: Leaf) -> bool:
     """Whether new bounds of a column may be repeated."""
-    return leaf.kind in _WIDTHS or (leaf.kind in _BYTES and file.writer.trusted and leaf.meaning != "16-bit float")
+    if leaf.kind not in _BYTES:
+        return leaf.kind in _WIDTHS
+    return file.writer.decimals if leaf.meaning.startswith("decimal") else file.writer.trusted and leaf.meaning != "16-bit float"
 
 
 def _extra_ranges(chunk: Struct, meta: Struct, end: int, origin: Origin) -> tuple[Range | None, Range | None, Range | None]:

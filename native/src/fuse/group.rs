@@ -65,6 +65,7 @@ pub fn merge(how: &Merge<'_>, sources: &[(&Source, &[u8])]) -> Result<Group, Ref
 }
 
 fn one_column(how: &Merge<'_>, sources: &[(&Source, &[u8])], leaf: usize) -> Result<Column, Refused> {
+    let order = Order::of(how.target.leaves[leaf].physical, &how.target.leaves[leaf].meaning);
     let mut inputs = Vec::new();
     let mut of_source = Vec::new();
     for (i, (source, data)) in sources.iter().enumerate() {
@@ -75,7 +76,8 @@ fn one_column(how: &Merge<'_>, sources: &[(&Source, &[u8])], leaf: usize) -> Res
                 Place::At { column, .. } => {
                     let stored = &group.columns[*column];
                     let chunk = Chunk::scan(data, stored).map_err(|refusal| (i, refusal))?;
-                    let ordered = source.right && source.ordered.get(*column).copied().unwrap_or(false);
+                    let right = if order == Order::SignedBytes { source.decimals_right } else { source.right };
+                    let ordered = right && source.ordered.get(*column).copied().unwrap_or(false);
                     (Some(chunk), stored.statistics.clone(), ordered)
                 }
             };

@@ -49,6 +49,8 @@ pub struct Source {
     pub places: Places,
     pub ordered: Vec<bool>,
     pub right: bool,
+    /// As `right`, of decimals in bytes.
+    pub decimals_right: bool,
     /// Bytes of the column chunks that are asked for.
     pub bytes: usize,
 }
@@ -89,7 +91,8 @@ impl Source {
             return Err(Refusal::new("its columns overlap"));
         }
         let right = bounds_are_right(&footer.created_by);
-        Ok(Self { row_groups, rows, places, ordered: footer.ordered, right, bytes })
+        let decimals_right = right && decimals_are_right(&footer.created_by);
+        Ok(Self { row_groups, rows, places, ordered: footer.ordered, right, decimals_right, bytes })
     }
 
     /// Leaves that the file lacks.
@@ -111,9 +114,27 @@ fn bounds_are_right(created_by: &str) -> bool {
         .is_some_and(|rest| rest.split('.').next().and_then(|minor| minor.parse::<u32>().ok()).is_some_and(|minor| minor >= 10))
 }
 
+/// Whether a writer compares decimals in bytes as numbers. Before 4.0 parquet-cpp-arrow compared each byte with a sign, before 14.0 parquet-rs
+/// without one (apache/arrow 42906, apache/arrow-rs 1532).
+fn decimals_are_right(created_by: &str) -> bool {
+    [("parquet-cpp-arrow version ", 4), ("parquet-rs version ", 14)].iter().all(|(name, sound)| {
+        let major = created_by.strip_prefix(name).map(|rest| rest.split('.').next().and_then(|major| major.parse::<u32>().ok()));
+        major.is_none_or(|major| major.is_some_and(|major| major >= *sound))
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::bounds_are_right;
+    use super::{bounds_are_right, decimals_are_right};
+
+    #[test]
+    fn bounds_of_decimals_by_writers_that_compared_them_wrongly_are_not_used() {
+        assert!(!decimals_are_right("parquet-cpp-arrow version 3.0.0"));
+        assert!(decimals_are_right("parquet-cpp-arrow version 21.0.0"));
+        assert!(!decimals_are_right("parquet-rs version 12.0.0"));
+        assert!(decimals_are_right("parquet-rs version 59.3.0"));
+        assert!(!decimals_are_right("parquet-rs version x"));
+    }
 
     #[test]
     fn bounds_of_writers_that_had_them_wrong_are_not_used() {

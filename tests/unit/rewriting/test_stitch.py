@@ -438,6 +438,26 @@ def test_bounds_of_bytes_by_an_unknown_writer_are_not_repeated() -> None:
     assert (told.minimum, told.maximum) == ("a", "b")
 
 
+@pytest.mark.parametrize(
+    ("writer", "kept"),
+    [
+        (b"parquet-cpp-arrow version 3.0.0", False),
+        (b"parquet-cpp-arrow version 21.0.0", True),
+        (b"parquet-rs version 12.0.0", False),
+        (b"Polars (python) version 1.30.0", False),
+    ],
+)
+def test_bounds_of_decimals_by_writers_that_compared_them_wrongly_are_not_repeated(writer: bytes, kept: bool) -> None:
+    """Under another name nobody could tell any more that they are wrong."""
+    rows = pa.table({"d": pa.array([Decimal(127), Decimal(128), None], pa.decimal128(20, 0))})
+    store = MemoryStore()
+    store.put("x", _edited(kit.parquet(rows, write_page_index=True), (6,), writer))
+    file = InputFile(file=FileKey(path="x"), key="x", size_bytes=len(store.get("x")))
+    result = stitched(store, [file], job(rows.schema, statistics=()))
+    chunk = pq.read_metadata(pa.BufferReader(store.get(result.outputs[0].key))).row_group(0).column(0)
+    assert (result.engine, chunk.statistics.has_min_max, chunk.has_column_index) == ("stitch", kept, kept)
+
+
 def test_an_output_without_a_copied_row_group_has_the_writers_own_footer() -> None:
     """Where nothing is copied, outputs are byte for byte what Arrow's writer makes."""
     store = MemoryStore()
