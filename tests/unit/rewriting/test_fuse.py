@@ -6,21 +6,23 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import deltalake
 import duckdb
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support import rewriting as kit
-from unit.rewriting.test_stitch import COLUMNS, SCHEMA, table
+from unit.rewriting.test_stitch import COLUMNS, SCHEMA, _edited, table
 
 from compactor.ambient import VirtualClock
 from compactor.model.engine import Copies, EngineChoice
 from compactor.model.plan import FileKey
-from compactor.model.rewrite import InputFile, RewriteJob, RewriteResult, RowIds
+from compactor.model.rewrite import InputFile, RewriteJob, RewriteResult, RowIds, StatisticsColumn
 from compactor.rewriting import fuse
 from compactor.rewriting.native import KERNELS, STATUS
 from compactor.rewriting.problems import FileProblem
@@ -274,3 +276,20 @@ def test_a_row_group_without_rows_says_nothing_of_where_it_is() -> None:
     files = [kit.put(store, f"in-{n}.parquet", SCHEMA.empty_table(), compression=codec) for n, codec in enumerate(("lz4", "zstd", "none"))]
     result = fused(store, [*files, kit.put(store, "in-3.parquet", table(0, 10))])
     assert (result.engine, result.decoded) == ("fuse", ())
+
+
+@pytest.mark.parametrize("writer", [b"parquet-cpp-arrow version 3.0.0", b"parquet-rs version 12.0.0"])
+def test_bounds_of_decimals_by_writers_that_compared_them_wrongly_are_those_of_the_values(writer: bytes) -> None:
+    """A page that is kept as it is brings no bounds of its file's footer into the log where that may pass over a value."""
+    low, high = Decimal(100), Decimal(10**18)
+    numbers = np.random.default_rng(1).integers(2**56, 10**17, 6000).tolist()
+    rows = pa.table({"d": pa.array([low, high, *map(Decimal, numbers)], pa.decimal128(20, 0))})
+    data = kit.parquet(rows, use_dictionary=False, compression="snappy")
+    data = _edited(_edited(data, (6,), writer), (4, 0, 1, 0, 3, 12, 6), (2**55).to_bytes(9, "big"))
+    store = MemoryStore()
+    store.put("x", data)
+    file = InputFile(file=FileKey(path="x"), key="x", size_bytes=len(data))
+    made = job(rows.schema, compression="snappy", statistics=(StatisticsColumn(path=("d",)),))
+    result = fused(store, [file], made)
+    assert (result.engine, result.decoded) == ("fuse", ())
+    assert (result.outputs[0].statistics[0].minimum, result.outputs[0].statistics[0].maximum) == (low, high)
