@@ -114,7 +114,7 @@ def flip_a_vector(table: HandTable) -> None:
 
 def miscount_a_vector(table: HandTable) -> None:
     add = mask_rows(table, table.live()[5], [1])
-    table.commit([{"remove": remove_of(table, add)}, {"add": {**add, "deletionVector": {**add["deletionVector"], "cardinality": 3}}}])
+    table.commit([{"add": {**add, "deletionVector": {**add["deletionVector"], "cardinality": 3}}}])
 
 
 def lose_from_a_checkpoint(table: HandTable) -> None:
