@@ -252,7 +252,9 @@ def _quarantine(ports: Ports, tally: Tally) -> None:
     if not found:
         return
     try:
-        ports.quarantine.add(found)
+        # A file that is not there at all may come back whole, so only what is there counts as damaged.
+        there = {path: why for path, why in found.items() if ports.store.head(ports.table.object_key(path)) is not None}
+        ports.quarantine.add(there)
     except CompactorError as error:
         ports.sink(Warned(code="quarantined", message=f"Damaged files were not noted for the next run: {error}"))
 

@@ -46,6 +46,18 @@ def test_a_file_in_quarantine_is_tried_again_when_told_so(tmp_path: Path) -> Non
     assert path not in {live["path"] for live in table.live()}
 
 
+def test_a_missing_file_that_comes_back_is_compacted(tmp_path: Path) -> None:
+    """A file that was not there is not called damaged: once it is back, the next run takes it without being told anything."""
+    table = two_groups(tmp_path / "t", use_dictionary=False)
+    path = sorted(add["path"] for add in table.live() if add["partitionValues"] == {"p": "p0"})[0]
+    (table.root / path).rename(tmp_path / "away")
+    assert compactor.run(table.uri, settings=FORCED).exit_code == 6
+    (tmp_path / "away").rename(table.root / path)
+    assert compactor.run(table.uri, settings=FORCED).exit_code == 0
+    table.resume()
+    assert path not in {live["path"] for live in table.live()}
+
+
 def test_a_list_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """A damaged list is one clear sentence with what to do, and no table is compacted in spite of it."""
     table = two_groups(tmp_path / "t", use_dictionary=False)
