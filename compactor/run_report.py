@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from compactor.errors import CompactorError, ConflictGaveUp, Interrupted, TableRefused
+from compactor.errors import CompactorError, ConflictGaveUp, Interrupted, StorageError, TableRefused
 from compactor.model.commit import Committed
 from compactor.model.engine import Copies, DecodedBecause, together
 from compactor.model.events import Checkpointed, Event, Sink, Warned
@@ -171,6 +171,8 @@ def _verdict(tally: Tally, error: CompactorError | None) -> tuple[RunStatus, str
     conflicts = [drop for drop in tally.dropped if drop.reason != "unsupported-file"]
     if conflicts and tally.overtaken is not None:
         return RunStatus.NOTHING_TO_DO, f"Others changed or compacted all that was planned, and left nothing to do: {tally.overtaken}", 0
+    if conflicts and all(drop.reason == "output-vanished" for drop in conflicts):  # the store does not keep what it is given
+        return RunStatus.FAILED, conflicts[0].detail, StorageError.exit_code
     if conflicts:
         return RunStatus.CONFLICT, conflicts[0].detail, ConflictGaveUp.exit_code
     if tally.dropped:

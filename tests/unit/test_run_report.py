@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from compactor.model.commit import Committed
 from compactor.model.fingerprint import Fingerprint
+from compactor.model.rewrite import GroupDropped
+from compactor.model.run import RunStatus
 from compactor.run_report import Tally, report
 
 
@@ -20,3 +22,11 @@ def test_groups_of_dead_runs_are_not_mistaken_for_ours() -> None:
 
 def _commit(version: int, group: int) -> Committed:
     return Committed(version=version, attempts=1, groups=(group,), files_removed=2, files_added=1, bytes_removed=2, bytes_added=1, rows=1)
+
+
+def test_a_store_that_keeps_no_output_is_a_failure_and_no_conflict() -> None:
+    """When all that was lost are outputs that vanished, the run failed on its storage; beside a group that another writer took, it gave up."""
+    gone = GroupDropped(group_id=0, reason="output-vanished", detail="the output x was deleted before it was committed")
+    taken = GroupDropped(group_id=1, reason="input-vanished", detail="another writer removed y")
+    told = [report(Tally(run_id="r", table="t", planned=2, dropped=dropped), seconds=0) for dropped in ([gone], [gone, taken])]
+    assert [(run.status, run.exit_code) for run in told] == [(RunStatus.FAILED, 5), (RunStatus.CONFLICT, 4)]
