@@ -25,7 +25,7 @@ def _commit(version: int, group: int) -> Committed:
 
 
 def test_a_store_that_keeps_no_output_is_a_failure_and_no_conflict() -> None:
-    """When all that was lost are outputs that vanished, the run failed on its storage; beside a group that another writer took, it gave up."""
+    """When all that was lost are outputs that vanished, the run failed on its storage; beside a group that others took, it gave up."""
     gone = GroupDropped(group_id=0, reason="output-vanished", detail="the output x was deleted before it was committed")
     taken = GroupDropped(group_id=1, reason="input-vanished", detail="another writer removed y")
     told = [report(Tally(run_id="r", table="t", planned=2, dropped=dropped), seconds=0) for dropped in ([gone], [gone, taken])]
