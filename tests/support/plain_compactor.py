@@ -28,6 +28,7 @@ from compactor.model.storage import StorageOptions
 from compactor.storage import open_store
 from compactor.storage.base import ObjectStore
 from compactor.tables.delta.commit import publish
+from compactor.tables.delta.log_access import LogAccess
 from compactor.tables.delta.options import DeltaOptions
 from support import delta_log
 
@@ -78,7 +79,7 @@ def compact(store: ObjectStore, chosen: Sequence[Sequence[int]], snapshot: Snaps
     ambient = system_ambient()
     groups = tuple(rewrite(store, ambient, snapshot, i, rows) for i, rows in enumerate(chosen))
     request = CommitRequest(run_id=name, transaction_id=ambient.ids.new(), groups=groups)
-    return publish(store, ambient, DeltaOptions(max_commit_attempts=200), snapshot, request)
+    return publish(LogAccess(store=store, ambient=ambient, options=DeltaOptions(max_commit_attempts=200)), snapshot, request)
 
 
 def race(uri: str, options: StorageOptions, name: str, rounds: int, partitions: Sequence[int] | None) -> list[CommitOutcome]:

@@ -38,7 +38,7 @@ from compactor.tables.delta.features import gate_features
 from compactor.tables.delta.known_entries import KnownEntries
 from compactor.tables.delta.landed import committed_of, find_run, transaction_of
 from compactor.tables.delta.log import list_log, read_entry
-from compactor.tables.delta.options import DeltaOptions
+from compactor.tables.delta.log_access import LogAccess
 from compactor.tables.delta.paths import encode_path
 from compactor.tables.delta.replay import apply
 from compactor.tables.delta.rescue import Rescuer
@@ -56,33 +56,25 @@ _LONGEST_PAUSE_S = 2.0
 
 
 def publish(
-    store: ObjectStore,
-    ambient: Ambient,
-    options: DeltaOptions,
-    snapshot: Snapshot,
-    request: CommitRequest,
-    permit: Permit = always,
-    prove: ReadFiles | None = None,
-    known: KnownEntries | None = None,
+    log: LogAccess, snapshot: Snapshot, request: CommitRequest, permit: Permit = always, prove: ReadFiles | None = None
 ) -> CommitOutcome:
     """Commit what can be committed of `request`, whose groups were read from `snapshot`; `permit` is asked before every attempt.
 
     prove: reads files to prove groups whose inputs lost rows meanwhile; without it such groups are dropped where rows are proven at all.
-    known: entries that earlier publications from the same snapshot have read; what this one reads joins them.
 
     Raises StorageError, TableCorrupt, TableRefused, SettingsError or what `permit` raises, only when it is known that nothing landed.
     """
-    with _beside(store) as beside:
+    with _beside(log.store) as beside:
         committer = _Committer(
-            store=store,
-            ambient=ambient,
-            arbiter=arbiter_for(options, ambient),
-            attempts_left=options.max_commit_attempts,
+            store=log.store,
+            ambient=log.ambient,
+            arbiter=arbiter_for(log.options, log.ambient),
+            attempts_left=log.options.max_commit_attempts,
             request=request,
             permit=permit,
             prove=prove,
             beside=beside,
-            known=known or KnownEntries(),
+            known=log.known,
         )
         return committer.run(snapshot)
 

@@ -22,6 +22,7 @@ from compactor.tables.delta.engines import is_ours, retained_engines
 from compactor.tables.delta.inputs import planned_inputs
 from compactor.tables.delta.known_entries import KnownEntries
 from compactor.tables.delta.log import list_log
+from compactor.tables.delta.log_access import LogAccess
 from compactor.tables.delta.materialised import materialised
 from compactor.tables.delta.options import DeltaOptions, DynamoDBOptions
 from compactor.tables.delta.paths import object_key, unnameable
@@ -120,7 +121,8 @@ class DeltaTable:
         from compactor.tables.delta import commit
 
         store = PatientStore(self._store, self._ambient)  # what is to be published is finished work
-        return commit.publish(store, self._ambient, self._options, snapshot, request, permit, prove, self._known)
+        log = LogAccess(store=store, ambient=self._ambient, options=self._options, known=self._known)
+        return commit.publish(log, snapshot, request, permit, prove)
 
     def checkpoint_due(self, snapshot: Snapshot, version: int) -> bool:
         from compactor.tables.delta import checkpoint

@@ -19,6 +19,7 @@ from compactor.storage.base import CreateOutcome, ObjectStore
 from compactor.storage.memory import MemoryStore
 from compactor.tables.delta.commit import find_run, publish
 from compactor.tables.delta.log import entry_key, list_log
+from compactor.tables.delta.log_access import LogAccess
 from compactor.tables.delta.options import DeltaOptions
 
 NOW_MS = 1_700_000_000_000
@@ -29,7 +30,7 @@ def ambient() -> Ambient:
 
 
 def commit(store: ObjectStore, snapshot: Snapshot, request: CommitRequest, attempts: int = 8) -> CommitOutcome:
-    return publish(store, ambient(), DeltaOptions(max_commit_attempts=attempts), snapshot, request)
+    return publish(LogAccess(store=store, ambient=ambient(), options=DeltaOptions(max_commit_attempts=attempts)), snapshot, request)
 
 
 @pytest.fixture
@@ -456,7 +457,8 @@ def test_a_writer_that_never_rests_is_overtaken(store: MemoryStore, call_ms: int
 
     surroundings = Ambient(clock=clock, ids=SeededIds(1), randomness=SeededRandomness(call_ms))
     work = log.request(log.group(store, 0, ["f0", "f1"]))
-    outcome = publish(distant, surroundings, DeltaOptions(), snapshot, work, permit)  # type: ignore[arg-type]
+    access = LogAccess(store=distant, ambient=surroundings, options=DeltaOptions())  # type: ignore[arg-type]
+    outcome = publish(access, snapshot, work, permit)
     assert isinstance(outcome, Committed) and outcome.attempts < 32
 
 
@@ -473,6 +475,7 @@ def test_permission_is_asked_of_versions_that_are_known_to_exist(store: MemorySt
     rivals = iter(range(1, 9))
     faulty = FaultyStore(store, [lambda: log.write(store, next(rivals), [log.info(), log.add("x")])] * 4)
     with pytest.raises(Superseded):
-        publish(faulty, ambient(), DeltaOptions(), snapshot, log.request(log.group(store, 0, ["f0", "f1"])), permit)
+        access = LogAccess(store=faulty, ambient=ambient(), options=DeltaOptions())
+        publish(access, snapshot, log.request(log.group(store, 0, ["f0", "f1"])), permit)
     assert asked == [0, 1, 2]
     assert list(list_log(store).commits) == [0, 1, 2]
