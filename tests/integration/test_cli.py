@@ -20,7 +20,7 @@ from support.moto_s3 import Bucket
 from compactor.storage.local import LocalStore
 from compactor_cli.main import main
 
-COMMAND = [sys.executable, "-c", "from compactor_cli.main import main; main()"]
+COMMAND = [sys.executable, "-c", "from compactor_cli.entry import main; main()"]
 
 
 @dataclass(frozen=True, kw_only=True)
