@@ -15,7 +15,7 @@ from compactor.errors import CompactorError
 from compactor.model.rewrite import InputFile
 
 T = TypeVar("T")
-Reason = Literal["corrupt-file", "unsupported-file", "proof", "out-of-memory"]
+Reason = Literal["corrupt-file", "unsupported-file", "proof", "output-vanished", "out-of-memory"]
 
 
 class FileProblem(CompactorError):

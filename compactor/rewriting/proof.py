@@ -98,7 +98,7 @@ def read_outputs(written: Sequence[Written], spec: ReadSpec, store: ObjectStore,
     """The fingerprints of the rows of outputs that were encoded here, as the store holds them; bytes that were copied are held against
     their digests. An output that cannot be read is not proven.
 
-    Raises FileProblem("proof") that names the output, StorageError.
+    Raises FileProblem("proof"), or FileProblem("output-vanished") when it is gone, that names the output; StorageError.
     """
     files = [InputFile(file=FileKey(path=one.file.key), key=one.file.key, size_bytes=one.file.size_bytes) for one in written]
     try:
@@ -109,8 +109,11 @@ def read_outputs(written: Sequence[Written], spec: ReadSpec, store: ObjectStore,
         if problem.reason == "out-of-memory":
             raise
         raise FileProblem("proof", f"An output could not be read again: {problem}", path=problem.path) from problem
-    except (ObjectMissing, ObjectTooShort) as error:
-        raise FileProblem("proof", f"An output vanished, in part or whole, before it was proven: {error}") from error
+    except ObjectMissing as error:
+        key = next((one.file.key for one in written if one.file.key in str(error)), None)
+        raise FileProblem("output-vanished", f"An output was deleted before it was proven: {error}", path=key) from error
+    except ObjectTooShort as error:
+        raise FileProblem("proof", f"An output is shorter than what was written: {error}") from error
 
 
 def _check_copied(written: Written, store: ObjectStore, budget: Budget) -> int:

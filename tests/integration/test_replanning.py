@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.delta_tables import HandTable, make_table, mask_rows, remove_files, table_of
@@ -13,6 +14,10 @@ from support.same_rows import FORCED
 import compactor
 from compactor.model.events import CommitLanded, Event, GroupFinished, Planned
 from compactor.model.run import RunStatus
+from compactor.rewriting import rewrite
+from compactor.rewriting.output import Written
+from compactor.rewriting.proof import ReadAgain, read_outputs
+from compactor.settings import Settings
 
 
 def newer(table: HandTable) -> None:
@@ -125,6 +130,24 @@ def test_an_output_that_a_vacuum_took_is_made_again(tmp_path: Path) -> None:
             (table.root / taken[0]).unlink()
 
     run = compactor.run(table.uri, sink=sink)
+    assert (run.status, run.exit_code, run.groups_committed) == (RunStatus.COMMITTED, 0, 1), run.reason
+    assert [(drop.reason, drop.file) for drop in run.groups_dropped] == [("output-vanished", taken[0])]
+    assert compactor.verify(table.uri).exit_code == 0
+
+
+def test_an_output_that_a_vacuum_took_before_its_proof_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It vanishes between its upload and its being read again: that is no failed proof, and its group is planned again at once."""
+    table = make_table(tmp_path / "t", table_of(n=range(60)), files=6)
+    taken: list[str] = []
+
+    def vacuumed(written: Sequence[Written], *rest: Any) -> ReadAgain:
+        if not taken:
+            taken.append(written[0].file.key)
+            (table.root / taken[0]).unlink()
+        return read_outputs(written, *rest)
+
+    monkeypatch.setattr(rewrite, "read_outputs", vacuumed)
+    run = compactor.run(table.uri, settings=Settings(executor="serial"))
     assert (run.status, run.exit_code, run.groups_committed) == (RunStatus.COMMITTED, 0, 1), run.reason
     assert [(drop.reason, drop.file) for drop in run.groups_dropped] == [("output-vanished", taken[0])]
     assert compactor.verify(table.uri).exit_code == 0
