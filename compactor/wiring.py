@@ -18,6 +18,7 @@ from compactor.coordination.lease import Lease, NoLease, TableLease, Terms, Watc
 from compactor.coordination.quarantine import Quarantine
 from compactor.coordination.records import Care, RunRecords
 from compactor.coordination.recovery import Recovery
+from compactor.coordination.told_lease import ToldLease
 from compactor.execution.base import Executor
 from compactor.model.events import Event, Sink
 from compactor.model.plan import Resources
@@ -79,7 +80,7 @@ def wire(
         executor=_executor(settings, ambient, store),
         checkpointer=_checkpointer(settings),
         records=RunRecords(store=PatientStore(state, ambient), prefix=prefix, clock=ambient.clock, by=_who(), care=care, owner=owners.me()),
-        lease=_lease(state, prefix, settings, ambient, (owners, care)),
+        lease=_told(_lease(state, prefix, settings, ambient, (owners, care)), sink),
         recovery=Recovery(store=state, prefix=prefix, outputs=store, ambient=ambient, care=care, owners=owners),
         quarantine=Quarantine(store=state, prefix=prefix, ignored=settings.accept_damage),
         survey=_survey(table, _reading(store, settings)),
@@ -294,6 +295,10 @@ def _lease(state: ObjectStore, prefix: str, settings: Settings, ambient: Ambient
     owners, care = beside
     terms = Terms(wait_s=parse_seconds(settings.lease_wait), pulse=care.beat_s is not None, by=_who())
     return TableLease(store=state, prefix=prefix, ambient=ambient, owners=owners, watch=_watch(), terms=terms)
+
+
+def _told(lease: Lease, sink: Sink | None) -> Lease:
+    return lease if sink is None or isinstance(lease, NoLease) else ToldLease(lease, sink)
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from compactor.model.commit import Committed
 from compactor.model.health import Decision, Health
@@ -99,6 +100,23 @@ class Recovered:
     left: LeftRun
 
 
+class LeaseState(StrEnum):
+    """What became of a table's lease, as one run knows it."""
+
+    TAKEN = "taken"
+    TAKEN_OVER = "taken-over"  # from a holder that was gone
+    REFUSED = "refused"  # another run holds it
+    RETURNED = "returned"
+    LOST = "lost"  # another run took it for expired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseChanged:
+    """The lease of the run's table was taken, given back, lost, or not to be had."""
+
+    state: LeaseState
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded:
     """A run ended."""
@@ -118,6 +136,7 @@ Event = (
     | Checkpointed
     | Warned
     | Recovered
+    | LeaseChanged
     | RunEnded
 )
 Sink = Callable[[Event], None]

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from compactor.ambient.ports import Clock
-from compactor.model.events import CommitLanded, CommitRetried, Event, GroupLost, Recovered, Warned
+from compactor.model.events import CommitLanded, CommitRetried, Event, GroupLost, LeaseChanged, LeaseState, Recovered, Warned
 from compactor.service.events import Problem, RunFinished, ServiceEvent
 
 Write = Callable[[str], None]
@@ -43,6 +43,8 @@ class LogLines:
                 self._line("warning", "Warned", {"table": table, "code": event.code, "message": event.message})
             case Recovered():
                 self._line("info", "Recovered", {"table": table, "run_id": event.left.run_id, "state": event.left.state.value})
+            case LeaseChanged(state=LeaseState.LOST | LeaseState.TAKEN_OVER):
+                self._line("warning", "LeaseChanged", {"table": table, "state": event.state.value})
             case _:
                 pass
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
-from compactor.model.events import CommitRetried, Event, GroupLost
+from compactor.model.events import CommitRetried, Event, GroupLost, LeaseChanged, LeaseState
 from compactor.model.run import Run, RunStatus
 from compactor.service.events import Appeared, Problem, RoundEnded, RunBegun, RunFinished, ServiceEvent, Vanished
 from compactor.service.ledger import Spend
 from compactor.service.overview import Overview
 from compactor.service.schedule import Hold
 
+_ENDS_OF_LEASES = (LeaseState.RETURNED, LeaseState.LOST)
 _SECONDS = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400, 604_800)
 
 
@@ -34,6 +35,12 @@ class Metrics:
         self._groups = self._counter("compactor_groups_committed", "Groups that were committed.")
         self._masked = self._counter("compactor_rows_masked", "Rows that others deleted meanwhile, deleted in outputs too.")
         self._retried = self._counter("compactor_commits_retried", "Commits judged again: another writer took the version.")
+        self._leases = self._counter(
+            "compactor_leases", "What became of tables' leases: taken, taken-over, refused, returned, lost.", "state"
+        )
+        for state in LeaseState:
+            self._leases.labels(state.value)
+        self._leases_held = self._gauge("compactor_leases_held", "Leases of tables that runs of this replica hold.")
         self._seconds = self._histogram("compactor_run_seconds", "Length of runs.")
         self._tasks = self._counter("compactor_task_seconds", "Seconds of all tasks, predicted by plans and actual.", "kind")
         self._memory = self._gauge("compactor_run_peak_memory_bytes", "The largest task of the newest run that said.")
@@ -94,8 +101,15 @@ class Metrics:
                 self._retried.inc()
             case GroupLost():
                 self._dropped.labels(event.dropped.reason).inc()
+            case LeaseChanged():
+                self._lease(event.state)
             case _:
                 pass
+
+    def _lease(self, state: LeaseState) -> None:
+        self._leases.labels(state.value).inc()
+        if state is not LeaseState.REFUSED:
+            self._leases_held.inc(-1 if state in _ENDS_OF_LEASES else 1)
 
     def page(self, overview: Overview) -> bytes:
         """The exposition, with what stands at this moment."""
