@@ -2,7 +2,8 @@
 //!
 //! A column is either all indices of one dictionary, or has none: HAZARD: Spark's vectorised reader silently reads wrong values where a
 //! dictionary-encoded page follows a PLAIN one. Where a chunk's indices count from 0 to the end, its dictionary is its values, and its
-//! compressed bytes may become part of a page as they are.
+//! compressed bytes may become part of a page as they are. Where values repeat from file to file, although each file has too few for a
+//! dictionary of its own, the merged column has one.
 
 use std::borrow::Cow;
 
@@ -11,6 +12,7 @@ use super::delta::{booleans, known, to_plain};
 use super::hybrid::Numbers;
 use super::metadata::{PageKind, Physical, Statistics};
 use super::pages::{Chunk, Deepest, Opened, Page, dictionary, indices, open};
+use super::sample::Sample;
 use super::schema::{Leaf, Place};
 use super::union::Union;
 use super::values::{Bounds, Order, check_plain, starts, widened};
@@ -62,7 +64,7 @@ pub fn merge(leaf: &Leaf, inputs: &[Input<'_>], options: Options) -> std::result
         let before = merger.writer.rows();
         let done = match (&input.chunk, &mut maps) {
             (None, _) => merger.nulls(input.rows),
-            (Some(chunk), Some((union, maps))) => merger.remapped(input, chunk, union, &maps[i]),
+            (Some(chunk), Some((union, maps))) => merger.remapped(input, chunk, union, std::mem::take(&mut maps[i])),
             (Some(chunk), None) => merger.plain(input, chunk),
         };
         done.map_err(|refusal| (i, refusal))?;
@@ -124,8 +126,15 @@ impl Levels {
     }
 }
 
-/// A union of dictionaries, and for each input the indices in it of the values of its own.
-type Maps = (Union, Vec<Vec<u32>>);
+/// A union of dictionaries, and for each input where its values are in it.
+type Maps = (Union, Vec<Map>);
+
+/// The indices of the values of an input's own dictionary, and its pages that are no indices, taken apart, with an index for each value.
+#[derive(Default)]
+struct Map {
+    dictionary: Vec<u32>,
+    pages: Vec<(Levels, Vec<u32>)>,
+}
 
 struct Merger<'a> {
     leaf: &'a Leaf,
@@ -135,33 +144,85 @@ struct Merger<'a> {
 }
 
 impl<'a> Merger<'a> {
-    /// One dictionary for all inputs, where each has one for all its pages and that is worth it.
+    /// One dictionary for all inputs, where each has one for all its pages, or none at all, and that is worth it.
     fn dictionaries(&self, inputs: &[Input<'_>]) -> std::result::Result<Option<Maps>, (usize, Refusal)> {
-        let chunks = || inputs.iter().filter_map(|input| input.chunk.as_ref());
-        let any = chunks().any(|chunk| !chunk.pages.is_empty());
-        if !any || self.leaf.physical == Physical::Boolean || !chunks().all(|chunk| chunk.pages.is_empty() || chunk.all_indices()) {
+        let chunks = || inputs.iter().filter_map(|input| input.chunk.as_ref()).filter(|chunk| !chunk.pages.is_empty());
+        let mixed = chunks().any(|chunk| chunk.dictionary.is_some() && !chunk.all_indices());
+        if chunks().next().is_none() || self.leaf.physical == Physical::Boolean || mixed || !self.repeats(inputs)? {
             return Ok(None);
         }
         let mut union = Union::new(self.leaf.physical);
         let mut maps = Vec::with_capacity(inputs.len());
         let mut values = 0;
         for (i, input) in inputs.iter().enumerate() {
-            let (Some(chunk), true) = (&input.chunk, input.chunk.as_ref().is_some_and(|chunk| !chunk.pages.is_empty())) else {
-                maps.push(Vec::new());
-                continue;
-            };
-            let page = chunk.dictionary.as_ref().expect("all its pages are indices");
-            let plain = self.dictionary(input, chunk, page).map_err(|refusal| (i, refusal))?;
-            match union.add(&plain, MOST_DICTIONARY_BYTES) {
-                Some(map) => maps.push(map),
-                None => return Ok(None),
+            let mut map = Map::default();
+            if let Some(chunk) = input.chunk.as_ref().filter(|chunk| !chunk.pages.is_empty()) {
+                if !self.mapped(input, chunk, &mut union, &mut map).map_err(|refusal| (i, refusal))? {
+                    return Ok(None);
+                }
+                values += chunk.pages.iter().map(Page::values).sum::<usize>();
             }
-            values += chunk.pages.iter().map(Page::values).sum::<usize>();
+            maps.push(map);
         }
-        let width = union.plain.len() / union.len().max(1);
-        let index_bits = super::hybrid::bits_for(union.len().saturating_sub(1)) as usize;
-        let worth = inputs.len() == 1 || union.plain.len() + values * index_bits / 8 < values * width;
+        let worth = inputs.len() == 1 || self.is_worth(inputs, &union, values);
         Ok(worth.then_some((union, maps)))
+    }
+
+    /// Whether a union and its indices take fewer bytes than as many values, compressed as well as those of the inputs.
+    fn is_worth(&self, inputs: &[Input<'_>], union: &Union, values: usize) -> bool {
+        let (mut size, mut stored) = (1, 1);
+        for chunk in inputs.iter().filter_map(|input| input.chunk.as_ref()) {
+            for page in chunk.pages.iter().filter(|page| !page.is_indices()).chain(&chunk.dictionary) {
+                size += page.header.uncompressed;
+                stored += page.body.len();
+            }
+        }
+        let share = if self.options.by.codec == Codec::None { 1.0 } else { (stored as f64 / size as f64).min(1.0) };
+        let width = union.plain.len() as f64 / union.len().max(1) as f64;
+        let indices = values as f64 * f64::from(super::hybrid::bits_for(union.len().saturating_sub(1))) / 8.0;
+        union.plain.len() as f64 * share + indices < values as f64 * width * share
+    }
+
+    /// Adds the values of one input; false when they have become too many.
+    fn mapped(&self, input: &Input<'_>, chunk: &Chunk<'_>, union: &mut Union, map: &mut Map) -> Result<bool> {
+        if let Some(page) = &chunk.dictionary {
+            let plain = self.dictionary(input, chunk, page)?;
+            map.dictionary = match union.add(&plain, MOST_DICTIONARY_BYTES) {
+                Some(indices) => indices,
+                None => return Ok(false),
+            };
+        }
+        for page in chunk.pages.iter().filter(|page| !page.is_indices() || chunk.dictionary.is_none()) {
+            let opened = self.open(input, chunk, page)?;
+            let plain = self.values(input, page.encoding(), &opened)?;
+            match union.add(&plain, MOST_DICTIONARY_BYTES) {
+                Some(indices) => map.pages.push((Levels::of(opened, input.place), indices)),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether values of inputs without dictionaries repeat so often that one dictionary for all takes fewer bytes, as a sample tells.
+    fn repeats(&self, inputs: &[Input<'_>]) -> std::result::Result<bool, (usize, Refusal)> {
+        let bare = |input: &Input<'_>| input.chunk.as_ref().is_some_and(|chunk| !chunk.pages.is_empty() && chunk.dictionary.is_none());
+        let (mut count, mut values, mut stored) = (0, 0, 0);
+        for chunk in inputs.iter().filter(|input| bare(input)).filter_map(|input| input.chunk.as_ref()) {
+            count += 1;
+            values += chunk.pages.iter().map(Page::values).sum::<usize>();
+            stored += stored_bytes(chunk);
+        }
+        if count == 0 {
+            return Ok(true);
+        }
+        let mut sample = Sample::new(self.leaf.physical, count);
+        for (i, input) in inputs.iter().enumerate().filter(|(_, input)| bare(input)) {
+            let Some((chunk, true)) = input.chunk.as_ref().map(|chunk| (chunk, sample.wants())) else { continue };
+            let page = &chunk.pages[chunk.pages.len() / 2];
+            let opened = open(page, chunk.codec, Deepest::of(input.place)).map_err(|refusal| (i, refusal))?;
+            sample.add(&self.values(input, page.encoding(), &opened).map_err(|refusal| (i, refusal))?);
+        }
+        Ok(sample.is_worth(values, stored, MOST_DICTIONARY_BYTES))
     }
 
     fn nulls(&mut self, rows: usize) -> Result<()> {
@@ -176,21 +237,29 @@ impl<'a> Merger<'a> {
         Ok(())
     }
 
-    fn remapped(&mut self, input: &Input<'_>, chunk: &Chunk<'_>, union: &mut Union, map: &[u32]) -> Result<()> {
-        let bounds = self.bounds_of_map(union, map);
+    fn remapped(&mut self, input: &Input<'_>, chunk: &Chunk<'_>, union: &mut Union, map: Map) -> Result<()> {
+        let bounds = self.bounds_of_map(union, &map.dictionary);
         let mut found = Vec::new();
+        let mut apart = map.pages.into_iter();
         for page in &chunk.pages {
+            if chunk.dictionary.is_none() {
+                let (levels, indices) = apart.next().expect("one for each page that is no indices");
+                indices.iter().for_each(|index| union.used[*index as usize] = true);
+                let bounds = self.bounds_of_map(union, &indices);
+                self.writer.add(&levels.unit(), Stored::Indices(&indices), &bounds)?;
+                continue;
+            }
             let page = self.open(input, chunk, page)?;
-            let indices = indices(page.body(), page.defined, map.len())?;
+            let indices = indices(page.body(), page.defined, map.dictionary.len())?;
             found.clear();
             match indices {
                 Numbers::Run(_, 0) => {}
                 Numbers::Run(index, n) => {
-                    union.used[map[index as usize] as usize] = true;
-                    found.resize(n, map[index as usize]);
+                    union.used[map.dictionary[index as usize] as usize] = true;
+                    found.resize(n, map.dictionary[index as usize]);
                 }
                 Numbers::Each(each) => found.extend(each.into_iter().map(|index| {
-                    let index = map[index as usize];
+                    let index = map.dictionary[index as usize];
                     union.used[index as usize] = true;
                     index
                 })),
@@ -240,7 +309,7 @@ impl<'a> Merger<'a> {
         Ok(())
     }
 
-    fn open<'b>(&mut self, input: &Input<'_>, chunk: &Chunk<'b>, page: &Page<'b>) -> Result<Opened<'b>> {
+    fn open<'b>(&self, input: &Input<'_>, chunk: &Chunk<'b>, page: &Page<'b>) -> Result<Opened<'b>> {
         let opened = open(page, chunk.codec, Deepest::of(input.place))?;
         let first = chunk.pages.first().is_some_and(|first| std::ptr::eq(first.body, page.body));
         if first && !opened.begins_row() {
@@ -250,6 +319,25 @@ impl<'a> Merger<'a> {
             return Err(Refusal::new("the levels of a list contradict themselves"));
         }
         Ok(opened)
+    }
+
+    fn known(&self, input: &Input<'_>, encoding: i32) -> Result<()> {
+        if known(encoding, stored_as(input, self.leaf)) {
+            return Ok(());
+        }
+        Err(Refusal::new(format!("encoding {encoding} of its column {} is not known", self.leaf.name())))
+    }
+
+    /// The values of a page that stores them in it, PLAIN, checked, as outputs have them.
+    fn values<'b>(&self, input: &Input<'_>, encoding: i32, page: &'b Opened<'_>) -> Result<Cow<'b, [u8]>> {
+        self.known(input, encoding)?;
+        let mut plain = Cow::Borrowed(page.body());
+        if encoding != PLAIN {
+            let mut decoded = Vec::new();
+            to_plain(encoding, page.body(), stored_as(input, self.leaf), page.defined, &mut decoded)?;
+            plain = Cow::Owned(decoded);
+        }
+        self.of_outputs(input, plain, page.defined)
     }
 
     /// Whether values are stored in the input as they are in outputs.
@@ -378,22 +466,13 @@ impl<'a> Merger<'a> {
     /// A page of values that are stored in it.
     fn page(&mut self, input: &Input<'_>, chunk: &Chunk<'_>, page: &Page<'_>, known_bounds: &Bounds) -> Result<()> {
         let encoding = page.encoding();
-        let stored = stored_as(input, self.leaf);
-        if !known(encoding, stored) {
-            return Err(Refusal::new(format!("encoding {encoding} of its column {} is not known", self.leaf.name())));
-        }
+        self.known(input, encoding)?;
         if self.kept(input, chunk, page, known_bounds)? {
             return Ok(());
         }
         let large = page.body.len() >= KEPT_PAGE_BYTES;
         let page = self.open(input, chunk, page)?;
-        let plain = if encoding == PLAIN {
-            self.of_outputs(input, Cow::Borrowed(page.body()), page.defined)?.into_owned()
-        } else {
-            let mut plain = Vec::new();
-            to_plain(encoding, page.body(), stored, page.defined, &mut plain)?;
-            self.of_outputs(input, Cow::Owned(plain), page.defined)?.into_owned()
-        };
+        let plain = self.values(input, encoding, &page)?.into_owned();
         let bounds = self.bounds_of(&plain);
         if large && encoding != PLAIN && encoding != BYTE_STREAM_SPLIT && self.same_type(input) {
             let body = page.body().to_vec();

@@ -9,6 +9,7 @@ mod group;
 mod hybrid;
 mod metadata;
 mod pages;
+mod sample;
 mod schema;
 mod source;
 mod thrift;

@@ -131,6 +131,24 @@ def test_files_of_other_writers_are_merged(writer: str, rows: int, tmp_path: Pat
     assert {found.path: found for found in result.outputs[0].statistics} == {found.path: found for found in expected}
 
 
+@pytest.mark.parametrize("codec", ["snappy", "zstd"])
+def test_values_that_repeat_from_file_to_file_get_a_dictionary(codec: str) -> None:
+    """Files too small for dictionaries of their own do not leave their poor encoding to the output; what does not repeat stays PLAIN."""
+    store = MemoryStore()
+    rng = np.random.default_rng(3)
+    whole = pa.table({"few": [f"kind {i}" for i in rng.integers(0, 90, 20_000)], "many": rng.integers(0, 2**60, 20_000)})
+    parts = [whole.slice(i * 50, 50) for i in range(400)]
+    inputs = [kit.put(store, f"in-{i}.parquet", part, compression=codec, use_dictionary=False) for i, part in enumerate(parts)]
+    result = fused(store, inputs, job(whole.schema, compression=codec, statistics=()))
+    assert (result.engine, result.decoded) == ("fuse", ())
+    data = store.get(result.outputs[0].key)
+    group = pq.read_metadata(pa.BufferReader(data)).row_group(0)
+    assert [group.column(i).has_dictionary_page for i in range(2)] == [True, False]
+    decoded = fused(store, inputs, job(whole.schema, DECODE, compression=codec, statistics=()))
+    assert result.outputs[0].size_bytes < 1.01 * decoded.outputs[0].size_bytes
+    assert kit.read_back(store, result).equals(whole)
+
+
 def test_files_that_need_rows_are_decoded_in_their_place() -> None:
     """A file with deleted rows, and what is too little to merge between two of them, is decoded into the same output, rows in order."""
     store = MemoryStore()
