@@ -223,7 +223,7 @@ def _replan(ports: Ports, policy: Policy, tally: Tally) -> None:
             ports.sink(Warned(code="replan", message=f"What others took from this run was not planned again: {error}"))
             return
         if not isinstance(prepared.decision, Compact):
-            tally.overtaken = prepared.decision.why
+            tally.overtaken, tally.not_yet = prepared.decision.why, prepared.plan.not_yet
             return
         prepared = replace(prepared, plan=prepared.plan.renumbered(tally.planned))
         ports.sink(Planned(plan=prepared.plan))
@@ -240,7 +240,7 @@ def _note(ports: Ports, tally: Tally, prepared: Prepared) -> None:
     for drop in prepared.drifted:
         ports.sink(GroupLost(dropped=drop))
     tally.planned += len(prepared.drifted)
-    tally.why = prepared.decision.why
+    tally.why, tally.not_yet = prepared.decision.why, prepared.plan.not_yet
     if isinstance(prepared.decision, Compact):
         tally.planned += len(prepared.plan)
         tally.predicted = prepared.plan.prediction

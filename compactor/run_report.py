@@ -55,6 +55,7 @@ class Tally:
     """What has happened so far in one run. Only the pipeline changes it. acted: its intent was written, so there is something to keep.
 
     overtaken: why nothing was left to do when what others took was planned again; None when it was not, or something was.
+    not_yet: files that only time keeps out of the newest plan.
     taken: how many of the first commits are of what dead runs had finished; their groups have numbers of other plans.
     """
 
@@ -70,6 +71,7 @@ class Tally:
     acted: bool = False
     why: str | None = None
     overtaken: str | None = None
+    not_yet: int = 0
     plan_id: str | None = None
     predicted: Usage | None = None
     spent: Usage = field(default_factory=Usage)
@@ -124,6 +126,7 @@ def report(tally: Tally, *, seconds: float, error: CompactorError | None = None,
         warnings=tuple(tally.warnings),
         exit_code=exit_code,
         why=tally.why,
+        not_yet=tally.not_yet,
         plan_id=tally.plan_id,
         predicted=tally.predicted,
         actual=_actual(tally, seconds) if tally.acted else None,

@@ -143,6 +143,11 @@ class Plan:
     def __iter__(self) -> Iterator[RewriteGroup]:
         return (self.group(i) for i in range(len(self)))
 
+    @property
+    def not_yet(self) -> int:
+        """Files that only time keeps out of it."""
+        return sum(files for why, files in self.left_out if why in (LeftOut.TOO_YOUNG, LeftOut.BUSY))
+
     def by_id(self, group_id: int) -> RewriteGroup:
         """The group of that id; the rows of a plan that was applied later may lack some ids."""
         ids = self.groups["group_id"]

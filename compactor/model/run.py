@@ -43,7 +43,8 @@ class Run:
     proof: how groups were proven before they were committed, the least of it; None when nothing was rewritten. fingerprints: of the
     committed groups, where they were proven in full, made by fingerprint_algorithm.
     copies, decoded: what was copied as it was encoded, and why the rest was not; of all groups that were rewritten.
-    timings: where the time went, for who asked; not kept in the journal.
+    timings: where the time went, for who asked; not kept in the journal. not_yet: files that were left out of the plan for the time being,
+    as too young or in partitions that others write to; not kept either.
     """
 
     run_id: str
@@ -74,6 +75,7 @@ class Run:
     copies: Copies = field(default_factory=Copies)
     decoded: tuple[DecodedBecause, ...] = ()
     timings: Timings | None = None
+    not_yet: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,7 +110,7 @@ def _held(state: TableState, marks: Marks, now: Now, left_s: float) -> Hold:
     if not state.work.worth(state.policy.min_gain_files):
         return Hold.HOT if state.work.hot_files else Hold.HEALTHY
     if state.vain is not None and now.s < state.vain_until_s:
-        return Hold.HEALTHY
+        return Hold.HOT if state.not_yet else Hold.HEALTHY
     return Hold.NONE if left_s > 0 else Hold.WINDOW
 
 
@@ -135,6 +135,8 @@ def why_of(state: TableState, hold: Hold, marks: Marks, now: Now) -> str:
         case Hold.HEALTHY:
             return state.vain or f"A run would save {state.work.saves_files:,} files."
         case Hold.HOT:
+            if state.vain is not None and not state.work.hot_files:
+                return f"{state.vain} It is tried again in {format_seconds(max(0.0, state.vain_until_s - now.s))}."
             return f"{state.work.hot_files:,} files too many, in partitions that others have just written."
         case Hold.WINDOW:
             assert state.policy is not None

@@ -59,7 +59,8 @@ class RulesReloaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Something that somebody should know. code: `config`, `state`, `source`, `queue`, `table`, `bug`; said once, until it changes."""
+    """Something that somebody should know. code: `config`, `state`, `source`, `queue`, `message`, `table`, `bug`; said once, until it
+    changes."""
 
     code: str
     message: str

@@ -7,7 +7,7 @@ then tables are loaded, which costs requests and nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import orjson
@@ -57,17 +57,17 @@ def _object(state: TableState, now_s: float) -> dict[str, Any]:
         "vain": state.vain,
         "vain_ago_s": now_s - state.vain_s,
         "vain_in_s": max(0.0, state.vain_until_s - now_s),
+        "not_yet": state.not_yet,
         "last": state.last,
     }
 
 
 def _state(body: Mapping[str, Any], config: ServiceConfig, now_s: float) -> TableState:
-    kept = body["standing"]
-    partitions = {key: Tally(**tally) for key, tally in kept["partitions"].items()}
-    standing = Standing(
-        **{**kept, "terms": Terms(**kept["terms"]), "partition_names": tuple(kept["partition_names"]), "partitions": partitions}
-    )
-    last = None if body["last"] is None else LastRun(**{**body["last"], "status": RunStatus(body["last"]["status"])})
+    kept = _known(Standing, body["standing"])
+    partitions = {key: Tally(**_known(Tally, tally)) for key, tally in kept["partitions"].items()}
+    terms = Terms(**_known(Terms, kept["terms"]))
+    standing = Standing(**{**kept, "terms": terms, "partition_names": tuple(kept["partition_names"]), "partitions": partitions})
+    last = None if body["last"] is None else LastRun(**{**_known(LastRun, body["last"]), "status": RunStatus(body["last"]["status"])})
     state = TableState(
         uri=body["uri"],
         policy=policy_of(config, body["uri"], body["owner"]),
@@ -84,7 +84,14 @@ def _state(body: Mapping[str, Any], config: ServiceConfig, now_s: float) -> Tabl
         vain=body["vain"],
         vain_s=now_s - body["vain_ago_s"],
         vain_until_s=now_s + body["vain_in_s"],
+        not_yet=int(body.get("not_yet", 0)),
         last=last,
         owner=body["owner"],
     )
     return replace(state, changed=True)
+
+
+def _known(kind: type[Standing | Tally | Terms | LastRun], body: Mapping[str, Any]) -> dict[str, Any]:
+    """What this release knows of a value; what a later one has added says nothing here."""
+    names = {field.name for field in fields(kind)}
+    return {key: value for key, value in body.items() if key in names}

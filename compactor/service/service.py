@@ -21,6 +21,7 @@ from compactor.errors import CompactorError
 from compactor.service.candidates import Marks, Now, candidates
 from compactor.service.config import ServiceConfig
 from compactor.service.dispatch import Dispatch
+from compactor.service.drain import Drain, Ways
 from compactor.service.events import (
     Appeared,
     Problem,
@@ -45,10 +46,8 @@ from compactor.service.table_state import TableState, heard, ruled
 
 _LOOKS_AT_ONCE = 32
 _SAVE_EVERY_S = 300.0
-_DRAINS, _TAKES_AT_ONCE = 100, 8
-"""Of the queue in one round: how often, and how many requests beside each other."""
-_CLEAR_EVERY, _KEPT_S = 50, 600.0
-"""Rounds between two removals of notices, and how long they are kept: who starts later looks at every table anyway."""
+_KEPT_S = 600.0
+"""For how long, or ten rounds, notices are kept, and how often old ones are removed: who starts later looks at every table anyway."""
 _LEAVE_S = 10.0
 """After the grace: how long interrupted runs may take to end."""
 
@@ -92,12 +91,22 @@ class Service:
     _found_s: float = float("-inf")
     _swept_s: float = float("-inf")
     _saved_s: float = float("-inf")
+    _cleared_s: float = float("-inf")
     _beat: int = 0
     _rounds: int = 0
     _ended_s: float = 0.0
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_LOOKS_AT_ONCE, thread_name_prefix="look"))
     _finder: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="find"))
     _stop: threading.Event = field(default_factory=threading.Event)
+    _drain: Drain = field(init=False)
+
+    def __post_init__(self) -> None:
+        ways = Ways(
+            queue=lambda: self.parts.queue(self._config),
+            keep=lambda newest: self.parts.shared.note(self.replica, newest),
+            fresh=self._unknown,
+        )
+        self._drain = Drain(ways, self.parts.ambient.clock)
 
     def start(self) -> None:
         """Begin with what an earlier process knew. Raises StorageError when the state cannot be read: nothing goes without it."""
@@ -163,6 +172,7 @@ class Service:
             self.parts.dispatch.runner.cancel()
         self.parts.dispatch.collect(self._states, self._now())
         left = tuple(self.parts.dispatch.running())
+        self._drain.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._finder.shutdown(wait=False, cancel_futures=True)
         with suppress(CompactorError):
@@ -174,6 +184,7 @@ class Service:
     def serve(self) -> None:
         """Rounds until `stop`, then `finish`."""
         clock = self.parts.ambient.clock
+        self._drain.start()
         while not self._stop.is_set():
             due_s = clock.monotonic_s() + self._config.pace.round_s
             self.round()
@@ -214,6 +225,13 @@ class Service:
         if self._problems.get(code) != message:
             self._problems[code] = message
             self.parts.sink(Problem(code=code, message=message))
+
+    def _stands(self, code: str, message: str | None) -> None:
+        """This problem stands now, or none of its code does."""
+        if message is None:
+            self._problems.pop(code, None)
+        else:
+            self._problem(code, message)
 
     def _reload(self) -> None:
         changed = self.parts.file.look()
@@ -258,34 +276,24 @@ class Service:
                 self._states.pop(uri, None)
                 self.parts.sink(Vanished(table=uri))
             for reading in readings:
-                if reading.problem is not None:
-                    self._problem(f"source {reading.source}", reading.problem)
-                else:
-                    self._problems.pop(f"source {reading.source}", None)
+                self._stands(f"source {reading.source}", reading.problem)
         if self._finding is None and self._now().s - self._found_s >= self._config.pace.discover_s:
             self._found_s = self._now().s
             config = self._config
             self._finding = self._finder.submit(lambda: list(self.parts.read_sources(config)))
 
     def _take_notices(self) -> None:
-        """Drain the queue, keep what it says, and only then delete the messages."""
-        queue = self.parts.queue(self._config)
-        if queue is None:
+        """Hear what came through the queue since, here and in other replicas. A queue that fails is told, and stops nothing."""
+        if self._config.events is None:
             return
-        for _ in range(_DRAINS):
-            taken = list(self._pool.map(lambda _: queue.take(), range(_TAKES_AT_ONCE)))
-            for sentence in (sentence for each in taken for sentence in each.puzzling):
-                self._problem("queue", sentence)
-            told = sorted((version, table) for each in taken for table, version in each.notices.items())
-            fresh = {table: version for version, table in told if self._unknown(table, version)}
-            if fresh:
-                self.parts.shared.note(self.replica, fresh)
-            queue.done([receipt for each in taken for receipt in each.receipts])
-            if not any(each.messages for each in taken):
-                break
-        for table, version in self.parts.shared.noted(self._seen).items():
-            if table in self._states:
-                self._states[table] = heard(self._states[table], version)
+        told = self._drain.heard()
+        self._stands("queue", told.problem)
+        self._stands("message", told.puzzling[-1] if told.puzzling else None)
+        self._seen |= told.kept
+        for newest in (told.newest, self.parts.shared.noted(self._seen)):
+            for table, version in newest.items():
+                if table in self._states:
+                    self._states[table] = heard(self._states[table], version)
 
     def _unknown(self, table: str, version: int) -> bool:
         state = self._states.get(table)
@@ -296,8 +304,10 @@ class Service:
         now = self._now()
         events = self._config.events
         sweep = events is None or now.s - self._swept_s >= events.sweep_s
-        if events is not None and self._beat % _CLEAR_EVERY == 0:
-            self.parts.shared.clear_notices(1000 * max(_KEPT_S, 10 * self._config.pace.round_s))
+        kept_s = max(_KEPT_S, 10 * self._config.pace.round_s)
+        if events is not None and now.s - self._cleared_s >= kept_s:
+            self._cleared_s = now.s
+            self.parts.shared.clear_notices(1000 * kept_s)
         self._swept_s = now.s if sweep else self._swept_s
         running = self.parts.dispatch.running()
         due = [state for state in self._states.values() if state.uri not in running and (sweep or _wants_a_look(state))]

@@ -119,10 +119,11 @@ class Shared:
         self._marks = {key: body for key, body in self._marks.items() if not key[0].startswith(f"{FOLDER}{kind}/")} | kept
         return found
 
-    def note(self, me: str, notices: Mapping[str, int]) -> None:
-        """Keep that these tables have new versions. When this returns, it will not be forgotten."""
+    def note(self, me: str, notices: Mapping[str, int]) -> str:
+        """Keep that these tables have new versions. When this returns, it will not be forgotten. Answers the name that it is kept under."""
         name = f"{FOLDER}notices/{me}-{self._ambient.ids.new()}.json"
         self._store.put(name, encode("notices", FORMAT_VERSION, {"notices": dict(notices)}))
+        return name
 
     def noted(self, seen: set[str]) -> dict[str, int]:
         """What was kept since, and is not among `seen`, which is brought forward."""

@@ -19,7 +19,8 @@ from compactor.service.notices import Notice, read_message
 from compactor.storage.aws import aws_session, boto_options
 from compactor.storage.s3_errors import SDK_FAILURES, s3_error
 
-_BATCH = 10
+BATCH = 10
+"""Messages of a request, at most."""
 _GIVE_UP_AFTER = 5
 
 
@@ -54,7 +55,7 @@ class Queue:
         try:
             reply = self._client.receive_message(
                 QueueUrl=self._events.queue_url,
-                MaxNumberOfMessages=_BATCH,
+                MaxNumberOfMessages=BATCH,
                 WaitTimeSeconds=min(wait_s, 20),
                 AttributeNames=["ApproximateReceiveCount"],
             )
@@ -64,8 +65,8 @@ class Queue:
 
     def done(self, receipts: Sequence[str]) -> None:
         """Delete messages whose effects are recorded. One that cannot be deleted comes again, and does no harm."""
-        for start in range(0, len(receipts), _BATCH):
-            batch = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(receipts[start : start + _BATCH])]
+        for start in range(0, len(receipts), BATCH):
+            batch = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(receipts[start : start + BATCH])]
             try:
                 self._client.delete_message_batch(QueueUrl=self._events.queue_url, Entries=batch)
             except SDK_FAILURES as error:

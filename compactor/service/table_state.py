@@ -16,7 +16,8 @@ from compactor.service.standing import Standing
 from compactor.service.work import Takes, Work
 
 VAIN_S, VAIN_MOVED_S = 3600.0, 300.0
-"""After a run that found nothing to do, a table waits for so long; less when it changes, but not at once: files may have to come of age."""
+"""After a run that found nothing to do a table waits for so long; less when it changes. Where only time keeps files back, it waits for as
+long as its rules say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +50,8 @@ class LastRun:
 class TableState:
     """looked_s, loaded_s: when, by the monotonic clock. worth_since_s: since when a run is worth it, suffered: requests too many times the
     seconds since, up to looked_s. bad: ends in a row that were not good, and retry_s: when it is tried again. vain: why the newest run
-    found nothing to do, at vain_s, believed until vain_until_s. changed: something was heard of a newer version than is known. owner: as
-    in Looked. written_bytes: by others, seen by this process."""
+    found nothing to do, at vain_s, believed until vain_until_s; not_yet: files that it left for the time being. changed:
+    something was heard of a newer version than is known. owner: as in Looked. written_bytes: by others, seen by this process."""
 
     uri: str
     policy: TablePolicy | None = None
@@ -67,6 +68,7 @@ class TableState:
     vain: str | None = None
     vain_s: float = 0.0
     vain_until_s: float = 0.0
+    not_yet: int = 0
     last: LastRun | None = None
     changed: bool = True
     owner: Mapping[str, str] = field(default_factory=dict)
@@ -127,8 +129,11 @@ def ran(state: TableState, run: Run, now_s: float, now_ms: int) -> TableState:
         return replace(fresh, worth_since_s=None, suffered=0.0, work=Work(), takes=None)
     if run.status in (RunStatus.NOTHING_TO_DO, RunStatus.PLANNED):
         why = run.why or run.reason or "There was nothing to do."
-        done = replace(state, last=last, bad=0, retry_s=0.0, worth_since_s=None, suffered=0.0, changed=True)
-        return replace(done, vain=why, vain_s=now_s, vain_until_s=now_s + VAIN_S)
+        done = replace(state, last=last, bad=0, retry_s=0.0, changed=True, vain=why, vain_s=now_s)
+        if run.not_yet and state.policy is not None:  # it still is worth a run, and its time goes on
+            rules = state.policy.settings.policy()
+            return replace(done, not_yet=run.not_yet, vain_until_s=now_s + min(VAIN_S, max(rules.quiet_s, rules.min_age_s)))
+        return replace(done, not_yet=0, vain_until_s=now_s + VAIN_S, worth_since_s=None, suffered=0.0)
     bad = state.bad + 1
     return replace(state, last=last, bad=bad, retry_s=now_s + retry_after_s(run.status, bad), changed=True)
 

@@ -66,7 +66,7 @@ def work_of(standing: Standing, *, min_input_files: int, quiet_s: float = 0.0, s
     for tally in standing.partitions.values():
         part = _of(tally, standing.terms.target_bytes, standing.terms.small_ratio, min_input_files)
         cool_ms = tally.written_ms + int(quiet_s * 1000)
-        if quiet_s > 0 and cool_ms > store_now_ms and 0 < part[3] < BUSY_FILES:
+        if quiet_s > 0 and cool_ms >= store_now_ms and 0 < part[3] < BUSY_FILES:
             hot += int(part[0])
             cools_at = min(cools_at or cool_ms, cool_ms)
         else:

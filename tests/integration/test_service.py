@@ -371,27 +371,28 @@ def read_settings(world: World) -> Any:
 
 
 class FakeQueue:
-    """A queue that gives messages until they are done with, and remembers what the state held by then."""
+    """A queue that gives each message until it is done with, and remembers what the state held by then."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.waiting: dict[str, dict[str, int]] = {}
+        self.hidden: set[str] = set()
         self.kept_before_done: list[dict[str, int]] = []
         self.fails = False
-        self.hidden = threading.Lock()
+        self.guard = threading.Lock()
 
-    def take(self) -> Taken:
+    def take(self, *, wait_s: int = 0) -> Taken:
         """Messages that were taken are hidden until they are done with, or that failed."""
-        if not self.hidden.acquire(blocking=False):
-            return Taken()
-        return Taken(notices=merged_notices(self.waiting), receipts=tuple(self.waiting)) if self.waiting else Taken()
+        with self.guard:
+            shown = {name: notices for name, notices in self.waiting.items() if name not in self.hidden}
+            self.hidden |= shown.keys()
+        return Taken(notices=merged_notices(shown), receipts=tuple(shown))
 
     def done(self, receipts: list[str]) -> None:
-        self.hidden.release()
         if self.fails:
+            self.hidden -= set(receipts)
             raise StorageUnavailable("the queue is away.")
-        if receipts:
-            self.kept_before_done.append(open_shared(read_config(self.world.file)).noted(set()))
+        self.kept_before_done.append(open_shared(read_config(self.world.file)).noted(set()))
         for receipt in receipts:
             self.waiting.pop(receipt)
 
@@ -420,7 +421,8 @@ def test_notices_are_kept_before_messages_go(world: World) -> None:
     queue.fails = True
     service.round()
     assert queue.waiting
-    assert [problem.code for problem in world.of(Problem)] == ["state"]
+    assert [problem.code for problem in world.of(Problem)] == ["queue"]
+    assert service.overview.problems
     queue.fails = False
     rounds(service, lambda: any(event.table == told for event in world.of(RunBegun)))
     assert not queue.waiting

@@ -15,6 +15,7 @@ DEEP_ARCHIVE are archived. One event loop in one thread: requests are handled on
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import email.utils
 import fnmatch
@@ -105,6 +106,30 @@ class StoredObject:
     headers: dict[str, str]
 
 
+class _Objects(dict[str, StoredObject]):
+    """The objects of a bucket, with their keys in order: of code points, which is that of UTF-8 bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ordered: list[str] = []
+
+    def __setitem__(self, key: str, stored: StoredObject) -> None:
+        if key not in self:
+            bisect.insort(self.ordered, key)
+        super().__setitem__(key, stored)
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(key)
+        del self.ordered[bisect.bisect_left(self.ordered, key)]
+
+    def after(self, key: str, *, beyond: str = "") -> Iterator[str]:
+        """Keys behind `key`, or behind everything that starts with `beyond`, in their order. Whoever iterates changes nothing meanwhile."""
+        start = (
+            bisect.bisect_left(self.ordered, beyond[:-1] + chr(ord(beyond[-1]) + 1)) if beyond else bisect.bisect_right(self.ordered, key)
+        )
+        return (self.ordered[at] for at in range(start, len(self.ordered)))
+
+
 @dataclass(slots=True)
 class _Reply:
     status: int = 200
@@ -132,11 +157,12 @@ class S3Server:
 
     def __init__(self, page_size: int = 1000) -> None:
         self.page_size = page_size
-        self.buckets: dict[str, dict[str, StoredObject]] = {}
+        self.buckets: dict[str, _Objects] = {}
         self.uploads: dict[str, _Upload] = {}
         self.requests: list[Request] = []
         self.endpoint_url = ""
         self.keep_bodies = False
+        self.keep_requests = True
         self.undeletable: dict[str, str] = {}  # key -> error code that DeleteObjects answers for it
         self.role_expires = "2099-01-01T00:00:00Z"
         self._faults: list[tuple[S3Fault, itertools.count[int]]] = []
@@ -144,7 +170,7 @@ class S3Server:
 
     def bucket(self, name: str) -> str:
         """Make a bucket (or keep it) and return its name."""
-        self.buckets.setdefault(name, {})
+        self.buckets.setdefault(name, _Objects())
         return name
 
     def options(self) -> StorageOptions:
@@ -189,7 +215,7 @@ class S3Server:
                 later = fault.action
         return reply, later
 
-    def _objects(self, request: Request) -> dict[str, StoredObject]:
+    def _objects(self, request: Request) -> _Objects:
         if request.bucket not in self.buckets:
             raise _Refused(404, "NoSuchBucket")
         return self.buckets[request.bucket]
@@ -216,19 +242,13 @@ class S3Server:
         limit = min(self.page_size, int(request.query.get("max-keys", "1000")))
         objects = self._objects(request)
         lines: list[str] = []
-        folder, last, truncated = "", "", False
-        for key in sorted((key for key in objects if key.startswith(prefix) and key.encode() > after.encode()), key=str.encode):
-            if folder and key.startswith(folder):
-                continue
-            cut = key.find(delimiter, len(prefix)) if delimiter else -1
-            folder = key[: cut + len(delimiter)] if cut >= 0 else ""
-            if folder and after.startswith(folder):
-                continue
+        last, truncated = "", False
+        for name, folder in _level(objects, prefix, delimiter, after):
             if len(lines) == limit:
                 truncated = True
                 break
-            last = folder + "\U0010fffd" if folder else key
-            lines.append(_folder_xml(folder) if folder else _object_xml(key, objects[key]))
+            last = name + "\U0010fffd" if folder else name
+            lines.append(_folder_xml(name) if folder else _object_xml(name, objects[name]))
         more = f"<NextContinuationToken>{quote(last)}</NextContinuationToken>" if truncated else ""
         encoding = f"<EncodingType>url</EncodingType><KeyCount>{len(lines)}</KeyCount>"
         if request.query.get("encoding-type") != "url":
@@ -260,7 +280,9 @@ class S3Server:
         return _Reply(headers={"ETag": self._store(request, request.body, request.headers).etag})
 
     def _delete(self, request: Request) -> _Reply:
-        self._objects(request).pop(request.key, None)
+        objects = self._objects(request)
+        if request.key in objects:
+            del objects[request.key]
         return _Reply(status=204)
 
     def _delete_many(self, request: Request) -> _Reply:
@@ -270,8 +292,8 @@ class S3Server:
                 key = element.text or ""
                 if code := self.undeletable.get(key):
                     errors += f"<Error><Key>{escape(key)}</Key><Code>{code}</Code></Error>"
-                else:
-                    objects.pop(key, None)
+                elif key in objects:
+                    del objects[key]
         return _xml(f"<DeleteResult>{errors}</DeleteResult>")
 
     def _create_upload(self, request: Request) -> _Reply:
@@ -386,6 +408,28 @@ def _operation(method: str, bucket: str, key: str, query: dict[str, str]) -> str
     single = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
     parts = {"PUT": "UploadPart", "DELETE": "AbortMultipartUpload"}
     return parts.get(method, "Unknown") if multipart else single.get(method, "Unknown")
+
+
+def _level(objects: _Objects, prefix: str, delimiter: str, after: str) -> Iterator[tuple[str, bool]]:
+    """Keys that start with `prefix`, behind `after`; with a delimiter folders (True) stand for what is in them."""
+    last, beyond = after, ""
+    if prefix > after:
+        if prefix in objects:
+            yield prefix, False
+        last = prefix
+    while True:
+        for key in objects.after(last, beyond=beyond):
+            if not key.startswith(prefix):
+                return
+            cut = key.find(delimiter, len(prefix)) if delimiter else -1
+            if cut >= 0:
+                beyond = key[: cut + len(delimiter)]
+                break
+            yield key, False
+        else:
+            return
+        if not after.startswith(beyond):
+            yield beyond, True
 
 
 def _matches(fault: S3Fault, request: Request) -> bool:
@@ -503,7 +547,8 @@ async def _serve(server: S3Server, reader: asyncio.StreamReader, writer: asyncio
             reply, later = server.handle(request)
             if not server.keep_bodies:
                 request.body = b""
-            server.requests.append(request)
+            if server.keep_requests:
+                server.requests.append(request)
             if reply is None:
                 _reset(writer)
                 return

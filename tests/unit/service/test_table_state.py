@@ -37,7 +37,7 @@ def hold(state: TableState, at_s: float, marks: Marks | None = None, now_ms: int
     return found
 
 
-def run(status: RunStatus, **more: str) -> Run:
+def run(status: RunStatus, **more: str | int) -> Run:
     return Run(run_id="r", table="s3://lake/t", status=status, **more)  # type: ignore[arg-type]
 
 
@@ -101,6 +101,17 @@ def test_a_run_in_vain_is_not_repeated_at_once() -> None:
     assert hold(looked(moved, look(3), 401), 401) is Hold.NONE
     other = policy_of(parse_config(BASE + "[defaults]\nmin_input_files = 3\n", "f"), "s3://lake/t", {})
     assert hold(looked(same, look(1, policy=other), 110), 110) is Hold.NONE
+
+
+def test_files_that_only_time_keeps_back_are_tried_again_soon() -> None:
+    """A table whose run found hot or young files is not called healthy: it waits for as long as its rules say, and its wait counts on."""
+    policy = policy_of(parse_config(BASE + '[defaults]\nquiet_period = "2m"\nmin_age = "1m"\n', "f"), "s3://lake/t", {})
+    before = looked(TableState(uri="s3://lake/t"), look(policy=policy), 90)
+    hot = looked(ran(before, run(RunStatus.NOTHING_TO_DO, reason="Others write.", not_yet=3), 100, 0), look(policy=policy), 101)
+    assert hold(hot, 219) is Hold.HOT
+    assert why_of(hot, Hold.HOT, Marks(), Now(s=160, ms=0)) == "Others write. It is tried again in 1 m 0 s."
+    assert hold(looked(hot, look(2, policy=policy), 221), 221) is Hold.NONE
+    assert hot.worth_since_s == 90
 
 
 def test_after_a_commit_nothing_is_believed() -> None:

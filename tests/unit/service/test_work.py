@@ -36,7 +36,7 @@ def test_partitions_that_were_written_lately_wait() -> None:
     table = standing(*small(10, partition="a", landed_ms=50_000), *small(20, partition="b", landed_ms=1000))
     found = work_of(table, min_input_files=5, quiet_s=60, store_now_ms=100_000)
     assert (found.saves_files, found.hot_files, found.cools_at_ms) == (19, 9, 110_000)
-    assert work_of(table, min_input_files=5, quiet_s=60, store_now_ms=110_000).hot_files == 0
+    assert work_of(table, min_input_files=5, quiet_s=60, store_now_ms=110_001).hot_files == 0
     assert work_of(table, min_input_files=5).saves_files == 28
 
 
