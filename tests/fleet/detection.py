@@ -2,7 +2,7 @@
 
 The S3-compatible server is a process of its own. The service starts with what an earlier one knew: all tables, as one of them was found.
 
-Bars: 10,000 tables in under 30 s and one request a table, less than 500 MB of memory; 1,000 notifications a second.
+Bars: 10,000 tables in under 30 s and one request a table, less than 500 MB of memory; those of notifications.py.
 """
 
 from __future__ import annotations
@@ -23,17 +23,16 @@ from support.delta_log import add, info, metadata, protocol
 from support.s3_server import S3Server, s3_server
 
 from compactor.execution.machine import resident_bytes
-from compactor.service.config import Events
 from compactor.service.events import RoundEnded, ServiceEvent
 from compactor.service.fleet_file import fleet_bytes
 from compactor.service.look import Looker
 from compactor.service.opening import open_service
 from compactor.service.service import Service
-from compactor.service.sqs import Queue
 from compactor.service.table_state import TableState
 from compactor.storage.s3_connection import forget_connections
+from fleet.notifications import notifications
 
-MOST_SECONDS, MOST_BYTES, LEAST_NOTICES_A_SECOND = 30.0, 500 * 10**6, 1000.0
+MOST_SECONDS, MOST_BYTES = 30.0, 500 * 10**6
 ENTRY = "_delta_log/00000000000000000000.json"
 
 
@@ -119,39 +118,13 @@ def _knowing(file: Path, told: list[ServiceEvent], tables: int) -> Service:
     return service
 
 
-class _Messages:
-    """A queue that is never empty: what draining costs here, without what AWS's side takes."""
-
-    def __init__(self) -> None:
-        self.sent = 0
-
-    def receive_message(self, **_: object) -> dict[str, Any]:
-        self.sent += 10
-        keys = (f"t{(self.sent + number) % 5000}/_delta_log/{self.sent + number:020d}.json" for number in range(10))
-        records = ({"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "lake"}, "object": {"key": key}}} for key in keys)
-        return {"Messages": [{"Body": json.dumps({"Records": [record]}), "ReceiptHandle": str(self.sent)} for record in records]}
-
-    def delete_message_batch(self, **_: object) -> None:
-        pass
-
-
-def draining(messages: int = 20_000) -> bool:
-    """Prints the rate; whether the bar holds."""
-    queue = Queue(Events(queue_url="https://sqs.example/q"), client=_Messages())
-    began = time.perf_counter()
-    for _ in range(messages // 10):
-        queue.done(queue.take().receipts)
-    rate = messages / (time.perf_counter() - began)
-    print(f"notifications taken, understood and done with: {rate:,.0f} a second, without the network (bar: {LEAST_NOTICES_A_SECOND:,.0f})")
-    return rate > LEAST_NOTICES_A_SECOND
-
-
 def main() -> int:
     """1 when a bar is missed."""
     parser = argparse.ArgumentParser(prog="make bench-service")
     parser.add_argument("--tables", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=25.0, help="of notifications")
     asked = parser.parse_args()
-    return int(not (draining() & detection(asked.tables)))
+    return int(not (notifications(asked.seconds) & detection(asked.tables)))
 
 
 if __name__ == "__main__":
