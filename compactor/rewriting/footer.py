@@ -62,7 +62,7 @@ def _look(store: ObjectStore, specs: tuple[ReadSpec, WriteSpec | None], path: st
         metadata = _metadata(footer, key)
         schema = metadata.schema.to_arrow_schema()
         file = pa.PythonFile(RangedFile(store, key, size_bytes), "r")
-        check_chunks(pq.ParquetFile(file, metadata=metadata, buffer_size=_GUESS_BYTES))  # a buffered file is not read for a reader's sake
+        check_chunks(pq.ParquetFile(file, metadata=metadata, buffer_size=_GUESS_BYTES, pre_buffer=False))
     except (FileProblem, ObjectMissing, ObjectTooShort, pa.ArrowException, OSError):
         return _Look(requests=2)
     facts = file_facts(path, metadata)
@@ -141,7 +141,9 @@ def footer_length(tail: bytes | memoryview) -> int:
 
 
 def check_chunks(file: pq.ParquetFile) -> None:
-    """Raises what pyarrow raises, or FileProblem, for a footer with a malformed column chunk. Reads no data.
+    """Raises what pyarrow raises, or FileProblem, for a footer with a malformed column chunk.
+
+    Reads no data where the file is buffered, and nothing is buffered before it is asked for; else it reads all of it.
 
     HAZARD: `RowGroupMetaData.column` of pyarrow ends the whole process on such a chunk (of a damaged footer, or of a column that is
     encrypted), because a C++ exception passes through it. Making a reader, of no rows, meets the same exception and raises it properly,

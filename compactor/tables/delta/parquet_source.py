@@ -30,8 +30,8 @@ class ParquetSource:
         self._ranges = None if size_bytes <= WHOLE_BYTES else _RangeFile(store, key, size_bytes)
         source = self._ranges if self._ranges is not None else pa.BufferReader(store.get(key))
         try:
-            self._file = pq.ParquetFile(source)
-            _check_chunks(pq.ParquetFile(source, metadata=self._file.metadata, buffer_size=_TAIL_BYTES))
+            self._file = pq.ParquetFile(source, pre_buffer=False)
+            _check_chunks(pq.ParquetFile(source, metadata=self._file.metadata, buffer_size=_TAIL_BYTES, pre_buffer=False))
         except (pa.ArrowException, OSError, ValueError) as error:
             raise TableCorrupt(f"The checkpoint file {self._name} is damaged: it has no readable Parquet footer.") from error
         self.schema: pa.Schema = self._file.schema_arrow
@@ -87,7 +87,7 @@ class ParquetSource:
 
 
 def _check_chunks(file: pq.ParquetFile) -> None:
-    """Raises OSError for a footer with a malformed column chunk. `file` must be buffered: then nothing is read.
+    """Raises OSError for a footer with a malformed column chunk. `file` must be buffered, and not beforehand: then nothing is read.
 
     HAZARD: asking pyarrow's metadata for such a column ends the process; making a reader, of no rows, meets the same problem and raises.
     """

@@ -23,6 +23,7 @@ from compactor.rewriting.footer import survey_files
 from compactor.rewriting.ranged import RangedFile
 from compactor.rewriting.rewrite import rewrite
 from compactor.rewriting.row_bytes import Probed
+from compactor.storage.counting import CountingStore
 from compactor.storage.local import LocalStore
 from compactor.storage.memory import MemoryStore
 
@@ -59,13 +60,15 @@ def test_strings_are_read_as_dictionaries_where_the_footer_shows_small_ones() ->
 
 
 def test_a_survey_reads_footers_only() -> None:
-    """One request a file unless its footer is large; a file that is no Parquet is left out."""
-    store = MemoryStore()
+    """One request a file unless its footer is large, for its end and nothing else; a file that is no Parquet is left out."""
+    store = CountingStore(MemoryStore())
     file = put(store, "a", mixed(), row_group_size=25_000)
     store.put("broken", b"not parquet")
     survey = survey_files(store, [("a%20path", "a", file.size_bytes), ("broken", "broken", 11)], ReadSpec(schema=pa.schema([])))
     facts = survey.files["a%20path"]
     assert list(survey.files) == ["a%20path"]
+    assert store.counts()["get_ranges"].calls == survey.requests - 1  # of the one that is no Parquet two are counted
+    assert store.counts()["get_ranges"].bytes <= 64 * 1024 + 11 < file.size_bytes
     assert [group.rows for group in facts.row_groups] == [25_000, 25_000, 10_000]
     assert all(isinstance(group, RowGroupFacts) and 0 < group.compressed_bytes <= group.uncompressed_bytes for group in facts.row_groups)
     assert 0 < facts.largest_chunk_bytes < facts.row_groups[0].compressed_bytes
