@@ -58,6 +58,7 @@ def _object(state: TableState, now_s: float) -> dict[str, Any]:
         "vain_ago_s": now_s - state.vain_s,
         "vain_in_s": max(0.0, state.vain_until_s - now_s),
         "not_yet": state.not_yet,
+        "vain_files": state.vain_files,
         "last": state.last,
     }
 
@@ -85,6 +86,7 @@ def _state(body: Mapping[str, Any], config: ServiceConfig, now_s: float) -> Tabl
         vain_s=now_s - body["vain_ago_s"],
         vain_until_s=now_s + body["vain_in_s"],
         not_yet=int(body.get("not_yet", 0)),
+        vain_files=int(body.get("vain_files", 0)),
         last=last,
         owner=body["owner"],
     )

@@ -50,8 +50,9 @@ class LastRun:
 class TableState:
     """looked_s, loaded_s: when, by the monotonic clock. worth_since_s: since when a run is worth it, suffered: requests too many times the
     seconds since, up to looked_s. bad: ends in a row that were not good, and retry_s: when it is tried again. vain: why the newest run
-    found nothing to do, at vain_s, believed until vain_until_s; not_yet: files that it left for the time being. changed:
-    something was heard of a newer version than is known. owner: as in Looked. written_bytes: by others, seen by this process."""
+    found nothing to do, at vain_s, believed until vain_until_s; not_yet: files that it left for the time being;
+    vain_files: that a run would have touched by what was known, and did not. changed: something was heard of a newer version than is known.
+    owner: as in Looked. written_bytes: by others, seen by this process."""
 
     uri: str
     policy: TablePolicy | None = None
@@ -69,6 +70,7 @@ class TableState:
     vain_s: float = 0.0
     vain_until_s: float = 0.0
     not_yet: int = 0
+    vain_files: int = 0
     last: LastRun | None = None
     changed: bool = True
     owner: Mapping[str, str] = field(default_factory=dict)
@@ -94,13 +96,20 @@ def looked(state: TableState, found: Looked, now_s: float) -> TableState:
         loaded_s=now_s if found.loaded else state.loaded_s,
         worth_since_s=since,
         suffered=suffered_at(state, now_s) if worth else 0.0,
-        vain=state.vain if same_rules and now_s < state.vain_until_s else None,
+        vain=state.vain if same_rules and now_s < state.vain_until_s and not _grown(state, found) else None,
         vain_until_s=min(state.vain_until_s, state.vain_s + VAIN_MOVED_S) if moved else state.vain_until_s,
         retry_s=0.0 if stale_refusal else state.retry_s,
         changed=False,
         owner=found.owner if found.loaded else state.owner,
         written_bytes=state.written_bytes + found.written_bytes,
     )
+
+
+def _grown(state: TableState, found: Looked) -> bool:
+    """Whether so many files have come since the run in vain that there may be a group now."""
+    if state.not_yet:
+        return False
+    return found.work.input_files >= state.vain_files + found.policy.settings.policy().min_input_files
 
 
 def not_looked(state: TableState, policy: TablePolicy, why: str, now_s: float) -> TableState:
@@ -133,9 +142,18 @@ def ran(state: TableState, run: Run, now_s: float, now_ms: int) -> TableState:
         if run.not_yet and state.policy is not None:  # it still is worth a run, and its time goes on
             rules = state.policy.settings.policy()
             return replace(done, not_yet=run.not_yet, vain_until_s=now_s + min(VAIN_S, max(rules.quiet_s, rules.min_age_s)))
-        return replace(done, not_yet=0, vain_until_s=now_s + VAIN_S, worth_since_s=None, suffered=0.0)
+        return replace(done, not_yet=0, vain_files=_vain_files(state, run), vain_until_s=now_s + VAIN_S, worth_since_s=None, suffered=0.0)
     bad = state.bad + 1
     return replace(state, last=last, bad=bad, retry_s=now_s + retry_after_s(run.status, bad), changed=True)
+
+
+def _vain_files(state: TableState, run: Run) -> int:
+    """What the run did not touch. Where it saw another version than was known, as after another replica's run, nothing is known of that;
+    but two in a row that were in vain are no accident."""
+    known = -1 if state.standing is None else state.standing.version
+    moved = run.version is not None and run.version > known
+    again = state.last is not None and state.last.status is RunStatus.NOTHING_TO_DO
+    return 0 if moved and not again else state.work.input_files
 
 
 def ruled(state: TableState, policy: TablePolicy) -> TableState:

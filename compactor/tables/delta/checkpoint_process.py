@@ -7,6 +7,7 @@ No credentials are in the message; this process finds its own. A version that is
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -21,8 +22,9 @@ def main() -> None:
     """Do it, print {"error": null or a sentence}, and end without waiting for the native library's threads."""
     told = json.loads(sys.stdin.buffer.read())
     answer = json.dumps({"error": write(told)})
-    sys.stdout.write(answer)
-    sys.stdout.flush()
+    with contextlib.suppress(BrokenPipeError):  # who asked was killed, and nobody is to be told
+        sys.stdout.write(answer)
+        sys.stdout.flush()
     os._exit(0)
 
 

@@ -103,6 +103,19 @@ def test_a_run_in_vain_is_not_repeated_at_once() -> None:
     assert hold(looked(same, look(1, policy=other), 110), 110) is Hold.NONE
 
 
+def test_a_run_in_vain_says_little_once_many_files_have_come() -> None:
+    """What another replica compacted in between is no sign that new files are no reason; what a run really left is no reason again."""
+    few, many = replace(WORK, input_files=4), replace(WORK, input_files=5)
+    overtaken = ran(known(version=1), run(RunStatus.NOTHING_TO_DO, reason="All is well.", version=7), 100, 0)
+    assert hold(looked(overtaken, look(8, few), 101), 101) is Hold.HEALTHY
+    assert hold(looked(overtaken, look(9, many), 102), 102) is Hold.NONE
+    left = ran(known(version=7), run(RunStatus.NOTHING_TO_DO, reason="Each is rewritten often enough.", version=7), 100, 0)
+    assert hold(looked(left, look(9, replace(WORK, input_files=14)), 102), 102) is Hold.HEALTHY
+    assert hold(looked(left, look(9, replace(WORK, input_files=15)), 102), 102) is Hold.NONE
+    again = ran(overtaken, run(RunStatus.NOTHING_TO_DO, reason="All is well.", version=12), 110, 0)
+    assert hold(looked(again, look(13, replace(WORK, input_files=9)), 111), 111) is Hold.HEALTHY
+
+
 def test_files_that_only_time_keeps_back_are_tried_again_soon() -> None:
     """A table whose run found hot or young files is not called healthy: it waits for as long as its rules say, and its wait counts on."""
     policy = policy_of(parse_config(BASE + '[defaults]\nquiet_period = "2m"\nmin_age = "1m"\n', "f"), "s3://lake/t", {})
