@@ -1,8 +1,11 @@
-# One image for the command, the loop (`serve`) and Ray workers: docker build -t lakehouse-compactor .
-# The Python version is the one that constraints.txt was tested with; Ray wants the same one on driver and workers.
+# One image for the command, the loop (`serve`), the service and Ray's head and workers: `make image`, or docker build -t lakehouse-compactor .
+# The Python version is the one that constraints.txt was tested with; Ray wants the same one on driver and workers. Where other bases are
+# needed (a mirror, a hardened Python), both need the C library of Debian 12 or a newer one, and the same architecture.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+ARG RUST_IMAGE=rust:1.90-slim-bookworm
 
 # The native kernels, for the Debian (and so the C library) and the Python of the images below.
-FROM rust:1.90-slim-bookworm AS native
+FROM ${RUST_IMAGE} AS native
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3-pip \
@@ -11,7 +14,7 @@ WORKDIR /src/native
 COPY native ./
 RUN maturin build --release --compatibility linux --out /wheels
 
-FROM python:3.11-slim-bookworm AS build
+FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
 WORKDIR /src
@@ -22,7 +25,7 @@ COPY cli cli
 COPY --from=native /wheels /wheels
 RUN python -m pip install --prefix=/install --constraint constraints.txt ".[cluster,service]" /wheels/*.whl
 
-FROM python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="lakehouse-compactor" \

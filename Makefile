@@ -13,7 +13,7 @@ RUST_READY = command -v cargo >/dev/null && $(CARGO) fetch --manifest-path nativ
 MATURIN_READY = $(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' 2>/dev/null
 NO_RUST = echo "Without the native kernels: there is no Rust toolchain, or its packages cannot be fetched."
 
-.PHONY: help setup native native-wheels test test-long test-spark lint audit format demo bench bench-smoke bench-log bench-memory bench-service conformance fuzz fuzz-native simulate simulate-aborts simulate-crashes simulate-drip simulate-fleet soak clean
+.PHONY: help setup native native-wheels test test-long test-spark lint audit format image image-check infra-tools helm manifests demo bench bench-smoke bench-log bench-memory bench-service conformance fuzz fuzz-native simulate simulate-aborts simulate-crashes simulate-drip simulate-fleet soak clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -40,7 +40,22 @@ native-wheels: $(STAMP)  ## wheels of the native kernels in native/target/wheels
 	else echo "Without zig: a wheel for this machine's C library only."; zig="--compatibility linux"; fi; \
 	cd native && PATH="$(abspath $(BIN)):$$PATH" maturin build --release $$zig; fi
 
-test: $(NATIVE)  ## the tests (minutes)
+infra-tools: $(STAMP)  # what else checks infra/; a test whose tool could not be fetched says so
+	@$(BIN)/python tests/support/infra_tools.py
+
+helm: $(STAMP)  ## build helm into .venv-infra, where Go is (minutes): the chart is then rendered by the tests too
+	@$(BIN)/python tests/support/infra_tools.py helm
+
+manifests: $(STAMP)  ## infra/kubernetes/service.yaml, rendered from the Helm chart, where helm is
+	cd tests && ../$(BIN)/python -m support.chart
+
+image:  ## the container image, by ENGINE=docker, podman or buildah; ARGS="--build-arg PYTHON_IMAGE=…" takes other bases
+	$(or $(ENGINE),docker) build --tag lakehouse-compactor:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) $(ARGS) .
+
+image-check: $(STAMP)  ## build the image and start it once, without a daemon where there is none (minutes); ARGS="--keep FOLDER" keeps what was made
+	cd tests && ../$(BIN)/python -m image $(ARGS)
+
+test: $(NATIVE) infra-tools  ## the tests (minutes)
 	@if $(RUST_READY); then $(CARGO) test --no-default-features --manifest-path native/Cargo.toml; else $(NO_RUST); fi
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
@@ -115,4 +130,4 @@ soak: $(NATIVE)  ## 200 tables with writers and two replicas of the service, one
 	cd tests && ../$(BIN)/python -m fleet.soak $(ARGS)
 
 clean:  ## remove .venv and caches
-	rm -rf $(VENV) .venv-audit .pytest_cache .mypy_cache .ruff_cache .hypothesis native/target build dist
+	rm -rf $(VENV) .venv-audit .venv-infra .pytest_cache .mypy_cache .ruff_cache .hypothesis native/target build dist
