@@ -43,20 +43,20 @@ class FuseSource:
 
 @final
 class FusedRowGroup:
-    """A row group made of sources."""
+    """A row group made of sources, some of whose bytes are part of it."""
 
     @property
     def rows(self) -> int: ...
     @property
     def size_bytes(self) -> int: ...
-    def take_columns(self) -> list[bytes]:
-        """The bytes of each column chunk, in order. They are given away: a second call finds none."""
+    def read(self, start: int, length: int) -> bytes:
+        """Some of its bytes: those of its columns, one after the other. Raises ValueError when there are not as many."""
 
     def row_group(self, base: int) -> bytes:
-        """The RowGroup for the footer of a file in which the row group begins at `base`. Not after take_columns."""
+        """The RowGroup for the footer of a file in which the row group begins at `base`."""
 
     def offset_indexes(self, base: int) -> list[bytes]:
-        """The OffsetIndex of each column. Not after take_columns."""
+        """The OffsetIndex of each column."""
 
     def column_indexes(self) -> list[bytes | None]:
         """The ColumnIndex of each column that has one."""

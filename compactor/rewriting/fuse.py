@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -218,9 +218,9 @@ class _Target:
         indexes = zip(fused.column_indexes(), fused.offset_indexes(0), strict=True)
         extras = [ChunkExtras(column_index=column, offset_index=read_struct(offset)[0]) for column, offset in indexes]
         found, rows = self._found(fused), fused.rows
-        origin = _Joined.of(fused.take_columns())
+        runs = (Range(0, fused.size_bytes),)
         return EncodedRowGroup(
-            count=rows, codec=self.codec, group=group, origin=origin, runs=origin.runs, extras=extras, found=found, fresh=True
+            count=rows, codec=self.codec, group=group, origin=_Pages(fused), runs=runs, extras=extras, found=found, fresh=True
         )
 
     def _found(self, fused: FusedRowGroup) -> list[Found]:
@@ -257,23 +257,12 @@ def _value(tally: Tally, leaf: Leaf, stored: bytes) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class _Joined:
-    """Column chunks in memory, as if one lay behind the other."""
+class _Pages:
+    """Where the pages of a merged row group are: the kernel puts them together when they are asked for."""
 
-    columns: Sequence[bytes]
-    runs: Sequence[Range] = field(default=())
+    fused: FusedRowGroup
     key: None = None
 
-    @classmethod
-    def of(cls, columns: Sequence[bytes]) -> _Joined:
-        runs, start = [], 0
-        for column in columns:
-            runs.append(Range(start, len(column)))
-            start += len(column)
-        return cls(columns, runs)
-
-    def read(self, start: int, length: int) -> memoryview:
-        """Bytes of one column."""
-        i = next(i for i, run in enumerate(self.runs) if run.start <= start and start + length <= run.end)
-        begin = start - self.runs[i].start
-        return memoryview(self.columns[i])[begin : begin + length]
+    def read(self, start: int, length: int) -> bytes:
+        """Some of its bytes."""
+        return self.fused.read(start, length)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from compactor_native import FuseSource as FuseSource
     from compactor_native import FuseTarget as FuseTarget
 
-INTERFACE = 2
+INTERFACE = 3
 """Raised together with native/src/border.rs whenever a function of the package changes."""
 
 

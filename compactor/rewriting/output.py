@@ -144,7 +144,8 @@ class Output:
     def _bring(self, origin: Origin, run: Range) -> int:
         """Write bytes that lie in memory at the end of the output; where they begin there."""
         start = self._tap.position
-        self._tap.put(origin.read(run.start, run.length))
+        for begin in range(run.start, run.end, _BUFFER_BYTES):
+            self._tap.put(origin.read(begin, min(_BUFFER_BYTES, run.end - begin)))
         return start
 
     def _copy(self, origin: Origin, run: Range) -> int:

@@ -96,9 +96,12 @@ impl Lent {
     }
 }
 
-/// A row group made of sources.
-#[pyclass(module = "compactor_native")]
-pub struct FusedRowGroup(Group);
+/// A row group made of sources, some of whose bytes are part of it.
+#[pyclass(frozen, module = "compactor_native")]
+pub struct FusedRowGroup {
+    group: Group,
+    sources: Vec<Py<FuseSource>>,
+}
 
 /// Minimum, maximum, and whether each is exact.
 type Known<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, bool, bool);
@@ -107,38 +110,40 @@ type Known<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, bool, bool);
 impl FusedRowGroup {
     #[getter]
     fn rows(&self) -> usize {
-        self.0.rows
+        self.group.rows
     }
 
     #[getter]
     fn size_bytes(&self) -> usize {
-        self.0.columns.iter().map(|column| column.bytes.len()).sum()
+        self.group.size_bytes()
     }
 
-    /// The bytes of each column chunk, in order. They are given away: a second call finds none.
-    fn take_columns<'py>(&mut self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
-        let columns = self.0.columns.iter_mut();
-        columns.map(|column| PyBytes::new(py, &std::mem::take(&mut column.bytes))).collect()
+    /// Some of its bytes: those of its columns, one after the other.
+    fn read<'py>(&self, py: Python<'py>, start: usize, length: usize) -> PyResult<Bound<'py, PyBytes>> {
+        PyBytes::new_with(py, length, |out| {
+            let found = self.group.copy(start, out, |i| self.sources.get(i).map(|source| source.get().data.bytes()));
+            found.ok_or_else(|| PyValueError::new_err("a row group has not as many bytes"))
+        })
     }
 
-    /// The RowGroup for the footer of a file in which the row group begins at `base`. Not after take_columns.
+    /// The RowGroup for the footer of a file in which the row group begins at `base`.
     fn row_group<'py>(&self, py: Python<'py>, base: u64) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.0.row_group(base))
+        PyBytes::new(py, &self.group.row_group(base))
     }
 
-    /// The OffsetIndex of each column. Not after take_columns.
+    /// The OffsetIndex of each column.
     fn offset_indexes<'py>(&self, py: Python<'py>, base: u64) -> Vec<Bound<'py, PyBytes>> {
-        self.0.offset_indexes(base).iter().map(|index| PyBytes::new(py, index)).collect()
+        self.group.offset_indexes(base).iter().map(|index| PyBytes::new(py, index)).collect()
     }
 
     /// The ColumnIndex of each column that has one.
     fn column_indexes<'py>(&self, py: Python<'py>) -> Vec<Option<Bound<'py, PyBytes>>> {
-        self.0.column_indexes().iter().map(|index| index.as_ref().map(|index| PyBytes::new(py, index))).collect()
+        self.group.column_indexes().iter().map(|index| index.as_ref().map(|index| PyBytes::new(py, index))).collect()
     }
 
     /// Of each column below a list or map: how many rows begin with each definition level; of others nothing.
     fn beginnings(&self) -> Vec<Vec<usize>> {
-        self.0.columns.iter().map(|column| column.beginnings.clone()).collect()
+        self.group.columns.iter().map(|column| column.beginnings.clone()).collect()
     }
 
     /// Of each column: nulls, whether it is known what values there are, and their bounds as Parquet stores them.
@@ -149,7 +154,7 @@ impl FusedRowGroup {
                 Some((PyBytes::new(py, minimum), PyBytes::new(py, maximum), *minimum_exact, *maximum_exact))
             }
         };
-        let columns = self.0.columns.iter();
+        let columns = self.group.columns.iter();
         columns.map(|column| (column.nulls, column.bounds != Bounds::Unknown, known(&column.bounds))).collect()
     }
 }
@@ -159,13 +164,16 @@ impl FusedRowGroup {
 pub fn fuse(
     py: Python<'_>,
     target: &FuseTarget,
-    sources: Vec<PyRef<'_, FuseSource>>,
+    sources: Vec<Py<FuseSource>>,
     bounds: Vec<bool>,
     verify: bool,
     threads: usize,
 ) -> PyResult<FusedRowGroup> {
-    let parts: Vec<(&Source, &[u8])> = sources.iter().map(|source| (&source.source, source.data.bytes())).collect();
+    let parts: Vec<(&Source, &[u8])> = sources.iter().map(|source| (&source.get().source, source.get().data.bytes())).collect();
     let how = Merge { target: &target.0, bounds: &bounds, verify, threads };
     let done = py.detach(|| merge(&how, &parts));
-    done.map(FusedRowGroup).map_err(|(i, refusal)| FuseRefused::new_err((refusal.to_string(), Some(i))))
+    match done {
+        Ok(group) => Ok(FusedRowGroup { group, sources }),
+        Err((i, refusal)) => Err(FuseRefused::new_err((refusal.to_string(), Some(i)))),
+    }
 }

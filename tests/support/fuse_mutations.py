@@ -118,7 +118,7 @@ def merge(files: list[bytes], codec: str) -> bytes:
     group, _ = read_struct(fused.row_group(0))
     indexes = zip(fused.column_indexes(), fused.offset_indexes(0), strict=True)
     extras = [ChunkExtras(column_index=column, offset_index=read_struct(offset)[0]) for column, offset in indexes]
-    pages = b"".join(fused.take_columns())
+    pages = fused.read(0, fused.size_bytes)
     assembly = Assembly(footer, "lakehouse-compactor version 0")
     assembly.add(group, Moves([(Range(0, len(pages)), len(MAGIC))]), extras)
     return MAGIC + pages + assembly.tail(len(MAGIC) + len(pages))

@@ -1,13 +1,18 @@
 //! Compression, and how compressed pieces are joined without being decompressed: raw Snappy streams are a length and elements, whose
 //! elements may follow each other; Zstandard frames may follow each other as they are.
 
-use std::borrow::Cow;
+use std::cell::RefCell;
 use std::io::Read;
 
 use super::Refusal;
+use super::buffer::{Buffer, Bytes};
+use super::rope::{Kept, Rope};
 use super::thrift::{Reader, write_varint};
 
 type Result<T> = std::result::Result<T, Refusal>;
+
+/// A block of Zstandard takes three bytes at least and makes no more than these.
+const MOST_ZSTD_BLOCK: usize = 128 << 10;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Codec {
@@ -55,58 +60,123 @@ fn damaged() -> Refusal {
     Refusal::new("a page cannot be decompressed to the size that its header says")
 }
 
+thread_local! {
+    static UNPACKER: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
 /// The `size` bytes that `data` was. Allocates no more than about that.
-pub fn decompress(codec: Codec, data: &[u8], size: usize) -> Result<Cow<'_, [u8]>> {
+pub fn decompress(codec: Codec, data: &[u8], size: usize) -> Result<Bytes<'_>> {
     match codec {
-        Codec::None if data.len() == size => Ok(Cow::Borrowed(data)),
+        Codec::None if data.len() == size => Ok(Bytes::Lent(data)),
         Codec::None => Err(damaged()),
         Codec::Snappy => {
             if snappy_length(data)?.0 != size || size / 64 > data.len() {
                 return Err(damaged());
             }
-            let mut out = vec![0; size];
-            let written = snap::raw::Decoder::new().decompress(data, &mut out).map_err(|_| damaged())?;
-            if written == size { Ok(Cow::Owned(out)) } else { Err(damaged()) }
+            let mut out = Buffer::of(size);
+            let written = snap::raw::Decoder::new().decompress(data, out.bytes()).map_err(|_| damaged())?;
+            if written == size { Ok(Bytes::Kept(out)) } else { Err(damaged()) }
         }
-        Codec::Zstd => read_all(zstd::stream::read::Decoder::new(data).map_err(|_| damaged())?, size),
+        Codec::Zstd => {
+            if size / MOST_ZSTD_BLOCK > data.len() {
+                return Err(damaged());
+            }
+            let mut out = Buffer::of(size);
+            if unpack(data, out.bytes())? == size { Ok(Bytes::Kept(out)) } else { Err(damaged()) }
+        }
         Codec::Gzip => read_all(flate2::read::MultiGzDecoder::new(data), size),
         Codec::Lz4Raw => {
             if size / 255 > data.len() {
                 return Err(damaged());
             }
-            let out = lz4_flex::block::decompress(data, size).map_err(|_| damaged())?;
-            if out.len() == size { Ok(Cow::Owned(out)) } else { Err(damaged()) }
+            let mut out = Buffer::of(size);
+            let written = lz4_flex::block::decompress_into(data, out.bytes()).map_err(|_| damaged())?;
+            if written == size { Ok(Bytes::Kept(out)) } else { Err(damaged()) }
         }
     }
 }
 
-fn read_all(reader: impl Read, size: usize) -> Result<Cow<'static, [u8]>> {
+/// Decompresses frames of Zstandard, all of which must fit `out`; how many bytes they are.
+fn unpack(data: &[u8], out: &mut [u8]) -> Result<usize> {
+    UNPACKER.with(|kept| {
+        let mut kept = kept.borrow_mut();
+        let unpacker = match kept.take() {
+            Some(unpacker) => unpacker,
+            None => zstd::bulk::Decompressor::new().map_err(|_| damaged())?,
+        };
+        kept.insert(unpacker).decompress_to_buffer(data, out).map_err(|_| damaged())
+    })
+}
+
+fn read_all(reader: impl Read, size: usize) -> Result<Bytes<'static>> {
     let mut out = Vec::with_capacity(size.min(1 << 20));
     reader.take(size as u64 + 1).read_to_end(&mut out).map_err(|_| damaged())?;
-    if out.len() == size { Ok(Cow::Owned(out)) } else { Err(damaged()) }
+    if out.len() == size { Ok(Bytes::Made(out)) } else { Err(damaged()) }
 }
 
-/// Appends `data`, compressed.
-pub fn compress(by: Compression, data: &[u8], out: &mut Vec<u8>) -> Result<()> {
-    let failed = |_| Refusal::new("a page cannot be compressed");
-    match by.codec {
-        Codec::None => out.extend_from_slice(data),
-        Codec::Snappy => {
-            let start = out.len();
-            out.resize(start + snap::raw::max_compress_len(data.len()), 0);
-            let written =
-                snap::raw::Encoder::new().compress(data, &mut out[start..]).map_err(|_| Refusal::new("a page cannot be compressed"))?;
-            out.truncate(start + written);
-        }
-        Codec::Zstd => {
-            let start = out.len();
-            out.resize(start + zstd::zstd_safe::compress_bound(data.len()), 0);
-            let written = zstd::bulk::compress_to_buffer(data, &mut out[start..], by.level).map_err(failed)?;
-            out.truncate(start + written);
-        }
-        Codec::Gzip | Codec::Lz4Raw => return Err(Refusal::new("outputs of this codec are not joined")),
+/// Compresses by the codec of outputs, with memory that it uses again.
+pub struct Packer {
+    by: Compression,
+    snappy: snap::raw::Encoder,
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+}
+
+impl Packer {
+    pub fn new(by: Compression) -> Self {
+        Self { by, snappy: snap::raw::Encoder::new(), zstd: None }
     }
-    Ok(())
+
+    /// `data`, compressed.
+    pub fn pack<'a>(&mut self, data: &'a [u8]) -> Result<Bytes<'a>> {
+        let failed = || Refusal::new("a page cannot be compressed");
+        let mut out = match self.by.codec {
+            Codec::None => return Ok(Bytes::Lent(data)),
+            Codec::Snappy => Buffer::of(snap::raw::max_compress_len(data.len())),
+            Codec::Zstd => Buffer::of(zstd::zstd_safe::compress_bound(data.len())),
+            Codec::Gzip | Codec::Lz4Raw => return Err(Refusal::new("outputs of this codec are not joined")),
+        };
+        let written = if self.by.codec == Codec::Snappy {
+            self.snappy.compress(data, out.bytes()).map_err(|_| failed())?
+        } else {
+            let packer = match self.zstd.take() {
+                Some(packer) => packer,
+                None => zstd::bulk::Compressor::new(self.by.level).map_err(|_| failed())?,
+            };
+            self.zstd.insert(packer).compress_to_buffer(data, out.bytes()).map_err(|_| failed())?
+        };
+        out.cut(written);
+        Ok(Bytes::Kept(out))
+    }
+
+    /// Appends one compressed page of these pieces to `out`. Where some are stored, the codec must be one that joins.
+    pub fn join(&mut self, pieces: &[Piece<'_>], out: &mut Rope) -> Result<()> {
+        if let [Piece::Fresh(data)] = pieces {
+            out.push(&self.pack(data)?);
+            return Ok(());
+        }
+        let snappy = self.by.codec == Codec::Snappy;
+        if snappy {
+            let total: usize = pieces.iter().map(Piece::size).sum();
+            let mut length = Vec::new();
+            write_varint(total as u64, &mut length);
+            out.push(&length);
+        }
+        for piece in pieces {
+            match piece {
+                Piece::Fresh([]) => {}
+                Piece::Fresh(data) => {
+                    let packed = self.pack(data)?;
+                    let start = if snappy { snappy_length(&packed)?.1 } else { 0 };
+                    out.push(&packed[start..]);
+                }
+                Piece::Stored { data, kept, .. } => {
+                    let skipped = if snappy { snappy_length(data)?.1 } else { 0 };
+                    out.keep(Kept { start: kept.start + skipped, length: kept.length - skipped, ..*kept });
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether pieces compressed by `codec` can be joined as they are.
@@ -114,41 +184,19 @@ pub fn joins(codec: Codec) -> bool {
     matches!(codec, Codec::Snappy | Codec::Zstd)
 }
 
-/// Bytes of one page: some to be compressed, some compressed before.
+/// Bytes of one page: some to be compressed, some compressed before, `size` bytes then, and where they are kept.
 pub enum Piece<'a> {
     Fresh(&'a [u8]),
-    Stored { data: &'a [u8], size: usize },
+    Stored { data: &'a [u8], size: usize, kept: Kept },
 }
 
-/// Appends one compressed page of these pieces, compressed by a codec that joins.
-pub fn join(by: Compression, pieces: &[Piece<'_>], out: &mut Vec<u8>) -> Result<()> {
-    let snappy = by.codec == Codec::Snappy;
-    if snappy {
-        let total: usize = pieces
-            .iter()
-            .map(|piece| match piece {
-                Piece::Fresh(data) => data.len(),
-                Piece::Stored { size, .. } => *size,
-            })
-            .sum();
-        write_varint(total as u64, out);
-    }
-    let mut scratch = Vec::new();
-    for piece in pieces {
-        match piece {
-            Piece::Fresh([]) => {}
-            Piece::Fresh(data) if !snappy => compress(by, data, out)?,
-            Piece::Fresh(data) => {
-                scratch.clear();
-                compress(by, data, &mut scratch)?;
-                let (_, start) = snappy_length(&scratch)?;
-                out.extend_from_slice(&scratch[start..]);
-            }
-            Piece::Stored { data, .. } if !snappy => out.extend_from_slice(data),
-            Piece::Stored { data, .. } => out.extend_from_slice(&data[snappy_length(data)?.1..]),
+impl Piece<'_> {
+    fn size(&self) -> usize {
+        match self {
+            Self::Fresh(data) => data.len(),
+            Self::Stored { size, .. } => *size,
         }
     }
-    Ok(())
 }
 
 /// The length that a Snappy stream says it has, and where its elements begin.
@@ -176,48 +224,67 @@ pub fn check_joinable(codec: Codec, data: &[u8], size: usize) -> Result<()> {
     }
 }
 
+/// How many bytes an element of Snappy makes, from how far back it copies them as far as its tag says, and how many bytes follow the tag;
+/// literals of more than 60 bytes are not told of.
+const fn snappy_elements() -> [(u8, u16, u8); 256] {
+    let mut table = [(0, 0, 0); 256];
+    let mut tag = 0;
+    while tag < 256 {
+        let upper = (tag >> 2) as u8;
+        table[tag] = match tag & 3 {
+            0 if upper >= 60 => (0, 0, 0),
+            0 => (upper + 1, 0, 0),
+            1 => ((upper & 7) + 4, ((tag >> 5) << 8) as u16, 1),
+            2 => (upper + 1, 0, 2),
+            _ => (upper + 1, 0, 4),
+        };
+        tag += 1;
+    }
+    table
+}
+
+const SNAPPY_ELEMENTS: [(u8, u16, u8); 256] = snappy_elements();
+const SNAPPY_OFFSETS: [u32; 5] = [0, 0xff, 0xffff, 0, 0xffff_ffff];
+
 fn check_snappy(data: &[u8], size: usize) -> Result<()> {
     let (length, mut at) = snappy_length(data)?;
     if length != size {
         return Err(damaged());
     }
-    let little = |at: usize, n: usize| -> Result<usize> {
-        let bytes = data.get(at..at + n).ok_or_else(damaged)?;
-        Ok(bytes.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte)))
-    };
     let mut written = 0usize;
-    while at < data.len() {
-        let tag = usize::from(data[at]);
+    while let Some(tag) = data.get(at) {
+        let (length, offset, more) = SNAPPY_ELEMENTS[usize::from(*tag)];
         at += 1;
-        let length = match tag & 3 {
-            0 => {
-                let mut length = tag >> 2;
-                if length >= 60 {
-                    let n = length - 59;
-                    length = little(at, n)?;
-                    at += n;
-                }
-                length += 1;
-                if length > data.len() - at {
-                    return Err(damaged());
-                }
-                at += length;
-                length
+        if more > 0 {
+            let little = match data.get(at..at + 4) {
+                Some(four) => u32::from_le_bytes(four.try_into().expect("four bytes")),
+                None => data
+                    .get(at..at + usize::from(more))
+                    .ok_or_else(damaged)?
+                    .iter()
+                    .rev()
+                    .fold(0, |value, byte| value << 8 | u32::from(*byte)),
+            };
+            let offset = (u32::from(offset) | little & SNAPPY_OFFSETS[usize::from(more)]) as usize;
+            at += usize::from(more);
+            if offset.wrapping_sub(1) >= written {
+                return Err(damaged());
             }
-            copy => {
-                let (length, offset, n) = match copy {
-                    1 => ((tag >> 2 & 7) + 4, (tag >> 5) << 8 | little(at, 1)?, 1),
-                    2 => ((tag >> 2) + 1, little(at, 2)?, 2),
-                    _ => ((tag >> 2) + 1, little(at, 4)?, 4),
-                };
+            written += usize::from(length);
+        } else {
+            let mut length = usize::from(length);
+            if length == 0 {
+                let n = usize::from(tag >> 2) - 59;
+                let bytes = data.get(at..at + n).ok_or_else(damaged)?;
+                length = 1 + bytes.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte));
                 at += n;
-                if offset == 0 || offset > written {
-                    return Err(damaged());
-                }
-                length
             }
-        };
-        written += length;
+            if length > data.len() - at {
+                return Err(damaged());
+            }
+            at += length;
+            written += length;
+        }
         if written > size {
             return Err(damaged());
         }
@@ -233,9 +300,7 @@ mod tests {
     const ZSTD: Compression = Compression { codec: Codec::Zstd, level: 1 };
 
     fn compressed(by: Compression, data: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        compress(by, data, &mut out).expect("compresses");
-        out
+        Packer::new(by).pack(data).expect("compresses").to_vec()
     }
 
     #[test]
@@ -244,11 +309,14 @@ mod tests {
             let first: Vec<u8> = (0..200_000u32).flat_map(|i| (i / 3).to_le_bytes()).collect();
             let second = compressed(by, &first);
             check_joinable(by.codec, &second, first.len()).expect("joins");
-            let pieces = [Piece::Fresh(b"levels"), Piece::Stored { data: &second, size: first.len() }, Piece::Fresh(&first[..100])];
-            let mut out = Vec::new();
-            join(by, &pieces, &mut out).expect("joins");
+            let kept = Kept { source: 0, start: 0, length: second.len() };
+            let stored = Piece::Stored { data: &second, size: first.len(), kept };
+            let mut rope = Rope::default();
+            Packer::new(by).join(&[Piece::Fresh(b"levels"), stored, Piece::Fresh(&first[..100])], &mut rope).expect("joins");
+            let mut out = vec![0; rope.len()];
+            rope.copy(0, &mut out, |_| Some(&second)).expect("is there");
             let all = [b"levels", &first[..], &first[..100]].concat();
-            assert_eq!(decompress(by.codec, &out, all.len()).expect("decompresses"), all);
+            assert_eq!(decompress(by.codec, &out, all.len()).expect("decompresses")[..], all);
         }
     }
 

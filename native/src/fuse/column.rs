@@ -5,13 +5,13 @@
 //! compressed bytes may become part of a page as they are. Where values repeat from file to file, although each file has too few for a
 //! dictionary of its own, the merged column has one.
 
-use std::borrow::Cow;
-
+use super::buffer::Bytes;
 use super::codec::{Codec, Compression, check_joinable, joins};
 use super::delta::{booleans, known, to_plain};
 use super::hybrid::Numbers;
 use super::metadata::{PageKind, Physical, Statistics};
 use super::pages::{Chunk, Deepest, Opened, Page, dictionary, indices, open};
+use super::rope::Kept;
 use super::sample::Sample;
 use super::schema::{Leaf, Place};
 use super::union::Union;
@@ -27,8 +27,9 @@ const KEPT_PIECE_BYTES: usize = 4 << 10;
 const MOST_GROWTH: usize = 4;
 const ROWS_OF_NULLS: usize = 20_000;
 
-/// What one row group of one file holds of the column; no chunk where the file lacks it.
+/// What one row group of one file, `source`, holds of the column; no chunk where the file lacks it.
 pub struct Input<'a> {
+    pub source: usize,
     pub rows: usize,
     pub place: &'a Place,
     pub chunk: Option<Chunk<'a>>,
@@ -102,9 +103,11 @@ struct Levels {
 }
 
 impl Levels {
-    fn of(page: Opened<'_>, place: &Place) -> Self {
+    /// Takes the levels of a page out of it.
+    fn of(page: &mut Opened<'_>, place: &Place) -> Self {
         let begins_row = page.begins_row();
-        let Opened { values, defined, rows, mut definitions, repetitions, .. } = page;
+        let (mut definitions, repetitions) = page.take_levels();
+        let Opened { values, defined, rows, .. } = *page;
         if let (false, Place::At { levels, .. }) = (place.same_levels(), place) {
             match &mut definitions {
                 Numbers::Run(level, _) => *level = levels[usize::from(*level)],
@@ -151,7 +154,8 @@ impl<'a> Merger<'a> {
         if chunks().next().is_none() || self.leaf.physical == Physical::Boolean || mixed || !self.repeats(inputs)? {
             return Ok(None);
         }
-        let mut union = Union::new(self.leaf.physical);
+        let coming = chunks().filter_map(|chunk| chunk.dictionary.as_ref()).map(Page::values).sum();
+        let mut union = Union::expecting(self.leaf.physical, coming);
         let mut maps = Vec::with_capacity(inputs.len());
         let mut values = 0;
         for (i, input) in inputs.iter().enumerate() {
@@ -193,10 +197,11 @@ impl<'a> Merger<'a> {
             };
         }
         for page in chunk.pages.iter().filter(|page| !page.is_indices() || chunk.dictionary.is_none()) {
-            let opened = self.open(input, chunk, page)?;
+            let mut opened = self.open(input, chunk, page)?;
+            let levels = Levels::of(&mut opened, input.place);
             let plain = self.values(input, page.encoding(), &opened)?;
             match union.add(&plain, MOST_DICTIONARY_BYTES) {
-                Some(indices) => map.pages.push((Levels::of(opened, input.place), indices)),
+                Some(indices) => map.pages.push((levels, indices)),
                 None => return Ok(false),
             }
         }
@@ -238,7 +243,10 @@ impl<'a> Merger<'a> {
     }
 
     fn remapped(&mut self, input: &Input<'_>, chunk: &Chunk<'_>, union: &mut Union, map: Map) -> Result<()> {
-        let bounds = self.bounds_of_map(union, &map.dictionary);
+        let bounds = match self.trusted_bounds(input, chunk) {
+            Bounds::Unknown => self.bounds_of_map(union, &map.dictionary),
+            trusted => trusted,
+        };
         let mut found = Vec::new();
         let mut apart = map.pages.into_iter();
         for page in &chunk.pages {
@@ -249,7 +257,7 @@ impl<'a> Merger<'a> {
                 self.writer.add(&levels.unit(), Stored::Indices(&indices), &bounds)?;
                 continue;
             }
-            let page = self.open(input, chunk, page)?;
+            let mut page = self.open(input, chunk, page)?;
             let indices = indices(page.body(), page.defined, map.dictionary.len())?;
             found.clear();
             match indices {
@@ -264,7 +272,7 @@ impl<'a> Merger<'a> {
                     index
                 })),
             }
-            let levels = Levels::of(page, input.place);
+            let levels = Levels::of(&mut page, input.place);
             self.writer.add(&levels.unit(), Stored::Indices(&found), &bounds)?;
         }
         Ok(())
@@ -281,14 +289,14 @@ impl<'a> Merger<'a> {
         let mut indexed = Vec::new();
         for page in chunk.pages.iter().filter(|page| page.is_indices()) {
             let count = chunk.dictionary.as_ref().map_or(0, Page::values);
-            let page = self.open(input, chunk, page)?;
+            let mut page = self.open(input, chunk, page)?;
             let indices = indices(page.body(), page.defined, count)?;
-            indexed.push((Levels::of(page, input.place), indices));
+            indexed.push((Levels::of(&mut page, input.place), indices));
         }
         if indexed.len() == chunk.pages.len() && counts_up(&indexed, chunk.dictionary.as_ref()) {
             return self.whole_dictionary(input, chunk, &indexed);
         }
-        let mut values: Option<(Cow<'_, [u8]>, Vec<u32>)> = None;
+        let mut values: Option<(Bytes<'_>, Vec<u32>)> = None;
         let known_bounds = self.trusted_bounds(input, chunk);
         let mut indexed = indexed.into_iter();
         for page in &chunk.pages {
@@ -329,13 +337,13 @@ impl<'a> Merger<'a> {
     }
 
     /// The values of a page that stores them in it, PLAIN, checked, as outputs have them.
-    fn values<'b>(&self, input: &Input<'_>, encoding: i32, page: &'b Opened<'_>) -> Result<Cow<'b, [u8]>> {
+    fn values<'b>(&self, input: &Input<'_>, encoding: i32, page: &'b Opened<'_>) -> Result<Bytes<'b>> {
         self.known(input, encoding)?;
-        let mut plain = Cow::Borrowed(page.body());
+        let mut plain = Bytes::Lent(page.body());
         if encoding != PLAIN {
             let mut decoded = Vec::new();
             to_plain(encoding, page.body(), stored_as(input, self.leaf), page.defined, &mut decoded)?;
-            plain = Cow::Owned(decoded);
+            plain = Bytes::Made(decoded);
         }
         self.of_outputs(input, plain, page.defined)
     }
@@ -346,18 +354,18 @@ impl<'a> Merger<'a> {
     }
 
     /// PLAIN values of the input, checked, as outputs have them.
-    fn of_outputs<'b>(&self, input: &Input<'_>, plain: Cow<'b, [u8]>, count: usize) -> Result<Cow<'b, [u8]>> {
+    fn of_outputs<'b>(&self, input: &Input<'_>, plain: Bytes<'b>, count: usize) -> Result<Bytes<'b>> {
         let stored = stored_as(input, self.leaf);
         check_plain(&plain, stored, count)?;
         match self.leaf.physical {
             same if same == stored => Ok(plain),
-            Physical::Fixed(length) => Ok(Cow::Owned(widened(&plain, stored, length)?)),
+            Physical::Fixed(length) => Ok(Bytes::Made(widened(&plain, stored, length)?)),
             _ => Err(Refusal::new("values of another type")),
         }
     }
 
     /// The values of a dictionary, checked, as outputs have them.
-    fn dictionary<'b>(&self, input: &Input<'_>, chunk: &Chunk<'b>, page: &Page<'b>) -> Result<Cow<'b, [u8]>> {
+    fn dictionary<'b>(&self, input: &Input<'_>, chunk: &Chunk<'b>, page: &Page<'b>) -> Result<Bytes<'b>> {
         self.of_outputs(input, dictionary(page, chunk.codec)?, page.values())
     }
 
@@ -391,7 +399,9 @@ impl<'a> Merger<'a> {
         for (i, (levels, _)) in pages.iter().enumerate() {
             let unit = Unit { begins_row: i == 0, ..levels.unit() };
             match stored.take() {
-                Some(Values::Compressed { data, size }) => self.writer.add(&unit, Stored::Compressed { data, size }, &bounds)?,
+                Some(Values::Compressed { data, size, kept }) => {
+                    self.writer.add(&unit, Stored::Compressed { data, size, kept }, &bounds)?
+                }
                 Some(Values::Plain(plain)) => self.writer.add(&unit, Stored::Plain(&plain), &bounds)?,
                 None => self.writer.add(&unit, Stored::Nothing, &bounds)?,
             }
@@ -401,25 +411,25 @@ impl<'a> Merger<'a> {
 
     /// The values of a dictionary, compressed as they are where that may be, and their bounds.
     fn values_of<'b>(&self, input: &Input<'_>, chunk: &Chunk<'b>, source: &Page<'b>) -> Result<(Values<'b>, Bounds)> {
-        let physical = self.leaf.physical;
-        let size = source.header.uncompressed;
-        let joinable = self.same_type(input)
-            && chunk.codec == self.options.by.codec
-            && joins(chunk.codec)
-            && source.body.len() >= KEPT_PIECE_BYTES
-            && check_joinable(chunk.codec, source.body, size).is_ok();
         if !matches!(source.encoding(), super::PLAIN | super::PLAIN_DICTIONARY) {
             return Err(Refusal::new("a dictionary in an encoding that is not known"));
         }
+        let size = source.header.uncompressed;
+        let same =
+            self.same_type(input) && chunk.codec == self.options.by.codec && joins(chunk.codec) && source.body.len() >= KEPT_PIECE_BYTES;
+        let compressed = || Values::Compressed { data: source.body, size, kept: kept(input, source) };
+        let joinable = || check_joinable(chunk.codec, source.body, size).is_ok();
         let trusted = self.trusted_bounds(input, chunk);
         let told = trusted != Bounds::Unknown || (!self.options.bounds && !self.order.in_footer()) || self.order == Order::None;
-        let counted = physical.width().is_some_and(|width| source.values() * width == size);
-        if joinable && counted && told && !self.options.verify {
-            return Ok((Values::Compressed { data: source.body, size }, trusted));
+        let counted = self.leaf.physical.width().is_some_and(|width| source.values() * width == size);
+        if same && counted && told && !self.options.verify && joinable() {
+            return Ok((compressed(), trusted));
         }
         let plain = self.dictionary(input, chunk, source)?;
-        let bounds = self.bounds_of(&plain);
-        Ok((if joinable { Values::Compressed { data: source.body, size } } else { Values::Plain(plain) }, bounds))
+        let bounds = if told && !self.options.verify { trusted } else { self.bounds_of(&plain) };
+        // A stream of Snappy that could be decompressed by itself reaches back nowhere before its beginning.
+        let joins = same && (chunk.codec == Codec::Snappy || joinable());
+        Ok((if joins { compressed() } else { Values::Plain(plain) }, bounds))
     }
 
     fn gathered(&mut self, levels: &Levels, indices: Numbers<u32>, plain: &[u8], starts: &[u32]) -> Result<()> {
@@ -452,14 +462,14 @@ impl<'a> Merger<'a> {
 
     fn booleans(&mut self, input: &Input<'_>, chunk: &Chunk<'_>, page: &Page<'_>) -> Result<()> {
         let encoding = page.encoding();
-        let page = self.open(input, chunk, page)?;
+        let mut page = self.open(input, chunk, page)?;
         let values = booleans(encoding, page.body(), page.defined)?;
         let bounds = match &values {
             Numbers::Run(_, 0) => Bounds::Empty,
             Numbers::Run(value, _) => Bounds::of_values(std::iter::once(&[*value][..]), self.order),
             Numbers::Each(each) => Bounds::of_values(each.chunks(1), self.order),
         };
-        let levels = Levels::of(page, input.place);
+        let levels = Levels::of(&mut page, input.place);
         self.writer.add(&levels.unit(), Stored::Booleans(&values), &bounds)
     }
 
@@ -471,15 +481,13 @@ impl<'a> Merger<'a> {
             return Ok(());
         }
         let large = page.body.len() >= KEPT_PAGE_BYTES;
-        let page = self.open(input, chunk, page)?;
-        let plain = self.values(input, encoding, &page)?.into_owned();
+        let mut page = self.open(input, chunk, page)?;
+        let levels = Levels::of(&mut page, input.place);
+        let plain = self.values(input, encoding, &page)?;
         let bounds = self.bounds_of(&plain);
         if large && encoding != PLAIN && encoding != BYTE_STREAM_SPLIT && self.same_type(input) {
-            let body = page.body().to_vec();
-            let levels = Levels::of(page, input.place);
-            return self.writer.add_alone(&levels.unit(), encoding, &body, &bounds);
+            return self.writer.add_alone(&levels.unit(), encoding, page.body(), &bounds);
         }
-        let levels = Levels::of(page, input.place);
         self.writer.add(&levels.unit(), Stored::Plain(&plain), &bounds)
     }
 
@@ -514,14 +522,19 @@ impl<'a> Merger<'a> {
         let levels = Numbers::Run(0, 0);
         let unit = Unit { definitions: &levels, repetitions: &levels, values, nulls, rows: values, begins_row: true };
         let size = page.header.uncompressed;
-        self.writer.add_as_is(&unit, encoding, size, page.body, known_bounds)?;
+        self.writer.add_as_is(&unit, encoding, size, kept(input, page), known_bounds)?;
         Ok(true)
     }
 }
 
+/// Where the bytes of a page are.
+fn kept(input: &Input<'_>, page: &Page<'_>) -> Kept {
+    Kept { source: input.source, start: page.start, length: page.body.len() }
+}
+
 enum Values<'a> {
-    Plain(Cow<'a, [u8]>),
-    Compressed { data: &'a [u8], size: usize },
+    Plain(Bytes<'a>),
+    Compressed { data: &'a [u8], size: usize, kept: Kept },
 }
 
 fn copy_all<const N: usize>(plain: &[u8], indices: &[u32], used: &mut [bool], out: &mut Vec<u8>) {

@@ -81,7 +81,7 @@ fn one_column(how: &Merge<'_>, sources: &[(&Source, &[u8])], leaf: usize) -> Res
                     (Some(chunk), stored.statistics.clone(), ordered)
                 }
             };
-            inputs.push(Input { rows: group.rows, place, chunk, statistics, trusted });
+            inputs.push(Input { source: i, rows: group.rows, place, chunk, statistics, trusted });
             of_source.push(i);
         }
     }
@@ -90,6 +90,26 @@ fn one_column(how: &Merge<'_>, sources: &[(&Source, &[u8])], leaf: usize) -> Res
 }
 
 impl Group {
+    pub fn size_bytes(&self) -> usize {
+        self.columns.iter().map(|column| column.bytes.len()).sum()
+    }
+
+    /// Fills `out` with its bytes from `start` on. `source`: the bytes of a source, by its place among those that were merged. None when
+    /// there are not as many, or the sources are others.
+    pub fn copy<'a>(&self, start: usize, out: &mut [u8], source: impl Fn(usize) -> Option<&'a [u8]>) -> Option<()> {
+        let (mut begin, mut done) = (0, 0);
+        for column in &self.columns {
+            let end = begin + column.bytes.len();
+            if start + done < end && done < out.len() {
+                let n = (end - start - done).min(out.len() - done);
+                column.bytes.copy(start + done - begin, &mut out[done..done + n], &source)?;
+                done += n;
+            }
+            begin = end;
+        }
+        (done == out.len()).then_some(())
+    }
+
     /// Where each column begins, of a row group that begins at `base`.
     fn starts(&self, base: u64) -> impl Iterator<Item = u64> {
         self.columns.iter().scan(base, |at, column| {

@@ -2,6 +2,7 @@
 //!
 //! A file's bytes are hostile. Whatever is not understood, or does not add up, is refused with its reason; nothing is guessed.
 
+mod buffer;
 mod codec;
 mod column;
 mod delta;
@@ -9,6 +10,7 @@ mod group;
 mod hybrid;
 mod metadata;
 mod pages;
+mod rope;
 mod sample;
 mod schema;
 mod source;

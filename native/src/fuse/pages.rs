@@ -1,8 +1,7 @@
 //! Takes a column chunk apart into pages, and a page into levels and the bytes of its values. Every claim is checked before it is used.
 
-use std::borrow::Cow;
-
 use super::Refusal;
+use super::buffer::Bytes;
 use super::codec::{Codec, decompress};
 use super::hybrid::{Numbers, bits_for, decode};
 use super::metadata::{ColumnChunk, PageHeader, PageKind};
@@ -12,11 +11,12 @@ use super::{MOST_PAGE_BYTES, MOST_PAGE_VALUES, PLAIN, PLAIN_DICTIONARY, RLE, RLE
 
 type Result<T> = std::result::Result<T, Refusal>;
 
-/// A page: its header and its bytes as they are stored.
+/// A page: its header, its bytes as they are stored, and where in the file these begin.
 #[derive(Clone)]
 pub struct Page<'a> {
     pub header: PageHeader,
     pub body: &'a [u8],
+    pub start: usize,
 }
 
 impl Page<'_> {
@@ -56,7 +56,7 @@ impl<'a> Chunk<'a> {
             let start = at + reader.at;
             let end = start.checked_add(header.compressed).filter(|end| *end <= data.len());
             let end = end.ok_or_else(|| Refusal::new("a page goes beyond its column"))?;
-            let page = Page { header, body: &data[start..end] };
+            let page = Page { header, body: &data[start..end], start: column.start + start };
             at = end;
             check(&page)?;
             match page.header.kind {
@@ -98,7 +98,7 @@ pub struct Opened<'a> {
     pub rows: usize,
     pub definitions: Numbers<u8>,
     pub repetitions: Numbers<u8>,
-    data: Cow<'a, [u8]>,
+    data: Bytes<'a>,
     start: usize,
 }
 
@@ -106,6 +106,12 @@ impl Opened<'_> {
     /// The stored values, encoded.
     pub fn body(&self) -> &[u8] {
         &self.data[self.start..]
+    }
+
+    /// Definition and repetition levels, which are told once.
+    pub fn take_levels(&mut self) -> (Numbers<u8>, Numbers<u8>) {
+        let none = || Numbers::Run(0, 0);
+        (std::mem::replace(&mut self.definitions, none()), std::mem::replace(&mut self.repetitions, none()))
     }
 
     /// Whether every value that goes on with a list or map stands behind one in it, and is itself in it. `repeated`: as in Place.
@@ -176,7 +182,7 @@ pub fn open<'a>(page: &Page<'a>, codec: Codec, deepest: Deepest) -> Result<Opene
     }
 }
 
-fn opened(data: Cow<'_, [u8]>, start: usize, deepest: Deepest, definitions: Numbers<u8>, repetitions: Numbers<u8>) -> Opened<'_> {
+fn opened(data: Bytes<'_>, start: usize, deepest: Deepest, definitions: Numbers<u8>, repetitions: Numbers<u8>) -> Opened<'_> {
     let (values, defined) = count(&definitions, deepest.definition);
     let rows = count(&repetitions, 0).1;
     Opened { values, defined, rows, definitions, repetitions, data, start }
@@ -226,7 +232,7 @@ pub fn indices(body: &[u8], count: usize, size: usize) -> Result<Numbers<u32>> {
 }
 
 /// The values of a dictionary, PLAIN.
-pub fn dictionary<'a>(page: &Page<'a>, codec: Codec) -> Result<Cow<'a, [u8]>> {
+pub fn dictionary<'a>(page: &Page<'a>, codec: Codec) -> Result<Bytes<'a>> {
     if !matches!(page.encoding(), PLAIN | PLAIN_DICTIONARY) {
         return Err(Refusal::new("a dictionary in an encoding that is not known"));
     }

@@ -1,8 +1,9 @@
 //! Writes the pages of one column chunk: gathers levels and values until they make a page, and keeps what the indexes will say of it.
 
-use super::codec::{Compression, Piece, compress, join};
+use super::codec::{Compression, Packer, Piece};
 use super::hybrid::{Numbers, bits_for, encode, encode_run};
 use super::metadata::write_page_header;
+use super::rope::{Kept, Rope};
 use super::schema::Leaf;
 use super::values::{Bounds, Order};
 use super::{PLAIN, RLE_DICTIONARY, Refusal};
@@ -28,7 +29,7 @@ pub struct PageFacts {
 
 /// A finished column chunk.
 pub struct Column {
-    pub bytes: Vec<u8>,
+    pub bytes: Rope,
     pub dictionary: bool,
     pub data_offset: usize,
     pub values: usize,
@@ -111,6 +112,7 @@ pub enum Stored<'a, 'b> {
     Compressed {
         data: &'a [u8],
         size: usize,
+        kept: Kept,
     },
     /// Booleans, a byte each.
     Booleans(&'b Numbers<u8>),
@@ -119,13 +121,14 @@ pub enum Stored<'a, 'b> {
 
 enum Part<'a> {
     Fresh(usize),
-    Compressed { data: &'a [u8], size: usize },
+    Compressed { data: &'a [u8], size: usize, kept: Kept },
 }
 
 pub struct ColumnWriter<'a> {
     leaf: &'a Leaf,
     order: Order,
-    by: Compression,
+    packer: Packer,
+    body: Rope,
     index_width: u32,
     most_bytes: usize,
     column: Column,
@@ -165,7 +168,7 @@ impl<'a> ColumnWriter<'a> {
     /// Refuses to write more than `most_bytes`.
     pub fn new(leaf: &'a Leaf, by: Compression, most_bytes: usize) -> Self {
         let column = Column {
-            bytes: Vec::new(),
+            bytes: Rope::default(),
             dictionary: false,
             data_offset: 0,
             values: 0,
@@ -181,7 +184,8 @@ impl<'a> ColumnWriter<'a> {
         Self {
             leaf,
             order: Order::of(leaf.physical, &leaf.meaning),
-            by,
+            packer: Packer::new(by),
+            body: Rope::default(),
             index_width: 0,
             most_bytes,
             column,
@@ -201,12 +205,11 @@ impl<'a> ColumnWriter<'a> {
 
     /// The dictionary that all pages of the column are to have indices of. Nothing was added yet.
     pub fn dictionary(&mut self, plain: &[u8], count: usize) -> Result<()> {
-        let mut body = Vec::new();
-        compress(self.by, plain, &mut body)?;
+        let body = self.packer.pack(plain)?;
         let header = write_page_header(count, PLAIN, plain.len(), body.len(), true);
         self.column.uncompressed += header.len() + plain.len();
-        self.column.bytes.extend_from_slice(&header);
-        self.column.bytes.extend_from_slice(&body);
+        self.column.bytes.push(&header);
+        self.column.bytes.push(&body);
         self.column.dictionary = true;
         self.column.data_offset = self.column.bytes.len();
         self.index_width = bits_for(count.saturating_sub(1));
@@ -230,7 +233,7 @@ impl<'a> ColumnWriter<'a> {
                     _ => self.parts.push(Part::Fresh(self.plain.len())),
                 }
             }
-            Stored::Compressed { data, size } => self.parts.push(Part::Compressed { data, size }),
+            Stored::Compressed { data, size, kept } => self.parts.push(Part::Compressed { data, size, kept }),
             Stored::Booleans(Numbers::Run(value, n)) => self.booleans.resize(self.booleans.len() + n, *value),
             Stored::Booleans(Numbers::Each(values)) => self.booleans.extend_from_slice(values),
             Stored::Indices(indices) => self.indices.extend_from_slice(indices),
@@ -248,18 +251,18 @@ impl<'a> ColumnWriter<'a> {
         self.repetitions.write(self.leaf.repetition, &mut page);
         self.definitions.write(self.leaf.definition, &mut page);
         page.extend_from_slice(body);
-        let mut compressed = Vec::new();
-        compress(self.by, &page, &mut compressed)?;
+        self.body.push(&self.packer.pack(&page)?);
         self.closed = true;
-        self.page(encoding, page.len(), &compressed)
+        self.page(encoding, page.len())
     }
 
     /// A page of version 1 that stays as it is, levels and all.
-    pub fn add_as_is(&mut self, unit: &Unit<'_>, encoding: i32, size: usize, body: &[u8], bounds: &Bounds) -> Result<()> {
+    pub fn add_as_is(&mut self, unit: &Unit<'_>, encoding: i32, size: usize, body: Kept, bounds: &Bounds) -> Result<()> {
         self.begin_alone(unit)?;
         self.count(unit, bounds);
         self.closed = true;
-        self.page(encoding, size, body)
+        self.body.keep(body);
+        self.page(encoding, size)
     }
 
     fn begin_alone(&mut self, unit: &Unit<'_>) -> Result<()> {
@@ -314,7 +317,6 @@ impl<'a> ColumnWriter<'a> {
             head.extend(self.booleans.chunks(8).map(|bits| bits.iter().enumerate().fold(0, |byte, (i, bit)| byte | bit << i)));
             self.booleans.clear();
         }
-        let mut body = Vec::new();
         let size = head.len() + self.size;
         if self.parts.iter().any(|part| matches!(part, Part::Compressed { .. })) {
             let mut pieces = vec![Piece::Fresh(&head)];
@@ -322,28 +324,31 @@ impl<'a> ColumnWriter<'a> {
             for part in &self.parts {
                 pieces.push(match *part {
                     Part::Fresh(end) => Piece::Fresh(&self.plain[std::mem::replace(&mut start, end)..end]),
-                    Part::Compressed { data, size } => Piece::Stored { data, size },
+                    Part::Compressed { data, size, kept } => Piece::Stored { data, size, kept },
                 });
             }
-            join(self.by, &pieces, &mut body)?;
+            self.packer.join(&pieces, &mut self.body)?;
         } else {
             head.extend_from_slice(&self.plain);
-            compress(self.by, &head, &mut body)?;
+            self.packer.join(&[Piece::Fresh(&head)], &mut self.body)?;
         }
         self.plain.clear();
         self.parts.clear();
-        self.page(encoding, size, &body)
+        self.page(encoding, size)
     }
 
-    fn page(&mut self, encoding: i32, size: usize, body: &[u8]) -> Result<()> {
+    /// Writes the page whose body is made, `size` bytes before it was compressed.
+    fn page(&mut self, encoding: i32, size: usize) -> Result<()> {
         let column = &mut self.column;
-        if size > i32::MAX as usize || body.len() > i32::MAX as usize || column.bytes.len() + body.len() > self.most_bytes {
+        let stored = self.body.len();
+        if size > i32::MAX as usize || stored > i32::MAX as usize || column.bytes.len() + stored > self.most_bytes {
             return Err(Refusal::new("it would become much larger"));
         }
-        let header = write_page_header(self.values, encoding, size, body.len(), false);
-        column.locations.push(Location { offset: column.bytes.len(), size: header.len() + body.len(), first_row: column.rows });
-        column.bytes.extend_from_slice(&header);
-        column.bytes.extend_from_slice(body);
+        let header = write_page_header(self.values, encoding, size, stored, false);
+        column.locations.push(Location { offset: column.bytes.len(), size: header.len() + stored, first_row: column.rows });
+        column.bytes.push(&header);
+        column.bytes.append(&self.body);
+        self.body.clear();
         column.uncompressed += header.len() + size;
         column.values += self.values;
         column.rows += self.rows;
