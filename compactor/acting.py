@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from compactor.ambient.stopwatch import each, stage
 from compactor.coordination.outputs import OutputFates
-from compactor.errors import CompactorError, StorageError, StorageUnavailable
+from compactor.errors import CompactorError, StorageError, StorageUnavailable, TakenForDead
 from compactor.lookout import INPUT_VANISHED, Lookout
 from compactor.model.commit import CommitRequest, Committed, Conflict, FinishedGroup, Unknown
 from compactor.model.events import Checkpointed, CommitLanded, GroupFinished, GroupLost, Warned
@@ -22,6 +22,8 @@ from compactor.planning.liveness import first_gone
 from compactor.planning.predict import spent
 from compactor.ports import Ports, Prepared
 from compactor.run_report import Tally
+
+TAKEN_OVER = "taken-over"
 
 
 class Act:
@@ -40,7 +42,20 @@ class Act:
         self._fates = OutputFates(1 + max(prepared.plan.groups["group_id"].to_pylist()), ports.ambient.ids.new)
 
     def run(self) -> None:
-        """Intent, rewrite, commit, record. Raises CompactorError; what was committed by then stands and is in the tally."""
+        """Intent, rewrite, commit, record. Raises CompactorError; what was committed by then stands and is in the tally.
+
+        A run that others took for dead has lost to them what it had not committed: that is no error.
+        """
+        try:
+            self._run()
+        except TakenForDead as error:
+            told = {drop.group_id for drop in self._tally.dropped}
+            told.update(group for commit in self._tally.commits[self._tally.taken :] for group in commit.groups)
+            for group in self._plan:
+                if group.group_id not in told:
+                    self._tell(GroupDropped(group_id=group.group_id, reason=TAKEN_OVER, detail=str(error)))
+
+    def _run(self) -> None:
         table, records = self._ports.table, self._ports.records
         read, write = table.read_spec(self._snapshot), table.write_spec(self._snapshot)
         proof = self._ports.proof

@@ -7,6 +7,7 @@
     │   └── NotATable             3   point at a folder that holds a `_delta_log`
     ├── ConflictGaveUp            4   nothing was committed; run again later
     │   └── Superseded            4   another run took over; what was committed stands, run again later
+    │       └── TakenForDead      4   the same, but the table is free for this run to plan anew
     ├── StorageError              5   the store did not do what was asked; see the subclass
     │   ├── AccessDenied          5   grant the permission named in the message
     │   ├── ObjectMissing         5   an object that was expected is not there
@@ -75,6 +76,10 @@ class ConflictGaveUp(CompactorError):
 
 class Superseded(ConflictGaveUp):
     """Another run has taken this one for dead, or took its lease: this run commits nothing more."""
+
+
+class TakenForDead(Superseded):
+    """Another run has taken this one for dead, and decides about what it wrote: nothing of that is committed by this run any more."""
 
 
 class StorageError(CompactorError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from compactor.acting import Act
+from compactor.acting import TAKEN_OVER, Act
 from compactor.ambient.stopwatch import stage
 from compactor.coordination.recovery import Rescue
 from compactor.early import Early
@@ -43,7 +43,7 @@ from compactor.takeover import settle, take_over
 
 REPLANS = 5
 """How often a run plans again what others took from it."""
-LOST_TO_OTHERS = frozenset({"input-vanished", "output-vanished", "table-changed"})
+LOST_TO_OTHERS = frozenset({"input-vanished", "output-vanished", "table-changed", TAKEN_OVER})
 TOLD_FILES = 20
 """Warnings about single files that must be left alone before the plan's own account of them has to do."""
 

@@ -40,6 +40,7 @@ _EXIT_OF_REASON = {
     "input-vanished": 0,
     "output-vanished": 0,
     "table-changed": 0,
+    "taken-over": 0,
     "contention": 0,
     "unsupported-file": 0,
     "drifted": 0,

@@ -17,7 +17,7 @@ from compactor.coordination.journal import find_run, read_runs, write_run
 from compactor.coordination.markers import BY_OWNER, Marker, base_of, beat, erase, may_commit, results_folder, say
 from compactor.coordination.pulse import Pulse
 from compactor.coordination.results import forget_results, keep_result
-from compactor.errors import CompactorError, ObjectMissing, StorageError, Superseded
+from compactor.errors import CompactorError, ObjectMissing, StorageError, TakenForDead
 from compactor.model.commit import FinishedGroup
 from compactor.model.plan import Plan
 from compactor.model.run import Run, RunRecord
@@ -41,12 +41,14 @@ class Care:
 
 @dataclass(slots=True)
 class _Open:
-    """An intent of ours that stands. kept: results of it may be with us, for others to commit after our end; known: groups whose are."""
+    """An intent of ours that stands. kept: results of it may be with us, for others to commit after our end; known: groups whose are;
+    taken: another decides about it now, to whom it is left."""
 
     key: str
     base: str
     pulse: Pulse | None
     kept: bool = False
+    taken: bool = False
     known: set[int] = field(default_factory=set)
 
 
@@ -122,14 +124,15 @@ class RunRecords:
         return group.result.group_id in ours.known
 
     def free(self, run_id: str) -> bool:
-        """Whether no intent of this run stands, so that it may say another."""
+        """Whether no intent of this run stands but such as were taken from it, so that it may say another."""
         return run_id not in self._intents
 
     def check(self, run_id: str) -> None:
-        """Whether the run may still commit. Raises Superseded when another has taken it for dead, StorageError."""
+        """Whether the run may still commit. Raises TakenForDead when another thinks so, StorageError."""
         ours = self._intents.get(run_id)
         if ours is not None and not may_commit(self._store, ours.key, ours.base):
-            raise Superseded(f"Another run has taken over from run {run_id}, which gave no sign of life for too long.")
+            ours.taken = True
+            raise TakenForDead(f"Another run has taken over from run {run_id}, which gave no sign of life for too long.")
 
     def may_dispose(self, run_id: str) -> bool:
         """Whether the run may delete outputs of its own that are not in the log: not when another may be committing them, or has.
@@ -141,9 +144,10 @@ class RunRecords:
         if ours is None or not ours.kept:
             return True
         try:
-            return say(self._store, ours.base, Marker.FENCE, by=BY_OWNER) and self._stands(ours)
+            ours.taken = not (say(self._store, ours.base, Marker.FENCE, by=BY_OWNER) and self._stands(ours))
         except CompactorError:
             return False
+        return not ours.taken
 
     def _stands(self, ours: _Open) -> bool:
         """Whether the intent is there, and ours: its name may be used again. Raises StorageError, TableRefused, TableCorrupt."""
@@ -169,6 +173,8 @@ class RunRecords:
                 return
         except StorageError:
             pass  # a store may create what it does not delete
+        if ours.taken:
+            del self._intents[run_id]
         with suppress(StorageError):
             if ours.kept:
                 say(self._store, ours.base, Marker.ENDED)

@@ -251,8 +251,8 @@ class RewriteResult:
 class GroupDropped:
     """A group that was not rewritten or not committed. `reason` is a stable code, `detail` a sentence that names file and cause.
 
-    Codes: input-vanished, output-vanished, table-changed, contention (conflicts); corrupt-file, unsupported-file, out-of-memory,
-    worker-lost, deadline, storage, proof, cancelled.
+    Codes: input-vanished, output-vanished, table-changed, taken-over, contention (conflicts); corrupt-file, unsupported-file,
+    out-of-memory, worker-lost, deadline, storage, proof, cancelled.
     """
 
     group_id: int

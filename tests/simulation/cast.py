@@ -98,7 +98,7 @@ def draw(seed: int, crashing: float, *, stale: bool = False, service: bool = Fal
     evolving = chance.random() < 0.3 and not stale
     change = chance.choice([0.05, 0.2, 0.6])
     files = chance.randint(4, 10)
-    second = "stale" if stale else "changer" if vectors else "deleter"
+    second = "stale" if stale else "deleter" if seed % 4 == 2 else "changer"
     roles = [Role(name=kind, kind=kind, steps=chance.randint(2, 6)) for kind in ("appender", second)]
     odds = replace(SERVICE, crash=min(SERVICE.crash, crashing)) if service else replace(HOSTILE, crash=crashing)
     roles += [_compactor(chance, name, odds) for name in ("ours", "rival")]

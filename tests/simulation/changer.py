@@ -1,23 +1,29 @@
-"""A writer that changes rows in every way that a table with deletion vectors knows: deletes by vector, takes such deletes back, rewrites a
-file with other values, restores an earlier version. As plainly as the protocol allows; shares no code with the compactor.
+"""A writer that changes rows in every way that a table knows: deletes by vector and takes such deletes back, or rewrites files with fewer
+rows where a table has no vectors, rewrites a file with other values, restores an earlier version. As plainly as the protocol allows; shares
+no code with the compactor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from compactor.errors import ObjectMissing
 from simulation.appender import Appender
-from simulation.reader import deleted, keys_of, state_at, vector_for, vector_of
+from simulation.reader import Row, deleted, keys_of, state_at, vector_for, vector_of
 
 
 class Changer(Appender):
     """One writer. Every change is looked up anew when its version is taken, as a transaction would be."""
 
+    def __init__(self, *, vectors: bool, **named: Any) -> None:
+        """vectors: it deletes by deletion vectors, not by rewriting files."""
+        super().__init__(**named)
+        deletes = [*[self._delete_rows] * 4, self._undelete] if vectors else [self._rewrite_without] * 3
+        self._changes = [*deletes, self._update, self._update, self._restore, self._delete]
+
     def _change(self) -> bool:
-        change = self._random.choice([self._delete_rows] * 4 + [self._undelete, self._update, self._update, self._restore, self._delete])
-        return change()
+        return self._random.choice(self._changes)()
 
     def _delete_rows(self) -> bool:
         """Some rows of a file that are still there, but not the last one."""
@@ -67,6 +73,14 @@ class Changer(Appender):
 
     def _update(self) -> bool:
         """A file goes, and a copy of it with other values comes."""
+        return self._rewrite(lambda rows: [(row[0], f"{self._name}-{self._files + 1}", *row[2:]) for row in rows])
+
+    def _rewrite_without(self) -> bool:
+        """A file goes, and a copy of it without some of its rows comes; none when no row is left."""
+        return self._rewrite(lambda rows: rows[self._random.randint(1, len(rows)) :])
+
+    def _rewrite(self, change: Callable[[Sequence[Row]], Sequence[Row]]) -> bool:
+        """A file goes, and one with what `change` makes of its rows comes. False when the table is empty."""
         while True:
             state = self._look()
             if not state.live:
@@ -75,7 +89,7 @@ class Changer(Appender):
             old = self._rows(state.live[path], state)
             if old is None:
                 continue
-            new = [(row[0], f"{self._name}-{self._files + 1}", *row[2:]) for row in old]
+            new = change(old) if old else old
             actions: list[dict[str, Any]] = [self._remove(state.live[path])]
             if new:
                 actions.append(self._written(new, state.more))

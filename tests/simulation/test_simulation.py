@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -128,10 +129,12 @@ def without_looking(store: ObjectStore, candidates: Candidates) -> tuple[Candida
     ],
 )
 def test_the_worlds_see_a_broken_rule(owner: object, rule: str, broken: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With one of the compactor's rules taken out, some world of the first few dozen goes wrong."""
+    """With one of the compactor's rules taken out, some world of the first few dozen goes wrong, of those where that rule matters."""
     monkeypatch.setattr(owner, rule, broken)
+    needed = {"with_outputs": "foreign-vacuum", "read_claims": "vacuum"}.get(rule, "appender")
+    seeds = (seed for seed in range(240) if any(role.kind == needed for role in draw(seed, 0.25).roles))
     with pytest.raises(AssertionError, match="seed"):
-        for seed in range(60):
+        for seed in islice(seeds, 60):
             World(seed).play()
 
 

@@ -168,8 +168,8 @@ class World:
             match role.kind:
                 case "stale":
                     writer = StaleRival(self._bare, **common)
-                case "changer" if self.vectors:
-                    writer = Changer(**common, evolving=self.cast.evolving)
+                case "changer":
+                    writer = Changer(**common, evolving=self.cast.evolving, vectors=self.vectors)
                 case "evolver" if self.cast.evolving:
                     writer = Evolver(**common, evolving=True)
                 case _:

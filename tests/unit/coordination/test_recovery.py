@@ -189,28 +189,51 @@ def test_a_late_commit_of_a_dead_run_is_kept(scene: Scene) -> None:
     assert scene.orphan()
 
 
+def fence(scene: Scene) -> None:
+    """Somebody takes all runs that are at work for dead."""
+    for key in [key for key in scene.intents() if key.endswith(".json")]:
+        say(scene.store, base_of(key, json.loads(scene.store.get(key))["nonce"]), Marker.FENCE, by="recovery")
+
+
+def outputs(scene: Scene) -> set[str]:
+    return {item.key for item in scene.store.list("p=") if "-a0-" in item.key}
+
+
 def test_a_fenced_run_commits_nothing_and_deletes_nothing(scene: Scene) -> None:
-    """A run that is taken for dead while it lives ends as a conflict before its commit; its kept results are others' to commit."""
+    """A run that is taken for dead again and again while it lives ends as a conflict; what it had finished is others' to commit."""
     version = newest_version(scene.store)
-
-    def fence(event: Event) -> None:
-        if isinstance(event, GroupFinished):
-            (key,) = [key for key in scene.intents() if key.endswith(".json")]
-            nonce = json.loads(scene.store.get(key))["nonce"]
-            say(scene.store, base_of(key, nonce), Marker.FENCE, by="recovery")
-
-    run = scene.run(on=fence)
+    run = scene.run(on=lambda event: fence(scene) if isinstance(event, GroupFinished) else None)
     assert (run.status, run.exit_code, newest_version(scene.store)) == (RunStatus.CONFLICT, 4, version)
     assert "taken over" in (run.reason or "")
-    assert [item.key for item in scene.store.list("p=") if "-a0-" in item.key]
+    assert {drop.reason for drop in run.groups_dropped} == {"taken-over"}
+    assert len(run.groups_dropped) == run.groups_planned > 2, "it has planned again"
+    assert len(outputs(scene)) == run.groups_planned
     scene.writer.append()
     assert scene.run().status is RunStatus.COMMITTED
     named = {path for number in range(newest_version(scene.store) + 1) for path in _paths(scene.store, number)}
     assert [item.key for item in scene.store.list("p=") if item.key not in named] == []
 
 
+def test_a_run_that_was_taken_for_dead_goes_on_with_what_is_left(scene: Scene) -> None:
+    """Fenced once, it plans again under an intent of its own and commits; what it had finished before stays for who fenced it."""
+    finished: list[str] = []
+
+    def once(event: Event) -> None:
+        if isinstance(event, GroupFinished):
+            finished.extend(output.key for output in event.result.outputs)
+            if len(finished) == 1:
+                fence(scene)
+
+    run = scene.run(on=once)
+    assert (run.status, run.exit_code, run.groups_planned, run.groups_committed) == (RunStatus.COMMITTED, 0, 4, 2)
+    assert [drop.reason for drop in run.groups_dropped] == ["taken-over", "taken-over"]
+    assert outputs(scene) == set(finished)
+    assert [key for key in finished if key in live_files(scene.store, newest_version(scene.store))] == finished[2:]
+    assert [key.rpartition("/")[2].split(".")[0] for key in scene.intents() if key.endswith(".json")] == [run.run_id]
+
+
 def test_a_run_that_was_cleaned_up_after_commits_nothing(scene: Scene) -> None:
-    """A run that wakes up when even its fence is gone again finds no intent of its own, and ends as a conflict."""
+    """A run that wakes up when even its fence is gone again finds no intent of its own, and may commit nothing that it has finished."""
     version = newest_version(scene.store)
 
     def clean_up(event: Event) -> None:
