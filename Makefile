@@ -13,7 +13,7 @@ RUST_READY = command -v cargo >/dev/null && $(CARGO) fetch --manifest-path nativ
 MATURIN_READY = $(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' 2>/dev/null
 NO_RUST = echo "Without the native kernels: there is no Rust toolchain, or its packages cannot be fetched."
 
-.PHONY: help setup native native-wheels test test-long test-spark lint audit format image image-check infra-tools helm manifests demo bench bench-smoke bench-log bench-memory bench-service conformance fuzz fuzz-native simulate simulate-aborts simulate-crashes simulate-drip simulate-fleet soak clean
+.PHONY: help setup native native-wheels test test-long test-spark test-storage lint audit format image image-check infra-tools helm manifests demo bench bench-smoke bench-log bench-memory bench-service conformance fuzz fuzz-native simulate simulate-aborts simulate-crashes simulate-drip simulate-fleet soak clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -65,6 +65,11 @@ test-long: $(NATIVE)  ## the same claims at full size: wide, huge, very many (te
 test-spark: $(STAMP)  ## Delta on Spark beside us; skipped with a message where Java or Maven's repository is missing (minutes)
 	@$(BIN)/python tests/spark/prepare.py; code=$$?; \
 	if [ $$code = 0 ]; then TEST_SPARK=1 $(BIN)/python -m pytest -m spark tests/spark; else test $$code = 3; fi
+
+test-storage: $(STAMP)  ## MORE=minio object stores that are not ours, for S3 and Azure; skipped with a message where they cannot be fetched (minutes)
+	@names=$$($(BIN)/python tests/conformance/prepare_servers.py $(MORE)); code=$$?; \
+	if [ $$code = 0 ]; then echo "asked: $$names"; TEST_STORAGE="$$names" $(BIN)/python -m pytest tests/conformance/test_storage.py tests/conformance/test_storage_servers.py \
+	-k "$$(echo $$names servers | sed 's/ / or /g')"; else test $$code = 3; fi
 
 lint: $(STAMP)  ## ruff and mypy; rustfmt and clippy where they are
 	$(BIN)/ruff check .

@@ -31,6 +31,8 @@ def deltalake_options(uri: str, options: StorageOptions) -> dict[str, str]:
         made |= _timeouts(options)
         if options.endpoint_url:
             made["google_base_url" if location.scheme == "gs" else "azure_storage_endpoint"] = options.endpoint_url
+            if options.endpoint_url.startswith("http://"):
+                made["allow_http"] = "true"
         if options.anonymous:
             made["google_skip_signature" if location.scheme == "gs" else "azure_skip_signature"] = "true"
     return made

@@ -89,9 +89,12 @@ def describe(store: Any, name: str, key: str, uri: str) -> ObjectMeta | None:
 
 
 def meta_of(found: Any, key: str) -> ObjectMeta:
-    """Our description of an object that obstore described."""
+    """Our description of an object that obstore described. Azure quotes an ETag in headers and not in listings: here both have quotes."""
     modified_ms = int(found["last_modified"].timestamp() * 1000)
-    return ObjectMeta(key=key, size_bytes=found["size"], modified_ms=modified_ms, etag=found["e_tag"])
+    etag: str | None = found["e_tag"]
+    if etag and not etag.endswith('"'):
+        etag = f'"{etag}"'
+    return ObjectMeta(key=key, size_bytes=found["size"], modified_ms=modified_ms, etag=etag)
 
 
 def obstore_error(error: Exception, uri: str) -> StorageError:

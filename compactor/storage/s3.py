@@ -155,7 +155,7 @@ class S3ObjectStore:
         return self._root + check_key(key, self._uri)
 
     def _meta(self, item: Any) -> ObjectMeta:
-        modified_ms = int(item["LastModified"].timestamp() * 1000)
+        modified_ms = int(item["LastModified"].timestamp()) * 1000  # as a HEAD says it: MinIO lists fractions of a second, too
         return ObjectMeta(key=item["Key"][len(self._root) :], size_bytes=item["Size"], modified_ms=modified_ms, etag=item.get("ETag"))
 
     def _pages(self, prefix: str, arguments: dict[str, str]) -> Iterator[Any]:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from obstore.store import S3Store
 from support.moto_s3 import Bucket
+from support.storage_servers import NAMES, StorageServer
 
 from compactor.ambient import Ambient, SeededIds, SeededRandomness, VirtualClock
 from compactor.errors import ObjectMissing, StorageError
@@ -24,6 +25,7 @@ from compactor.storage.faults import FaultyStore
 from compactor.storage.memory import MemoryBucket, MemoryStore
 from compactor.storage.obstore_reads import READ_RETRIES, client_options, retry_config
 from compactor.storage.patient import PatientStore
+from compactor.storage.s3_connection import forget_connections
 
 ODD_KEYS = [
     "with space/a b.json",
@@ -41,9 +43,15 @@ ODD_KEYS = [
 ]
 
 
-@pytest.fixture(params=["memory", "local", "s3", "cloud", "counting", "faulty", "patient"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    """An empty store whose root is a folder with a space in its name. `cloud` is what serves GCS and Azure, here over S3's protocol."""
+@pytest.fixture(params=["memory", "local", "s3", "cloud", "counting", "faulty", "patient", *NAMES])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """An empty store whose root is a folder with a space in its name. `cloud` is what serves GCS and Azure, here over S3's protocol; by
+    `make test-storage` there are servers that are not ours besides."""
+    if request.param in NAMES:
+        server: StorageServer = request.getfixturevalue("storage_server")(request.param)
+        forget_connections()
+        uri, options = server.place(monkeypatch)
+        return open_store(f"{uri}/some root", options)
     if request.param == "memory":
         return MemoryStore(MemoryBucket("test"), "some root")
     if request.param == "local":
@@ -190,6 +198,8 @@ def test_one_level(store: ObjectStore) -> None:
 @pytest.mark.parametrize("key", ODD_KEYS)
 def test_odd_keys(store: ObjectStore, key: str) -> None:
     """A key is the object's real name: nothing in it is decoded, encoded or taken for a path."""
+    if "\\" in key and store.uri.startswith("az://"):
+        pytest.skip("Azurite stores a backslash of a name as a slash")
     store.put("other", b"other")
     assert isinstance(store.create(key, b"data"), Created)
     assert store.create(key, b"again") == Exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from compactor.model.storage import StorageOptions
 from compactor.storage import http_probe, open_store
 from compactor.storage.cloud import CloudStore
 from compactor.storage.cloud_connection import CloudConnection
+from compactor.storage.delta_options import deltalake_options
+from compactor.storage.obstore_reads import meta_of
 
 
 @pytest.fixture
@@ -24,6 +27,21 @@ def store(tmp_path: Path) -> CloudStore:
         CloudConnection(uri="az://c", retrying=inner, once=inner, date_url="http://127.0.0.1:9", ordered=False, options=StorageOptions()),
         "t",
     )
+
+
+def test_an_etag_has_its_quotes_wherever_it_comes_from() -> None:
+    """Azure lists it without, and says it with quotes in headers: an object that was not touched must not look replaced."""
+    found = {"last_modified": datetime.fromtimestamp(5, UTC), "size": 3, "path": "k"}
+    metas = [meta_of({**found, "e_tag": etag}, "k") for etag in ('"0x1"', "0x1", None)]
+    assert metas[0] == metas[1]
+    assert metas[2].etag is None
+
+
+def test_deltalake_is_told_of_an_endpoint_without_encryption() -> None:
+    """Else it refuses an emulator, and no checkpoint is ever written there."""
+    options = deltalake_options("az://container/t", StorageOptions(endpoint_url="http://127.0.0.1:1/account"))
+    assert (options["azure_storage_endpoint"], options["allow_http"]) == ("http://127.0.0.1:1/account", "true")
+    assert "allow_http" not in deltalake_options("gs://bucket/t", StorageOptions(endpoint_url="https://gcs.example"))
 
 
 def test_missing_keys_do_not_stop_a_delete(store: CloudStore) -> None:
