@@ -7,7 +7,7 @@ Bloom filters, never pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from compactor.rewriting.fragment import ChunkExtras, Origin, Range
@@ -106,13 +106,16 @@ def runs_of(ranges: Iterable[Range]) -> list[Range]:
     return runs
 
 
-def repeatable(file: EncodedFile, index: int, ours: Sequence[Leaf]) -> Struct:
-    """The metadata of a row group with columns named as in `ours`, without statistics that would say too much elsewhere."""
+def repeatable(file: EncodedFile, index: int, ours: Sequence[Leaf], without_nan: Collection[int] = ()) -> Struct:
+    """The metadata of a row group with columns named as in `ours`, without statistics that would say too much elsewhere.
+
+    without_nan: columns of floats of which it is known that none of their values is NaN.
+    """
     chunks = []
     for at, (chunk, meta, _) in enumerate(chunks_of_group(file, index)):
         statistics = meta.struct(ColumnMetaData.STATISTICS)
         sayable = file.ordered[at] and (_bounds_hold(file, ours[at]) or (ours[at].kind in _FLOATS and file.writer.trusted))
-        kept = None if statistics is None else _kept_statistics(statistics, ours[at], sayable)
+        kept = None if statistics is None else _kept_statistics(statistics, ours[at], sayable, at in without_nan)
         path = Items(BINARY, tuple(name.encode("utf-8", "surrogateescape") for name in ours[at].path))
         changes: dict[int, tuple[int, object] | None] = {
             ColumnMetaData.PATH_IN_SCHEMA: (LIST, path),
@@ -124,13 +127,13 @@ def repeatable(file: EncodedFile, index: int, ours: Sequence[Leaf]) -> Struct:
     return file.row_groups[index].changed({RowGroup.COLUMNS: (LIST, Items(STRUCT, tuple(chunks)))})
 
 
-def _kept_statistics(statistics: Struct, leaf: Leaf, sayable: bool) -> Struct:
-    """Counts always; bounds of whole numbers; of bytes only new ones, where they are `sayable`; of floats only where no NaN is counted."""
+def _kept_statistics(statistics: Struct, leaf: Leaf, sayable: bool, without_nan: bool) -> Struct:
+    """Counts always; bounds of whole numbers; of bytes only new ones, where they are `sayable`; of floats only where there is no NaN."""
     width = _WIDTHS.get(leaf.kind)
     if width is not None:
         bounds = [statistics.binary(field) for field in (*_OLD_BOUNDS, *_BOUNDS[:2])]
         return statistics if all(bound is None or len(bound) == width for bound in bounds) else without_bounds(statistics)
-    if leaf.kind in _FLOATS and statistics.integer(Stats.NAN_COUNT) != 0:
+    if leaf.kind in _FLOATS and statistics.integer(Stats.NAN_COUNT) != 0 and not without_nan:
         return without_bounds(statistics)
     return statistics.changed(dict.fromkeys(_OLD_BOUNDS)) if sayable else without_bounds(statistics)
 
@@ -140,7 +143,7 @@ def without_bounds(statistics: Struct) -> Struct:
     return statistics.changed(dict.fromkeys((*_OLD_BOUNDS, *_BOUNDS)))
 
 
-def extras_of(file: EncodedFile, index: int, origin: Origin) -> list[ChunkExtras]:
+def extras_of(file: EncodedFile, index: int, origin: Origin, without_nan: Collection[int] = ()) -> list[ChunkExtras]:
     """Indexes and Bloom filters of each column of a row group, as far as they are there and fit. Raises StorageError."""
     chunks = chunks_of_group(file, index)
     wanted = [_extra_ranges(chunk, meta, file.end, origin) for chunk, meta, _ in chunks]
@@ -148,7 +151,8 @@ def extras_of(file: EncodedFile, index: int, origin: Origin) -> list[ChunkExtras
     extras = []
     for at, ((_, _, pages), (column, offset, bloom)) in enumerate(zip(chunks, wanted, strict=True)):
         offset_index = None if offset is None else _offset_index(brought[offset], pages)
-        sayable = offset_index is not None and file.ordered[at] and _bounds_hold(file, file.leaves[at])
+        holds = _bounds_hold(file, file.leaves[at]) or (at in without_nan and file.writer.trusted)
+        sayable = offset_index is not None and file.ordered[at] and holds
         extras.append(
             ChunkExtras(
                 column_index=bytes(brought[column]) if column is not None and sayable else None,

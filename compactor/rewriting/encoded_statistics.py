@@ -2,21 +2,23 @@
 
 Counts come from the footer: of values, of nulls, and of null lists and maps from the histogram of definition levels. Bounds of whole
 numbers, dates, times and decimals kept as whole numbers come from the row group's statistics; of strings, and of decimals kept as bytes,
-only where those say that they are exact, and of floats only where no NaN is counted, by a writer that is trusted. Every other column is
-decoded: without such a count bounds may pass over a NaN. What the source's log says is never believed.
+only where those say that they are exact, and of floats only where no NaN is counted, by a writer that is trusted: without such a count
+bounds may pass over a NaN, and the values are looked at where they lie (float_pages.py). Every other column is decoded. What the source's
+log says is never believed.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from compactor.rewriting.column_statistics import Tally, bound_of
+from compactor.rewriting.float_pages import FloatValues
 from compactor.rewriting.fragment import Found
 from compactor.rewriting.parquet_fields import SIZE_DEFINITION_HISTOGRAM, ColumnMetaData, Kind
 from compactor.rewriting.parquet_fields import Statistics as Stats
@@ -30,11 +32,25 @@ _WIDTHS: dict[int, int] = {Kind.INT32: 4, Kind.INT64: 8}
 _FLOATS: dict[int, str] = {Kind.FLOAT: "<f", Kind.DOUBLE: "<d"}
 
 
-def found_in(tallies: Sequence[Tally], metas: Sequence[Struct], leaves: Sequence[Leaf], decode: Decode) -> list[Found]:
+def unsure_floats(tallies: Sequence[Tally], metas: Sequence[Struct], leaves: Sequence[Leaf]) -> list[int]:
+    """Leaves of floats whose bounds are wanted, and of which the footer counts nulls, but neither no NaN nor only nulls."""
+    wanted = {tally.leaf for tally in tallies if tally.leaf is not None and tally.column.bounds}
+    return [at for at in sorted(wanted) if leaves[at].kind in _FLOATS and _unsure(metas[at])]
+
+
+def _unsure(meta: Struct) -> bool:
+    statistics = meta.struct(ColumnMetaData.STATISTICS) or Struct({})
+    only_nulls = statistics.integer(Stats.NULL_COUNT) in (None, meta.whole(ColumnMetaData.NUM_VALUES))
+    return statistics.integer(Stats.NAN_COUNT) != 0 and not only_nulls
+
+
+def found_in(
+    tallies: Sequence[Tally], metas: Sequence[Struct], leaves: Sequence[Leaf], floats: Mapping[int, FloatValues], decode: Decode
+) -> list[Found]:
     """What is known of each wanted column of a row group. metas: metadata of its column chunks, of which nothing is left that may not be
-    believed. Raises ThriftProblem for counts that cannot be, and what `decode` raises.
+    believed; floats: of some leaves what their pages hold. Raises ThriftProblem for counts that cannot be, and what `decode` raises.
     """
-    told = [_told(tally, metas, leaves) for tally in tallies]
+    told = [_told(tally, metas, leaves, floats) for tally in tallies]
     missing = [_Seen(tally) for tally, found in zip(tallies, told, strict=True) if found is None]
     if missing:
         dotted = any("." in name for seen in missing for name in seen.tally.column.path)  # Arrow selects by dotted paths
@@ -45,8 +61,8 @@ def found_in(tallies: Sequence[Tally], metas: Sequence[Struct], leaves: Sequence
     return [next(seen_in_order).result() if found is None else found for found in told]
 
 
-def _told(tally: Tally, metas: Sequence[Struct], leaves: Sequence[Leaf]) -> Found | None:
-    """What the footer tells for certain of one column; None when its values must be looked at."""
+def _told(tally: Tally, metas: Sequence[Struct], leaves: Sequence[Leaf], floats: Mapping[int, FloatValues]) -> Found | None:
+    """What the footer, or a look at floats, tells for certain of one column; None when its values must be decoded."""
     path = tally.column.path
     if tally.leaf is None:
         below = next(i for i, leaf in enumerate(leaves) if leaf.path[: len(path)] == path)
@@ -61,7 +77,10 @@ def _told(tally: Tally, metas: Sequence[Struct], leaves: Sequence[Leaf]) -> Foun
         raise ThriftProblem(f"{nulls} of {values} values are null")
     if not tally.column.bounds or nulls == values:
         return Found(nulls=nulls)
-    bounds = _bounds(tally, leaf, statistics)
+    seen = floats.get(tally.leaf)
+    if seen is not None and seen.nan:
+        return Found(nulls=nulls, unbounded=True)
+    bounds = _bounds(tally, leaf, statistics) if seen is None else _seen_bounds(seen, leaf, statistics)
     return None if bounds is None else Found(nulls=nulls, minimum=bounds[0], maximum=bounds[1])
 
 
@@ -79,7 +98,7 @@ def _bounds(tally: Tally, leaf: Leaf, statistics: Struct) -> tuple[Any, Any] | N
     if leaf.kind in _WIDTHS:
         return _whole_bounds(tally.kind, leaf.kind, statistics)
     if leaf.kind in _FLOATS:
-        return _float_bounds(_FLOATS[leaf.kind], statistics)
+        return _float_bounds(_FLOATS[leaf.kind], statistics) if statistics.integer(Stats.NAN_COUNT) == 0 else None
     exact = statistics.truth(Stats.IS_MIN_VALUE_EXACT) and statistics.truth(Stats.IS_MAX_VALUE_EXACT)
     low, high = statistics.binary(Stats.MIN_VALUE), statistics.binary(Stats.MAX_VALUE)
     text = leaf.kind == Kind.BYTE_ARRAY and pa.types.is_string(tally.kind)
@@ -94,13 +113,22 @@ def _bounds(tally: Tally, leaf: Leaf, statistics: Struct) -> tuple[Any, Any] | N
 
 
 def _float_bounds(layout: str, statistics: Struct) -> tuple[float, float] | None:
-    """Of floats, where their writer has counted no NaN."""
+    """Of floats of which none is NaN."""
     low, high = statistics.binary(Stats.MIN_VALUE), statistics.binary(Stats.MAX_VALUE)
-    size = struct.calcsize(layout)
-    if statistics.integer(Stats.NAN_COUNT) != 0 or low is None or high is None or not len(low) == len(high) == size:
+    if low is None or high is None or not len(low) == len(high) == struct.calcsize(layout):
         return None
     bounds: tuple[float, float] = (*struct.unpack(layout, low), *struct.unpack(layout, high))
     return bounds if bounds[0] <= bounds[1] else None
+
+
+def _seen_bounds(seen: FloatValues, leaf: Leaf, statistics: Struct) -> tuple[float, float] | None:
+    """Of floats that were looked at. A dictionary may hold values that no row has: then it is the footer that tells, if it can be so."""
+    if seen.low is None or seen.high is None:
+        return None
+    if not seen.indirect:
+        return seen.low, seen.high
+    told = _float_bounds(_FLOATS[leaf.kind], statistics)
+    return told if told is not None and seen.low <= told[0] and told[1] <= seen.high else None
 
 
 def _whole_bounds(kind: pa.DataType, physical: int, statistics: Struct) -> tuple[Any, Any] | None:

@@ -76,8 +76,15 @@ class Opened:
             raise FileProblem("corrupt-file", f"{self.input.key} ended before byte {start + length}.")
         return memoryview(self.source)[start : start + length]
 
+    def next(self, start: int, length: int) -> bytes | memoryview:
+        """Bytes of what is expected, in its order and in one thread. Raises as `read` does."""
+        if not isinstance(self.source, RangedFile):
+            return self.read(start, length)
+        self.source.seek(start)
+        return self.source.read(length)
+
     def expect(self, row_groups: range, columns: Collection[str] | None) -> None:
-        """These row groups are read next, by Arrow: of these columns (dotted, with all below them; None: all), and nothing else."""
+        """These row groups are read next, by Arrow or `next`: of these columns (dotted, with all below; None: all), and nothing else."""
         if isinstance(self.source, RangedFile):
             wanted = _leaves_below(self.file.metadata.schema, columns)
             chunks = [chunk for chunk in chunks_of(self.file.metadata, wanted) if chunk.row_group in row_groups]

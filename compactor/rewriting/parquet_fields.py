@@ -125,3 +125,57 @@ SIZE_DEFINITION_HISTOGRAM = 3
 
 PAGE_ENCODING_TYPE, DATA_PAGE_V1, DATA_PAGE_V2 = 1, 0, 3
 """Field of PageEncodingStats, and its values for data pages of the two versions."""
+
+
+class Page(IntEnum):
+    """Kinds of pages."""
+
+    DATA = DATA_PAGE_V1
+    INDEX = 1
+    DICTIONARY = 2
+    DATA_V2 = DATA_PAGE_V2
+
+
+class Encoding(IntEnum):
+    """Encodings of values and levels, as far as they are told apart here."""
+
+    PLAIN = 0
+    PLAIN_DICTIONARY = 2
+    RLE = 3
+    RLE_DICTIONARY = 8
+
+
+class PageHeader(IntEnum):
+    """What stands before the bytes of a page."""
+
+    TYPE = 1
+    UNCOMPRESSED_SIZE = 2
+    COMPRESSED_SIZE = 3
+    DATA = 5
+    DICTIONARY = 7
+    DATA_V2 = 8
+
+
+class DataHeader(IntEnum):
+    """Of a data page of version 1."""
+
+    NUM_VALUES = 1
+    ENCODING = 2
+    DEFINITION_ENCODING = 3
+
+
+class DictionaryHeader(IntEnum):
+    """Of a dictionary page."""
+
+    NUM_VALUES = 1
+    ENCODING = 2
+
+
+class DataHeaderV2(IntEnum):
+    """Of a data page of version 2."""
+
+    NUM_VALUES = 1
+    ENCODING = 4
+    DEFINITION_BYTES = 5
+    REPETITION_BYTES = 6
+    IS_COMPRESSED = 7

@@ -46,12 +46,13 @@ _CONVERTED_DECIMAL = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """A leaf of a Parquet schema. `path`: names from the top; `repeated`: below a list or map."""
+    """A leaf of a Parquet schema. `path`: names from the top; `repeated`: below a list or map; `optional`: it or one above may be null."""
 
     path: tuple[str, ...]
     kind: int
     meaning: str
     repeated: bool
+    optional: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,16 +182,17 @@ def leaves(nodes: Sequence[Node]) -> list[Leaf]:
     """The leaves in order, which is that of column chunks."""
     found: list[Leaf] = []
     for node in nodes:
-        _collect(node, (), False, found)
+        _collect(node, (), frozenset(), found)
     return found
 
 
-def _collect(node: Node, path: tuple[str, ...], repeated: bool, found: list[Leaf]) -> None:
-    path, repeated = (*path, node.name), repeated or node.repetition == Repetition.REPEATED
+def _collect(node: Node, path: tuple[str, ...], above: frozenset[int], found: list[Leaf]) -> None:
+    path, levels = (*path, node.name), above | {node.repetition}
     if node.kind is not None:
-        found.append(Leaf(path=path, kind=node.kind, meaning=node.meaning, repeated=repeated))
+        repeated, optional = Repetition.REPEATED in levels, Repetition.OPTIONAL in levels
+        found.append(Leaf(path=path, kind=node.kind, meaning=node.meaning, repeated=repeated, optional=optional))
     for child in node.children:
-        _collect(child, path, repeated, found)
+        _collect(child, path, levels, found)
 
 
 def field_ids(nodes: Sequence[Node]) -> list[int | None]:

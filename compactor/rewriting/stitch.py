@@ -17,12 +17,14 @@ from compactor.model.engine import EngineChoice
 from compactor.model.rewrite import ReadSpec, WriteSpec
 from compactor.rewriting.budget import Budget
 from compactor.rewriting.choose import Against, Candidate
-from compactor.rewriting.column_statistics import tallies
+from compactor.rewriting.column_statistics import Tally, tallies
 from compactor.rewriting.encoded import EncodedFile, chunks_of_group, encoded_file, extras_of, repeatable, runs_of
-from compactor.rewriting.encoded_statistics import found_in
+from compactor.rewriting.encoded_statistics import found_in, unsure_floats
+from compactor.rewriting.float_pages import FloatValues, float_values
 from compactor.rewriting.fragment import EncodedRowGroup
 from compactor.rewriting.opened import Opened
 from compactor.rewriting.parquet_fields import CODECS, ColumnChunk, ColumnMetaData, RowGroup
+from compactor.rewriting.physical import Leaf
 from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.thrift_compact import ThriftProblem
 from compactor.rewriting.verdicts import Verdicts, unrepeatable
@@ -82,7 +84,10 @@ class Stitcher:
                 raise FileProblem("corrupt-file", f"its footer does not add up: {problem}") from problem
 
     def _fragment(self, opened: Opened, file: EncodedFile, index: int, budget: Budget) -> EncodedRowGroup:
-        group = repeatable(file, index, self._verdicts.leaves)
+        leaves = self._verdicts.leaves
+        floats = _floats(opened, file, index, self._tallies, leaves)
+        without_nan = [at for at, seen in floats.items() if not seen.nan]
+        group = repeatable(file, index, leaves, without_nan)
         metas = [meta for chunk in group.structs(RowGroup.COLUMNS) if (meta := chunk.struct(ColumnChunk.META_DATA)) is not None]
 
         def decode(columns: Sequence[str] | None) -> Iterable[pa.Table]:
@@ -94,8 +99,8 @@ class Stitcher:
             group=group,
             origin=opened,
             runs=runs_of(pages for _, _, pages in chunks_of_group(file, index)),
-            extras=extras_of(file, index, opened),
-            found=found_in(self._tallies, metas, self._verdicts.leaves, decode),
+            extras=extras_of(file, index, opened, without_nan),
+            found=found_in(self._tallies, metas, leaves, floats, decode),
         )
 
 
@@ -118,6 +123,17 @@ def _footer_of(opened: Opened) -> EncodedFile:
     if len(file.row_groups) != opened.file.metadata.num_row_groups:
         raise ThriftProblem("it has other row groups than Arrow reads")
     return file
+
+
+def _floats(opened: Opened, file: EncodedFile, index: int, wanted: Sequence[Tally], leaves: Sequence[Leaf]) -> dict[int, FloatValues]:
+    """What the pages of floats hold of which the footer does not tell enough, by leaf, as far as a look at them tells."""
+    chunks = chunks_of_group(file, index)
+    unsure = unsure_floats(wanted, [meta for _, meta, _ in chunks], leaves)
+    if not unsure:
+        return {}
+    opened.expect(range(index, index + 1), [".".join(file.leaves[at].path) for at in unsure])
+    looks = {at: float_values(chunks[at][1], leaves[at], chunks[at][2], opened.next) for at in unsure}
+    return {at: seen for at, seen in looks.items() if seen is not None}
 
 
 def _columns(opened: Opened, index: int, columns: Sequence[str] | None, budget: Budget) -> Iterator[pa.Table]:

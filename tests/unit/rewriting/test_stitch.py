@@ -23,7 +23,13 @@ from compactor.ambient import VirtualClock
 from compactor.model.plan import FileKey
 from compactor.model.rewrite import EngineChoice, InputFile, ReadSpec, RewriteJob, RewriteResult, StatisticsColumn
 from compactor.rewriting.column_statistics import StatisticsCollector
+from compactor.rewriting.encoded_statistics import _seen_bounds
+from compactor.rewriting.float_pages import FloatValues
+from compactor.rewriting.parquet_fields import Kind
+from compactor.rewriting.parquet_fields import Statistics as Stats
+from compactor.rewriting.physical import Leaf
 from compactor.rewriting.rewrite import rewrite
+from compactor.rewriting.thrift_compact import BINARY, Struct
 from compactor.storage.memory import MemoryStore
 
 STITCH = EngineChoice(mode="stitch")
@@ -139,6 +145,28 @@ def test_a_float_column_with_nan_has_no_bounds() -> None:
     chunk = pq.read_metadata(pa.BufferReader(store.get(result.outputs[0].key))).row_group(0).column(0)
     assert (chunk.statistics.has_min_max, chunk.statistics.null_count, chunk.has_column_index) == (False, 1, False)
     assert chunk.has_offset_index
+
+
+def test_floats_are_looked_at_and_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no value is NaN the bounds of a known writer stand in log, footer and page index, and no column is decoded to find that out."""
+    monkeypatch.setattr("compactor.rewriting.stitch._columns", None)
+    store, schema = MemoryStore(), pa.schema([("x", pa.float64()), ("n", pa.int64())])
+    for options in ({"use_dictionary": False}, {"dictionary_pagesize_limit": 64}, {"compression": "zstd", "data_page_version": "2.0"}):
+        file = kit.put(store, "x", pa.table({"x": [1.5, None, -2.0] * 50, "n": [1] * 150}), write_page_index=True, **options)
+        result = stitched(store, [file], job(schema, statistics=tuple(StatisticsColumn(path=(name,)) for name in schema.names)))
+        assert (result.engine, result.outputs[0].statistics[0].minimum, result.outputs[0].statistics[0].maximum) == ("stitch", -2.0, 1.5)
+        chunk = pq.read_metadata(pa.BufferReader(store.get(result.outputs[0].key))).row_group(0).column(0)
+        assert (chunk.statistics.min, chunk.statistics.max, chunk.has_column_index) == (-2.0, 1.5, True)
+
+
+def test_bounds_of_floats_are_not_those_of_a_dictionary() -> None:
+    """A dictionary may hold what no row does: bounds come from it only as far as the footer of a known writer says the same."""
+    seen = FloatValues(low=-9.0, high=9.0, indirect=True)
+    said = Struct({int(Stats.MIN_VALUE): (BINARY, struct.pack("<d", -2.0)), int(Stats.MAX_VALUE): (BINARY, struct.pack("<d", 10.0))})
+    leaf = Leaf(path=("x",), kind=Kind.DOUBLE, meaning="", repeated=False, optional=True)
+    assert _seen_bounds(seen, leaf, said) is None
+    assert _seen_bounds(replace(seen, high=11.0), leaf, said) == (-2.0, 10.0)
+    assert _seen_bounds(replace(seen, indirect=False), leaf, said) == (-9.0, 9.0)
 
 
 def test_floats_without_a_counted_nan_are_believed(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""Floats looked at where they lie: the extremes are those of the values, and what cannot be told has no answer."""
+
+from __future__ import annotations
+
+import math
+import struct
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from support.rewriting import parquet
+
+from compactor.rewriting.encoded import EncodedFile, chunks_of_group, encoded_file
+from compactor.rewriting.float_pages import FloatValues, float_values
+
+VALUES = st.lists(st.one_of(st.none(), st.floats(width=32), st.sampled_from([0.0, -0.0, 1.5, math.nan, math.inf])), max_size=60)
+LAYOUTS = st.fixed_dictionaries(
+    {
+        "compression": st.sampled_from(["none", "snappy", "gzip", "zstd", "brotli", "lz4"]),
+        "data_page_version": st.sampled_from(["1.0", "2.0"]),
+        "use_dictionary": st.booleans(),
+        "data_page_size": st.sampled_from([1, 64, 1 << 20]),
+        "dictionary_pagesize_limit": st.sampled_from([16, 1 << 20]),
+        "write_batch_size": st.sampled_from([1, 7, 1024]),
+    }
+)
+
+
+def footer_of(data: bytes) -> EncodedFile:
+    (length,) = struct.unpack("<I", data[-8:-4])
+    return encoded_file(data[-8 - length : -8], len(data) - 8 - length)
+
+
+def looked_at(data: bytes, footer: EncodedFile | None = None) -> FloatValues | None:
+    """The first column of the first row group."""
+    file = footer or footer_of(data)
+    _, meta, pages = chunks_of_group(file, 0)[0]
+    return float_values(meta, file.leaves[0], pages, lambda start, length: data[start : start + length])
+
+
+@settings(max_examples=300, deadline=None)
+@example(values=[1.0, None, math.nan], layout={"compression": "snappy"}, kind=pa.float64(), nullable=True)
+@given(values=VALUES, layout=LAYOUTS, kind=st.sampled_from([pa.float32(), pa.float64()]), nullable=st.booleans())
+def test_extremes_are_those_of_the_values(values: list[float | None], layout: dict[str, object], kind: pa.DataType, nullable: bool) -> None:
+    """For every codec, page version, width and layout, with nulls or without: least, greatest, and whether one is NaN."""
+    kept = [value for value in values if nullable or value is not None] or [2.5]
+    column = pa.array(kept, kind)
+    data = parquet(pa.table([column], schema=pa.schema([pa.field("x", kind, nullable)])), **layout)
+    seen = looked_at(data)
+    assert seen is not None
+    if pc.any(pc.is_nan(column), min_count=0).as_py():
+        assert seen.nan
+        return
+    told = pc.min_max(column).as_py()
+    assert (seen.nan, seen.low, seen.high) == (False, told["min"], told["max"])
+    assert seen.indirect <= bool(layout.get("use_dictionary", True))
+
+
+def test_structs_are_looked_at_and_lists_are_not() -> None:
+    """A leaf below structs has levels of any depth, one below a list has no row of its own."""
+    place = pa.array([{"lat": 1.0}, None, {"lat": None}, {"lat": -4.0}], pa.struct([("lat", pa.float64())]))
+    assert looked_at(parquet(pa.table({"place": place}))) == FloatValues(low=-4.0, high=1.0, indirect=True)
+    assert looked_at(parquet(pa.table({"many": pa.array([[1.0]])}))) is None
+
+
+@pytest.mark.parametrize("encoding", ["BYTE_STREAM_SPLIT"])
+def test_other_encodings_have_no_answer(encoding: str) -> None:
+    """Values that do not lie side by side are left to a decoder."""
+    data = parquet(pa.table({"x": [1.0, 2.0]}), use_dictionary=False, column_encoding={"x": encoding})
+    assert looked_at(data) is None
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_changed_pages_have_an_answer_or_none(data: st.DataObject) -> None:
+    """Whatever the bytes of a page or its header say, nothing is raised, and nothing is believed that does not add up with the footer."""
+    layout = data.draw(LAYOUTS)
+    whole = bytearray(parquet(pa.table({"x": [float(i) for i in range(50)]}), **layout))
+    footer = footer_of(bytes(whole))
+    for _ in range(data.draw(st.integers(1, 3))):
+        whole[data.draw(st.integers(4, footer.end - 1))] = data.draw(st.integers(0, 255))
+    seen = looked_at(bytes(whole), footer)
+    assert seen is None or seen.nan or (seen.low is not None and seen.high is not None and seen.low <= seen.high)
+
+
+def test_a_chunk_with_fewer_values_than_it_says_has_no_answer() -> None:
+    """A page that is missing could hold anything."""
+    data = parquet(pa.table({"x": [float(i) for i in range(3000)]}), use_dictionary=False, data_page_size=800, write_batch_size=100)
+    file = footer_of(data)
+    _, meta, pages = chunks_of_group(file, 0)[0]
+    index = pq.ParquetFile(pa.BufferReader(data)).metadata.row_group(0).column(0)
+    assert index.total_compressed_size == pages.length
+    short = type(pages)(pages.start, pages.length // 2)
+    assert float_values(meta, file.leaves[0], short, lambda start, length: data[start : start + length]) is None
