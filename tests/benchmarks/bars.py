@@ -32,9 +32,12 @@ class Bar:
     found: str
     met: bool | None
 
+    @property
+    def verdict(self) -> str:
+        return "not measured" if self.met is None else "met" if self.met else "MISSED"
+
     def __str__(self) -> str:
-        verdict = "not measured" if self.met is None else "met" if self.met else "MISSED"
-        return f"{self.about}: {self.found} (wanted: {self.wanted}) — {verdict}"
+        return f"{self.about}: {self.found} (wanted: {self.wanted}) — {self.verdict}"
 
 
 def bars(comparison: Comparison) -> Iterator[Bar]:

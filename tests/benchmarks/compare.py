@@ -45,12 +45,14 @@ class Bench:
     def compare(self, wanted: DataSet) -> Comparison:
         """All engines on one data set."""
         source = wanted.make(self.cache, self.scale)
-        state = _State(source=source, engines=[*wanted.others, *choice.ours()])
+        ours = [engine for engine in choice.ours() if engine.split(":")[1] not in wanted.without]
+        state = _State(source=source, engines=[*wanted.others, *ours])
+        repetitions = min(self.repetitions, wanted.most_repetitions)
         shutil.rmtree(self.work, ignore_errors=True)
         try:
-            for repetition in range(min(self.repetitions, wanted.most_repetitions)):
+            for repetition in range(repetitions):
                 for engine in list(state.engines):
-                    self.say(f"{wanted.name} {repetition + 1}/{self.repetitions} {choice.label(engine)}")
+                    self.say(f"{wanted.name} {repetition + 1}/{repetitions} {choice.label(engine)}")
                     self._run(state, engine, repetition)
             costs = self._readers(state) if wanted.readers and self.with_readers else {}
         finally:
@@ -63,6 +65,7 @@ class Bench:
             files=before.files,
             bytes=before.bytes,
             rows=state.before.rows,
+            repetitions=repetitions,
             figures={engine: state.figures(engine, before) for engine in state.runs if engine not in state.left_out},
             left_out=state.left_out,
             readers=costs,
@@ -102,12 +105,13 @@ class Bench:
 
     def _readers(self, state: _State) -> dict[str, dict[str, dict[str, float]]]:
         tables = {"before": state.source.folder}
-        tables |= {engine: self.work / "kept" / engine.replace(":", "-") for engine in state.runs if engine not in state.left_out}
+        tables |= {engine: self.work / "kept" / engine.replace(":", "-") for engine in state.distinct()}
         tables = {name: path for name, path in tables.items() if path.exists()}
         found: dict[tuple[str, str, str], list[float]] = {}
-        for repetition in range(self.repetitions):
+        repetitions = min(readers.MOST_REPETITIONS, self.repetitions)
+        for repetition in range(repetitions):
             for reader in readers.READERS:
-                self.say(f"readers {repetition + 1}/{self.repetitions} {reader}")
+                self.say(f"readers {repetition + 1}/{repetitions} {reader}")
                 for name, path in tables.items():
                     for query, cost in measure("-m", "tests.benchmarks.readers", reader, str(path)).printed.items():
                         found.setdefault((name, reader, query), []).append(cost["processor_s"])
@@ -139,6 +143,16 @@ class _State:
         """No more runs of this engine."""
         self.left_out[engine] = why
         self.engines.remove(engine)
+
+    def distinct(self) -> list[str]:
+        """Engines whose results are worth being read: of ours not what was chosen where another was asked for that very engine."""
+        kept = [engine for engine in self.runs if engine not in self.left_out]
+        asked = {engine.split(":")[1] for engine in kept if engine.startswith(choice.PREFIX)}
+
+        def chosen(engine: str) -> set[str]:
+            return set(self.runs[engine][-1].printed.get("ran", ()))
+
+        return [engine for engine in kept if not (":auto:" in engine and len(chosen(engine)) == 1 and chosen(engine) <= asked)]
 
     def check(self, engine: str, result: Path, *, whole: bool) -> None:
         """Raises Wrong when the result does not hold the same rows: all of them compared when `whole`, else counted."""

@@ -26,7 +26,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSet:
-    """A data set. others: the engines to compare with. readers: whether the cost of reading the results is measured.
+    """A data set. others: the engines to compare with; without: those of ours that nobody would choose for it. readers: whether the cost
+    of reading the results is measured.
 
     most_repetitions: for what takes too long to be repeated as often as asked.
     """
@@ -35,6 +36,7 @@ class DataSet:
     title: str
     make: Callable[[Path, float], Source]
     others: tuple[str, ...] = ("deltalake", "duckdb", "polars", "copy")
+    without: tuple[str, ...] = ("stitch",)
     readers: bool = False
     most_repetitions: int = 99
 
@@ -93,7 +95,7 @@ def _d8(cache: Path, scale: float) -> Source:
 
 def _by(writer: foreign.Writer, make: Callable[[Path, float], Source]) -> Callable[[Path, float], Source]:
     def rewritten(cache: Path, scale: float) -> Source:
-        source = make(cache, scale)
+        source = make(cache, scale / 2)
         codec = writer.codec
         folder = foreign.rewritten(cache / f"{source.folder.name}-{writer.name}", source.folder, writer)
         return Source(folder=folder, target_bytes=source.target_bytes, codec=codec)
@@ -106,13 +108,19 @@ SETS = (
     DataSet(name="D1", title=_MIXED, make=_d1, others=("deltalake", "deltalake-default", "duckdb", "polars", "copy"), readers=True),
     DataSet(name="D2", title="the same in 50 partitions", make=_d2, others=("deltalake", "duckdb", "copy")),
     DataSet(name="D3", title="very small files of 12 mixed columns", make=_d3),
-    DataSet(name="D4", title="two oversized files, split", make=_d4, others=("duckdb", "copy")),
-    DataSet(name="D5", title="files of one row group of 350,000 rows", make=_d5, readers=True),
+    DataSet(name="D4", title="two oversized files, split", make=_d4, others=("duckdb", "copy"), without=("fuse",), most_repetitions=3),
+    DataSet(name="D5", title="files of one row group of 350,000 rows", make=_d5, without=("fuse",), readers=True),
     DataSet(name="D6", title=_LINES, make=_d6, others=("deltalake", "deltalake-default", "duckdb", "polars", "copy"), readers=True),
-    DataSet(name="D7", title="files of 2,000 columns", make=_d7, others=("deltalake", "duckdb", "copy")),
+    DataSet(name="D7", title="files of 2,000 columns", make=_d7, others=("deltalake", "duckdb", "copy"), most_repetitions=3),
     DataSet(name="D8", title="partitions of two tiny files (100,000 at scale 10)", make=_d8, others=("deltalake",), most_repetitions=2),
     *(
-        DataSet(name=f"{name}-{writer.name}", title=f"{name} as {writer.label}", make=_by(writer, make), others=("deltalake", "copy"))
+        DataSet(
+            name=f"{name}-{writer.name}",
+            title=f"{name} of half the files, as {writer.label}",
+            make=_by(writer, make),
+            others=("deltalake", "copy"),
+            most_repetitions=3,
+        )
         for name, make in (("D1", _d1), ("D6", _d6))
         for writer in foreign.WRITERS
     ),

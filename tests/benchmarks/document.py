@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tests.benchmarks.bars import Bar
-from tests.benchmarks.compare import Bench
+from tests.benchmarks import report
 from tests.benchmarks.measure import ROOT
+from tests.benchmarks.section import Done
 
+PATH = ROOT / "docs/benchmarks.md"
 PACKAGES = ("pyarrow", "deltalake", "duckdb", "polars", "ray", "numpy", "lakehouse-compactor", "lakehouse-compactor-native")
 _HOW = """How to read this: every engine ran in processes of its own, in turns, on hard links to the same files with warm caches; figures
 are medians. `seconds` count beyond interpreter start and imports, and everything that a run starts by itself (worker processes,
@@ -25,39 +26,39 @@ hashes of whole rows in the first repetition, their number in the others). `delt
 default` as it does when nobody says."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A part of the report in both forms."""
-
-    text: str
-    markdown: str
-
-    @classmethod
-    def of(cls, title: str, lines: Iterable[Bar | str]) -> Section:
-        """A section of lines."""
-        said = [str(line) for line in lines]
-        text = "\n".join([title, *(f"  {line}" for line in said)]) + "\n"
-        return cls(text=text, markdown=f"## {title}\n\n" + "\n".join(f"- {line}" for line in said) + "\n")
-
-
-def preface(bench: Bench) -> str:
+def preface(scale: float, repetitions: int) -> str:
     """Machine, versions and scale."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     packages = ", ".join(f"{name} {found}" for name in PACKAGES if (found := _version(name)))
     return (
         f"{os.cpu_count()} processors ({_processor()}), {memory:.0f} GiB of memory, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}, {packages}; scale {bench.scale:g}, {bench.repetitions} repetitions.\n"
+        f"Python {platform.python_version()}, {packages}; commit {_commit()}; scale {scale:g}, {repetitions} repetitions "
+        "where a heading does not say fewer.\n"
     )
 
 
-def write(bench: Bench, sections: list[Section], arguments: list[str], minutes: float) -> Path:
-    """Write docs/benchmarks.md and say where it is."""
-    path = ROOT / "docs/benchmarks.md"
-    given = {"BENCH_SCALE": f"{bench.scale:g}", "REPEAT": str(bench.repetitions), "ONLY": os.environ.get("ONLY", "")}
-    command = " ".join(["make bench", *(f"{key}={value}" for key, value in given.items() if value), f"ARGS='{' '.join(arguments)}'"])
-    head = f"# Benchmarks\n\nWritten by `{command}` in {minutes:.0f} minutes. {preface(bench)}\n{_HOW}\n"
-    path.write_text("\n".join([head, *(section.markdown for section in sections)]))
-    return path.relative_to(ROOT)
+def write(path: Path, command: str, about: str, done: Mapping[str, Done], missing: Collection[str]) -> None:
+    """Write the document with what is done so far. about: the preface; missing: parts that were asked for and are not there yet."""
+    sections = [section for part in done.values() for section in part.sections]
+    minutes = sum(part.seconds for part in done.values()) / 60
+    lacks = f"Not measured yet: {', '.join(missing)}.\n" if missing else ""
+    verdicts = [bar for section in sections for bar in section.bars]
+    counted = {verdict: sum(bar.verdict == verdict for bar in verdicts) for verdict in ("met", "MISSED", "not measured")}
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counted.items())
+    head = f"# Benchmarks\n\nWritten by `{command}` in {minutes:.0f} minutes. {about}\n{_HOW}\n"
+    summary = f"## All bars\n\n{len(verdicts)} bars: {told}.\n\n{report.judged(verdicts)}\n"
+    path.write_text("\n".join([head, *([lacks] if lacks else []), summary, *(section.markdown for section in sections)]))
+
+
+def command(scale: float, repetitions: int, only: str, arguments: str) -> str:
+    """What has to be typed for the same figures."""
+    given = {"BENCH_SCALE": f"{scale:g}", "REPEAT": str(repetitions), "ONLY": only, "ARGS": f"'{arguments}'" if arguments else ""}
+    return " ".join(["make bench", *(f"{key}={value}" for key, value in given.items() if value)])
+
+
+def _commit() -> str:
+    told = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return told.stdout.strip() or "unknown"
 
 
 def _version(package: str) -> str | None:

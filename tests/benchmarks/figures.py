@@ -62,6 +62,7 @@ class Comparison:
     bytes: int
     rows: int
     figures: Mapping[str, Figures]
+    repetitions: int = 1
     left_out: Mapping[str, str] = field(default_factory=dict)
     readers: Costs = field(default_factory=dict)
 

@@ -26,9 +26,8 @@ from tests.benchmarks.bars import Bar
 from tests.benchmarks.compare import ENGINES, Bench, Wrong
 from tests.benchmarks.contents import Contents, contents
 from tests.benchmarks.datasets import SETS, Source
-from tests.benchmarks.document import Section
 from tests.benchmarks.measure import Measured, measure
-from tests.benchmarks.report import aligned, grid
+from tests.benchmarks.section import Section
 
 SHARES = {"D1": 0.1, "D5": 1.0}
 """Of the scale: loopback through Python is slow, but what is copied in the store has to be enough beside what any run takes."""
@@ -64,11 +63,8 @@ def s3_sections(bench: Bench) -> Iterator[Section]:
             title = f"S3, {wanted.name}: {wanted.title} ({len(files):,} files, {size:.1f} MiB; a server of the project's own on loopback)"
             found, left_out = _compare(bench, source, wanted.name)
             rows = [runs.row(engine) for engine, runs in found.items()]
-            said = [*(f"{choice.label(engine)}: {why}" for engine, why in left_out.items()), *map(str, _bars(wanted.name, found))]
-            yield Section(
-                text="\n".join([title, aligned([HEAD, *rows]), *(f"  {line}" for line in said)]) + "\n",
-                markdown="\n\n".join([f"## {title}", grid(HEAD, rows), "\n".join(f"- {line}" for line in said)]) + "\n",
-            )
+            said, verdicts = [f"{choice.label(engine)}: {why}" for engine, why in left_out.items()], tuple(_bars(wanted.name, found))
+            yield Section.of(title, [*said, *verdicts], (HEAD, *rows))
 
 
 def _bars(name: str, found: dict[str, _Runs]) -> Iterator[Bar]:

@@ -15,8 +15,8 @@ from tests.benchmarks import data
 from tests.benchmarks.bars import Bar
 from tests.benchmarks.compare import ENGINES, Bench
 from tests.benchmarks.datasets import SETS
-from tests.benchmarks.document import Section
 from tests.benchmarks.measure import ROOT, measure
+from tests.benchmarks.section import Section
 
 LIMIT = 0.02
 BYTES_A_FILE = 250
@@ -30,7 +30,7 @@ def ray_section(bench: Bench) -> Section:
 
 def _lines(bench: Bench) -> Iterator[Bar | str]:
     share = min(1.0, 2 * bench.scale)
-    large, small = (max(4, round(120 * share)), 1.0), (max(40, round(2400 * share)), 0.025)
+    large, small = (max(4, round(120 * share)), 1.0), (max(40, round(1200 * share)), 0.025)
     bench.say("Ray, a cluster of its own")
     yield from _overhead("a cluster of its own, tasks of a second", measure("-m", MODULE, "local", *map(str, large)).printed)
     with _cluster() as (address, token):

@@ -19,6 +19,7 @@ QUERIES = ("scan", "column", "point", "group by")
 COLUMNS = {"id": ("amount", "id", "city"), "l_orderkey": ("l_extendedprice", "l_orderkey", "l_shipmode")}
 """By a table's first column: which one is summed, searched and grouped by."""
 
+MOST_REPETITIONS = 3
 _ENOUGH_S = 0.25
 
 Queries = dict[str, Callable[[], object]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tests.benchmarks.bars import Bar
 from tests.benchmarks.choice import label
@@ -76,7 +76,7 @@ STAGES_HEAD = ("engine", "of", "seconds by stage")
 def heading(comparison: Comparison) -> str:
     """What the data set is."""
     size = f"{comparison.files:,} files, {comparison.bytes / MIB:.1f} MiB, {comparison.rows:,} rows, {comparison.codec}"
-    return f"{comparison.name}: {comparison.title} ({size})"
+    return f"{comparison.name}: {comparison.title} ({size}; {comparison.repetitions} runs each)"
 
 
 def text(comparison: Comparison, verdicts: list[Bar]) -> str:
@@ -98,8 +98,18 @@ def markdown(comparison: Comparison, verdicts: list[Bar]) -> str:
         parts.append(grid(_readers_head(comparison), list(readers(comparison))))
     if found := list(stages(comparison)):
         parts.append(grid(STAGES_HEAD, found))
-    said = [f"- {label(engine)}: {why}" for engine, why in comparison.left_out.items()] + [f"- {bar}" for bar in verdicts]
-    return "\n\n".join([*parts, "\n".join(said)]) + "\n"
+    if comparison.left_out:
+        parts.append("\n".join(f"- {label(engine)}: {why}" for engine, why in comparison.left_out.items()))
+    return "\n\n".join([*parts, judged(verdicts)]) + "\n"
+
+
+def judged(verdicts: Iterable[Bar]) -> str:
+    """Bars as a table of Markdown; those that were missed stand out."""
+    return grid(("what", "wanted", "found", "bar"), [(bar.about, bar.wanted, bar.found, _told(bar)) for bar in verdicts])
+
+
+def _told(bar: Bar) -> str:
+    return bar.verdict if bar.met is not False else f"**{bar.verdict}**"
 
 
 def _readers_head(comparison: Comparison) -> tuple[str, ...]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.benchmarks import choice, report
+from tests.benchmarks import choice, document, report
+from tests.benchmarks.__main__ import measured
 from tests.benchmarks.bars import Bar, bars
 from tests.benchmarks.figures import Comparison, Figures
+from tests.benchmarks.foreign import Lacking
+from tests.benchmarks.section import Done, Kept, Section
 
 MIB = 1024 * 1024
 
@@ -100,13 +105,69 @@ def test_the_report_says_which_engine_ran_and_how_fast() -> None:
     verdicts = list(bars(found))
     for form in (report.text(found, verdicts), report.markdown(found, verdicts)):
         assert "compactor auto, counts [transcode]" in form
-        assert "×1.50 (wanted: at least ×1) — met" in form
+        assert "×1.50" in form
+    assert "D1 transcode against deltalake: ×1.50 (wanted: at least ×1) — met" in report.text(found, verdicts)
+    assert "| D1 transcode against deltalake | at least ×1 | ×1.50 | met |" in report.markdown(found, verdicts)
 
 
 def test_a_missed_bar_is_loud() -> None:
     """Met and missed cannot be mistaken for each other."""
     assert "MISSED" in str(Bar(about="a", wanted="b", found="c", met=False))
     assert "not measured" in str(Bar(about="a", wanted="b", found="c", met=None))
+
+
+def _section(name: str, met: bool) -> Section:
+    return Section.of(name, ["told", Bar(about=name, wanted="b", found="c", met=met)])
+
+
+def test_a_part_that_fails_costs_no_other_one_and_is_told(tmp_path: Path) -> None:
+    """What was measured before and behind it is there, what it had itself too, and one that cannot be had on a machine is no failure."""
+
+    def breaks() -> Iterator[Section]:
+        yield _section("half", True)
+        raise OSError("no space")
+
+    def lacks() -> Iterator[Section]:
+        raise Lacking("no such writer")
+        yield
+
+    parts = {"A": lambda: [_section("A", True)], "B": breaks, "C": lacks, "D": lambda: [_section("D", False)]}
+    done = dict(measured(parts, Kept(tmp_path, "x"), resume=False, say=lambda _: None))
+    assert [name for name, one in done.items() if one.failed] == ["B"]
+    texts = {name: "".join(section.text for section in one.sections) for name, one in done.items()}
+    assert "half" in texts["B"] and "B failed: no space" in texts["B"]
+    assert "left out: no such writer" in texts["C"]
+    assert "A" in texts["A"] and "MISSED" in texts["D"]
+
+
+@pytest.mark.parametrize(("stamp", "resume", "again"), [("x", True, 0), ("y", True, 1), ("x", False, 1)])
+def test_a_bench_goes_on_where_it_was_left(tmp_path: Path, stamp: str, resume: bool, again: int) -> None:
+    """Finished parts are taken as they are, if asked, when code, machine and arguments are the same; failed ones never."""
+    calls: list[str] = []
+
+    def part(name: str) -> Iterator[Section]:
+        calls.append(name)
+        yield _section(name, True)
+        if name == "B":
+            raise OSError
+
+    parts = {name: partial(part, name) for name in "AB"}
+    first = dict(measured(parts, Kept(tmp_path, "x"), resume=True, say=lambda _: None))
+    second = dict(measured(parts, Kept(tmp_path, stamp), resume=resume, say=lambda _: None))
+    assert calls == ["A", "B", *"A" * again, "B"]
+    assert first["A"].sections == second["A"].sections
+
+
+def test_the_document_names_its_command_and_shows_what_is_missed_and_what_is_missing(tmp_path: Path) -> None:
+    """After each part: scale, repetitions, commit, every bar in one table with the missed ones in bold, and parts that are to come."""
+    done = {"A": Done(sections=(_section("A", True), _section("a", False)), seconds=90.0)}
+    path, about = tmp_path / "found.md", document.preface(0.5, 4)
+    document.write(path, document.command(0.5, 4, "A,B", "--write"), about, done, ["B"])
+    text = path.read_text()
+    assert "Written by `make bench BENCH_SCALE=0.5 REPEAT=4 ONLY=A,B ARGS='--write'` in 2 minutes." in text
+    assert "scale 0.5, 4 repetitions" in text and "; commit " in text
+    assert "2 bars: 1 met, 1 MISSED, 0 not measured." in text
+    assert text.count("| a | b | c | **MISSED** |") == 2 and "Not measured yet: B." in text
 
 
 def test_engines_are_taken_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
