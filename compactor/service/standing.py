@@ -17,13 +17,14 @@ from compactor.model.policy import Policy
 from compactor.model.snapshot import Snapshot
 from compactor.planning.columns import FileColumns, file_columns, heavy_with_deletes
 
-SMALL, OVERSIZED, HEAVY = range(3)
+SMALL, OVERSIZED, HEAVY, OLD = range(4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """Of one partition: files that a run would touch, and their live bytes, by why. deleted_bytes: in those with many deletes. written_ms:
-    when others last wrote it, by the store's dates; 0 when not known."""
+    """Of one partition: files that a run would touch, and their live bytes, by why. old: small ones whose next rewrite is their last, which
+    wait until the partition fills a target. deleted_bytes: in those with many deletes. written_ms: when others last wrote it, by the
+    store's dates; 0 when not known."""
 
     small: int = 0
     small_bytes: int = 0
@@ -33,12 +34,16 @@ class Tally:
     heavy_bytes: int = 0
     deleted_bytes: int = 0
     written_ms: int = 0
+    old: int = 0
+    old_bytes: int = 0
 
     def plus(self, kind: int, sign: int, sizes: tuple[int, int]) -> Tally:
         """With a file more (sign 1) or less (-1). sizes: its live and its deleted bytes."""
         live, deleted = sign * sizes[0], sign * sizes[1]
         if kind == SMALL:
             return replace(self, small=self.small + sign, small_bytes=self.small_bytes + live)
+        if kind == OLD:
+            return replace(self, old=self.old + sign, old_bytes=self.old_bytes + live)
         if kind == OVERSIZED:
             return replace(self, oversized=self.oversized + sign, oversized_bytes=self.oversized_bytes + live)
         return replace(self, heavy=self.heavy + sign, heavy_bytes=self.heavy_bytes + live, deleted_bytes=self.deleted_bytes + deleted)
@@ -46,14 +51,13 @@ class Tally:
     @property
     def files(self) -> int:
         """All of them."""
-        return self.small + self.oversized + self.heavy
+        return self.small + self.old + self.oversized + self.heavy
 
     @property
     def adds_up(self) -> bool:
         """Whether nothing was taken away that was not there."""
-        return (
-            min(self.small, self.small_bytes, self.oversized, self.oversized_bytes, self.heavy, self.heavy_bytes, self.deleted_bytes) >= 0
-        )
+        counted = (self.small, self.small_bytes, self.old, self.old_bytes, self.oversized, self.oversized_bytes)
+        return min(*counted, self.heavy, self.heavy_bytes, self.deleted_bytes) >= 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +154,7 @@ def _follow(tallies: dict[str, Tally], change: FileChange, terms: Terms) -> None
 
 
 def _kinds(files: FileColumns, clustered: np.ndarray, terms: Terms) -> np.ndarray:
-    """SMALL, OVERSIZED, HEAVY or -1 for each file; the rules of planning/classify.py, as far as the log alone tells."""
+    """SMALL, OVERSIZED, HEAVY, OLD or -1 for each file; the rules of planning/classify.py, as far as the log alone tells."""
     target = terms.target_bytes
     heavy = heavy_with_deletes(files.rows, files.deleted_rows, terms.max_deleted_ratio)
     small = (files.size_bytes < terms.small_ratio * target) & (4 * files.live_bytes < 3 * target)
@@ -159,7 +163,8 @@ def _kinds(files: FileColumns, clustered: np.ndarray, terms: Terms) -> np.ndarra
     exempt = (finished | (files.generation >= terms.max_write_amplification)) & ~heavy
     if terms.keeps_clustering:
         exempt |= clustered.astype(np.bool_)
-    kinds = np.where(heavy, HEAVY, np.where(oversized, OVERSIZED, np.where(small, SMALL, -1)))
+    merged = np.where(files.generation >= terms.max_write_amplification - 1, OLD, SMALL)
+    kinds = np.where(heavy, HEAVY, np.where(oversized, OVERSIZED, np.where(small, merged, -1)))
     kinds[exempt] = -1
     return kinds
 

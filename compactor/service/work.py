@@ -14,7 +14,7 @@ from compactor.planning.assess import SCAN_RANGE_BYTES
 from compactor.planning.classify import BUSY_FILES
 from compactor.planning.cost import Assumptions, read_requests, task_seconds, write_requests
 from compactor.service.ledger import Spend
-from compactor.service.standing import Standing, Tally
+from compactor.service.standing import Standing, Tally, Terms
 
 _GIB = 1024**3
 
@@ -64,7 +64,7 @@ def work_of(standing: Standing, *, min_input_files: int, quiet_s: float = 0.0, s
     sums = np.zeros(7, dtype=np.int64)
     hot, cools_at = 0, 0
     for tally in standing.partitions.values():
-        part = _of(tally, standing.terms.target_bytes, standing.terms.small_ratio, min_input_files)
+        part = _of(tally, standing.terms, min_input_files)
         cool_ms = tally.written_ms + int(quiet_s * 1000)
         if quiet_s > 0 and cool_ms >= store_now_ms and 0 < part[3] < BUSY_FILES:
             hot += int(part[0])
@@ -75,14 +75,14 @@ def work_of(standing: Standing, *, min_input_files: int, quiet_s: float = 0.0, s
     return Work(**dict(zip(names, sums.tolist(), strict=True)), hot_files=hot, cools_at_ms=cools_at)
 
 
-def _of(tally: Tally, target: int, small_ratio: float, min_input_files: int) -> np.ndarray:
+def _of(tally: Tally, terms: Terms, min_input_files: int) -> np.ndarray:
+    target = terms.target_bytes
     saved = np.zeros(7, dtype=np.int64)
-    fills = tally.small > 1 and tally.small_bytes >= small_ratio * target
-    if tally.small >= min_input_files or fills:
-        outputs = max(1, round(tally.small_bytes / target))
-        requests = 2 * tally.small - outputs - max(outputs, -(-tally.small_bytes // SCAN_RANGE_BYTES))
-        if outputs < tally.small:
-            saved += (tally.small - outputs, max(1, requests), 0, tally.small, tally.small_bytes, outputs, tally.small_bytes)
+    files, size = _merged(tally, terms, min_input_files)
+    outputs = max(1, round(size / target))
+    if outputs < files:
+        requests = 2 * files - outputs - max(outputs, -(-size // SCAN_RANGE_BYTES))
+        saved += (files - outputs, max(1, requests), 0, files, size, outputs, size)
     if tally.oversized:
         pieces = max(tally.oversized + 1, round(tally.oversized_bytes / target))
         saved += (0, pieces - tally.oversized, 0, tally.oversized, tally.oversized_bytes, pieces, tally.oversized_bytes)
@@ -91,6 +91,16 @@ def _of(tally: Tally, target: int, small_ratio: float, min_input_files: int) -> 
         whole = tally.heavy_bytes + tally.deleted_bytes
         saved += (0, tally.heavy + ranges, tally.deleted_bytes, tally.heavy, whole, tally.heavy, tally.heavy_bytes)
     return saved
+
+
+def _merged(tally: Tally, terms: Terms, min_input_files: int) -> tuple[int, int]:
+    """Small files that would be merged, and their bytes: all that fill a target, with something new among them, else enough of those that
+    may be rewritten again afterwards (planning/grouping.py)."""
+    files, size = tally.small + tally.old, tally.small_bytes + tally.old_bytes
+    if 4 * size >= 3 * terms.target_bytes and (tally.small or terms.max_write_amplification == 1):
+        return files, size
+    enough = tally.small >= min_input_files or tally.small_bytes >= terms.small_ratio * terms.target_bytes
+    return (tally.small, tally.small_bytes) if tally.small > 1 and enough else (0, 0)
 
 
 def takes(work: Work, rates: Rates) -> Takes:

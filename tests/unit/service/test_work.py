@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from compactor.model.changes import FileChange, LogTail
@@ -29,6 +31,20 @@ def test_small_files_are_counted_by_partition() -> None:
     assert found.saves_requests == 2 * 10 - 1 - 1
     assert work_of(standing(*small(3, partition="a"), *small(3, partition="b")), min_input_files=5) == Work()
     assert work_of(standing(*small(2, size=45 * MIB)), min_input_files=5).saves_files == 1
+
+
+def test_files_whose_next_rewrite_is_their_last_wait_for_a_target() -> None:
+    """As the plan leaves them: they are no reason for a run until the partition fills a target and something in it is new."""
+    old = tuple(replace(file, generation=1) for file in small(30))
+    assert work_of(standing(*old), min_input_files=5) == Work()
+    assert work_of(standing(*old, *small(4)), min_input_files=5) == Work()
+    assert work_of(standing(*old, *small(5)), min_input_files=5).input_files == 5
+    assert work_of(standing(*old, *small(1, size=45 * MIB)), min_input_files=5).input_files == 31
+    large = tuple(replace(file, generation=1) for file in small(2, size=45 * MIB))
+    assert work_of(standing(*large), min_input_files=5) == Work()
+    once = Standing(version=0, entry=None, terms=terms_of(Policy(max_write_amplification=1), 100 * MIB, False))
+    assert work_of(followed(once, LogTail(version=1, entry=None, changes=small(30))), min_input_files=5) == Work()
+    assert work_of(followed(once, LogTail(version=1, entry=None, changes=small(80))), min_input_files=5).saves_files == 79
 
 
 def test_partitions_that_were_written_lately_wait() -> None:
