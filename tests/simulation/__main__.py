@@ -1,7 +1,7 @@
 """`make simulate SEEDS=100`: plays that many worlds, each twice, and prints what came of them.
 
 Every seed is a hostile world, played twice; a world with two services at default settings, whose figures are held against their bars; and
-for every fourth, a world with a rival that doubles rows.
+for every fourth, both once more with a rival that doubles rows. How far it is goes to standard error.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import argparse
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 
 from simulation.cast import Cast
 from simulation.figures import DEFINITIONS, Figures
 from simulation.shrink import reproduction, trouble
 from simulation.world import World
+
+TOLD_EVERY = 25
 
 
 def main() -> int:
@@ -36,18 +39,30 @@ def main() -> int:
     hostile, service = Figures(), Figures()
     for seed in seeds:
         _hostile(seed, arguments.crashing, not arguments.once, (totals, hostile, failed))
-    for seed in seeds:
         _played(World(seed, arguments.crashing, service=True), service, failed, "of services, ")
-    for seed in seeds[::4]:
-        world = World(seed, arguments.crashing, stale=True)
-        _played(world, None, failed, "with a rival that doubles rows, ")
-        totals.update({"worlds with a rival that doubles rows": 1, "broken by it, named and left alone": int(world.damaged)})
+        if seed % 4 == 0:
+            _beside_a_rival(seed, arguments.crashing, (totals, service, failed))
+        _tell(seed - arguments.first + 1, arguments.seeds, failed)
     for name, number in totals.items():
         print(f"{name:38} {number}")
     _print_figures(hostile, service)
     for sentence in failed:
         print(f"FAILED {sentence}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _tell(done: int, seeds: int, failed: Sequence[str]) -> None:
+    """How far it is."""
+    if done % TOLD_EVERY == 0 or done == seeds:
+        print(f"{done} of {seeds} seeds, {len(failed)} worlds went wrong", file=sys.stderr, flush=True)
+
+
+def _beside_a_rival(seed: int, crashing: float, sums: tuple[Counter[str], Figures, list[str]]) -> None:
+    """The two worlds with a rival that doubles rows."""
+    totals, service, failed = sums
+    for world, figures in ((World(seed, crashing, stale=True), None), (World(seed, crashing, stale=True, service=True), service)):
+        _played(world, figures, failed, "with a rival that doubles rows, ")
+        totals.update({"worlds with a rival that doubles rows": 1, "broken by it, named and left alone": int(world.damaged)})
 
 
 def _hostile(seed: int, crashing: float, twice: bool, sums: tuple[Counter[str], Figures, list[str]]) -> None:
@@ -85,7 +100,7 @@ def _count(world: World, figures: Figures) -> None:
 def _print_figures(hostile: Figures, service: Figures) -> None:
     print("\n".join(DEFINITIONS))
     print("two services of one machine, at default settings: runs that")
-    print("\n".join(service.lines()))
+    print("\n".join(service.lines(bars=True)))
     print("two compactors that race, most without a lease, and are taken for dead after 3 seconds of silence: runs that")
     print("\n".join(hostile.lines()))
     for sentence in (*service.missed, *hostile.missed)[:20]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
 from types import SimpleNamespace
@@ -16,10 +18,14 @@ import pytest
 from compactor.ambient import VirtualClock
 from compactor.coordination import outputs
 from compactor.coordination.claims import Claims
+from compactor.coordination.documents import create
 from compactor.coordination.outputs import OutputFates
 from compactor.coordination.records import RunRecords
+from compactor.errors import StorageUnavailable
 from compactor.model.run import Run, RunStatus
+from compactor.model.usage import Usage
 from compactor.storage.base import ObjectMeta, ObjectStore
+from compactor.storage.faults import FaultyStore
 from compactor.storage.memory import MemoryBucket, MemoryStore
 from compactor.tables.delta import commit
 from compactor.tables.delta.entry import EntryGroup
@@ -30,8 +36,10 @@ from simulation.appender import SCHEMA, Appender, History
 from simulation.auditor import Auditor
 from simulation.cast import Cast, draw
 from simulation.crashes import play_until
+from simulation.figures import Attempt, Ending, Figures
 from simulation.reader import entry_key, live_files, newest_version, rows_of_file
 from simulation.shrink import command, shrink, trouble
+from simulation.stepped_store import SteppedStore, Trace
 from simulation.world import World
 
 
@@ -279,6 +287,39 @@ def test_the_auditor_sees_leftovers() -> None:
     table = Table()
     table.store.put("p=a/part-00000-x-a0-00000.zstd.parquet", b"x")
     assert table.auditor.leftovers() == ["p=a/part-00000-x-a0-00000.zstd.parquet"]
+
+
+def test_what_a_run_counts_as() -> None:
+    """Only a run that could commit something, and met neither death nor fault nor a broken table, is held against first-time success."""
+    planned = Run(
+        run_id="r1", table="t", status=RunStatus.CONFLICT, groups_planned=2, reason="The lease of s3://b/t was lost.", actual=Usage()
+    )
+    figures = Figures()
+    attempts = {
+        Ending.KILLED: Attempt(run=None),
+        Ending.FAULTED: Attempt(run=planned, failures=1),
+        Ending.BROKEN: Attempt(run=planned, broken=True),
+        Ending.IDLE: Attempt(run=replace(planned, groups_planned=0)),
+        Ending.WAITING: Attempt(run=replace(planned, actual=None)),
+        Ending.OVERTAKEN: Attempt(run=replace(planned, status=RunStatus.NOTHING_TO_DO)),
+        Ending.COMMITTED: Attempt(run=replace(planned, groups_committed=1), broken=True),
+        Ending.MISSED: Attempt(run=planned),
+    }
+    assert [attempt.ending for attempt in attempts.values()] == list(Ending) == list(attempts)
+    figures.runs(7, attempts.values())
+    assert figures.first_time == 0.5
+    assert dict(figures.reasons) == {"conflict: The lease of … was lost.": 1}
+
+
+@pytest.mark.parametrize(("lost", "failures"), [(2, 0), (3, 1)])
+def test_creates_whose_end_nobody_knows_are_a_failure_once_a_writer_gives_up(lost: int, failures: int) -> None:
+    """Two unknown creates in a row are tried again; after the third, who must create something gives up, and that counts as a fault."""
+    store = FaultyStore(MemoryStore(), ["create * every before lost"] if lost == 3 else ["create * before lost", "create * 2 before lost"])
+    stepped = SteppedStore("one", store, Trace(), lambda: None)
+    stepped.owner = threading.current_thread()
+    with nullcontext() if lost < 3 else pytest.raises(StorageUnavailable):
+        create(stepped, "k", b"x")
+    assert stepped.failures == failures
 
 
 @pytest.mark.parametrize("status", [RunStatus.COMMITTED, RunStatus.CONFLICT])

@@ -207,7 +207,7 @@ class World:
                     self._dead.add(name)
                     raise
                 self.runs.append(run)
-                self.attempts.append(Attempt(run=run, failures=stepped.failures - failures))
+                self.attempts.append(Attempt(run=run, failures=stepped.failures - failures, broken=self.damaged))
 
         bare = FaultyStore(Promising(self._bare, self._promises[name]), role.faults)
         stepped = SteppedStore(name, bare, self.trace, lambda: self._step(actor), crash_at=crash_at, cut=role.cut)
