@@ -44,7 +44,7 @@ def copied(files: FileColumns, groups: Groups, surveyed: Mapping[int, FileFacts]
     for at in np.flatnonzero(known & ~deleted).tolist():
         facts, group = surveyed[int(groups.members[at])], int(group_of[at])
         outputs = int(groups.outputs[group])
-        most = int(totals[group]) // outputs // 2 if outputs > 1 else None
+        most = int(totals[group]) * 3 // outputs // 2 if outputs > 1 else None  # workers look at what is beside a row group, too
         for row_group in facts.row_groups:
             why = facts.not_copied or _too_small_or_large(row_group.compressed_bytes, least, most)
             if why is None:

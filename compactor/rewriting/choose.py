@@ -6,7 +6,7 @@ its size, and many small ones cost every reader, so small ones are decoded and e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -50,11 +50,15 @@ class Span:
 ASKED = Against(code="asked", why="Decoding everything was asked for.")
 
 
-def choose(candidates: Sequence[Candidate], choice: EngineChoice, most_bytes: int | None = None) -> tuple[Span, ...]:
-    """The spans of an input with these row groups. most_bytes: larger ones are decoded, because outputs end inside them; None: none are."""
+def choose(candidates: Sequence[Candidate], choice: EngineChoice, fits: Callable[[int, bool], bool] | None = None) -> tuple[Span, ...]:
+    """The spans of an input with these row groups. fits: asked of each in order, with whether it would be copied otherwise, says whether
+    it may stay whole; else it is decoded, because outputs would be uneven. None: all may."""
     spans: list[Span] = []
     for i, candidate in enumerate(candidates):
-        against = _against(candidate, choice, most_bytes)
+        against = _against(candidate, choice)
+        if fits is not None and not fits(i, against is None) and against is None:
+            why = f"A row group of {format_bytes(candidate.size_bytes)}, kept whole, would make outputs too uneven."
+            against = Against(code="large", why=why)
         engine = Engine.STITCH if against is None else Engine.TRANSCODE
         last = spans[-1] if spans else None
         if last is not None and last.engine is engine and _code(last.against) == _code(against):
@@ -68,7 +72,7 @@ def _code(against: Against | None) -> str | None:
     return None if against is None else against.code
 
 
-def _against(candidate: Candidate, choice: EngineChoice, most_bytes: int | None) -> Against | None:
+def _against(candidate: Candidate, choice: EngineChoice) -> Against | None:
     if choice.mode == "transcode":
         return ASKED
     if candidate.against is not None:
@@ -76,6 +80,4 @@ def _against(candidate: Candidate, choice: EngineChoice, most_bytes: int | None)
     size = format_bytes(candidate.size_bytes)
     if choice.mode == "auto" and candidate.size_bytes < choice.copied_bytes:
         return Against(code="small", why=f"A row group of {size} is smaller than {format_bytes(choice.copied_bytes)}.")
-    if most_bytes is not None and candidate.size_bytes > most_bytes:
-        return Against(code="large", why=f"A row group of {size} is more than {format_bytes(most_bytes)}, so outputs would be uneven.")
     return None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 from compactor.model.engine import Copies, DecodedBecause, together
 from compactor.model.rewrite import RewriteJob
 from compactor.rewriting.budget import Budget
 from compactor.rewriting.choose import Against, Engine, Span, choose
+from compactor.rewriting.division import Division, weight_of
 from compactor.rewriting.fragment import Fragment
 from compactor.rewriting.opened import Opened
 from compactor.rewriting.stitch import Look, Stitcher
@@ -37,10 +39,9 @@ class Spans:
 class Engines:
     """Chooses for one input after the other."""
 
-    def __init__(self, job: RewriteJob, total_bytes: int, outputs: int) -> None:
-        """total_bytes: of all inputs. Where there are several outputs, a row group of more than half of one stays divisible."""
-        self._choice = job.engine
-        self._most_bytes = None if outputs <= 1 else total_bytes // outputs // 2
+    def __init__(self, job: RewriteJob, division: Division) -> None:
+        """division: of rows over the outputs, as far as rows were given to them when an input is asked about. Is not changed."""
+        self._choice, self._division = job.engine, division
         self._stitcher = Stitcher(job.read, job.write, job.engine)
         self._used: set[Engine] = set()
         self.merged = Copies()
@@ -65,11 +66,28 @@ class Engines:
         look = self._stitcher.look(opened)
         if against is not None:
             look = Look(candidates=tuple(replace(candidate, against=against) for candidate in look.candidates))
-        spans = choose(look.candidates, self._choice, self._most_bytes)
+        spans = choose(look.candidates, self._choice, self._fits(opened) if look.file is not None else None)
         for span in spans:
             self._used.add(span.engine)
             self._note(span, sum(look.candidates[i].size_bytes for i in span.row_groups))
         return Spans(opened=opened, look=look, spans=spans, stitcher=self._stitcher)
+
+    def _fits(self, opened: Opened) -> Callable[[int, bool], bool]:
+        """Whether each row group in order may be copied for all that outputs should be even, if those before go as was answered."""
+        ahead = copy(self._division)
+        ahead.next_file(weight_of(opened.input), opened.surviving)
+
+        def fits(index: int, wanted: bool) -> bool:
+            rows = int(opened.file.metadata.row_group(index).num_rows)
+            if wanted and (not rows or ahead.fits_whole(rows)):
+                if rows:
+                    ahead.take_whole(rows)
+                return True
+            while rows:
+                rows -= ahead.take(rows)[0]
+            return False
+
+        return fits
 
     def _note(self, span: Span, size_bytes: int) -> None:
         if span.against is not None:

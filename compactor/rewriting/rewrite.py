@@ -15,10 +15,10 @@ from typing import Literal
 from compactor.ambient.ports import Clock
 from compactor.ambient.stopwatch import each, running, stage
 from compactor.errors import StorageError
-from compactor.model.rewrite import Concat, InputFile, InputLeftOut, RewriteJob, RewriteResult, RewriteTask
+from compactor.model.rewrite import Concat, InputLeftOut, RewriteJob, RewriteResult, RewriteTask
 from compactor.rewriting.budget import Budget, divide
 from compactor.rewriting.choose import Against
-from compactor.rewriting.division import Division
+from compactor.rewriting.division import Division, weight_of
 from compactor.rewriting.encoder import OutputPlan
 from compactor.rewriting.engines import Engines
 from compactor.rewriting.fetch import Fetched, Fetcher
@@ -111,11 +111,6 @@ def output_key(job: RewriteJob, task: RewriteTask, i: int, codec: str | None = N
     return f"{task.output_prefix}{task.stem}-a{task.attempt}-{i:05d}.{codec or job.write.compression}.parquet"
 
 
-def _weight(file: InputFile) -> int:
-    """An input's share of the outputs: its bytes by the log."""
-    return max(1, file.size_bytes)
-
-
 def _check_worth(task: RewriteTask, left_out: list[InputLeftOut]) -> None:
     """Raises FileProblem when nothing is left to rewrite, or a single file that would only be copied."""
     kept = [file for file in task.inputs if file.file not in {left.file for left in left_out}]
@@ -129,20 +124,21 @@ class _Pouring:
     def __init__(
         self, job: RewriteJob, task: RewriteTask, store: ObjectStore, budget: Budget, encoding: Executor, meter: MemoryMeter
     ) -> None:
-        total_bytes = sum(map(_weight, task.inputs))
+        total_bytes = sum(map(weight_of, task.inputs))
         self._budget, self._meter = budget, meter
         self._opener = Opener(job.read, store, budget)
+        division = Division(total_bytes, task.output_files)
         plan = OutputPlan(
             name=lambda i, codec: output_key(job, task, i, codec),
             schema=lambda: self._opener.schema,
             spec=job.write,
-            division=Division(total_bytes, task.output_files),
+            division=division,
             digests=job.proof == "full",
         )
         self.sink = Sink(store, plan, budget, encoding)
         self.fetcher = Fetcher(task.inputs, store, budget)
         self.fingerprinter = Fingerprinter() if job.proof == "full" else None
-        self.engines = Engines(job, total_bytes, task.output_files)
+        self.engines = Engines(job, division)
         self.left_out: list[InputLeftOut] = []
         self._fuser = Fuser(job, budget, verify=job.engine.verify) if job.engine.mode == "fuse" else None
         self._shares = task.output_files / max(1, total_bytes)
@@ -159,7 +155,7 @@ class _Pouring:
             if self._fuser is None:
                 self._one(fetched)
                 continue
-            ends = self._output_ends(_weight(fetched.input))
+            ends = self._output_ends(weight_of(fetched.input))
             if ends == "before":
                 self._merge(self._fuser.merged())
             with stage("open"):
@@ -193,7 +189,7 @@ class _Pouring:
             self.left_out.append(InputLeftOut(file=fetched.input.file, why=str(problem)))
             return
         self._offsets.append(self._offset)
-        self.sink.next_input(_weight(fetched.input), opened.surviving)
+        self.sink.next_input(weight_of(fetched.input), opened.surviving)
         fragments = each("decode", named(fetched.input, spans.fragments(self._budget)))
         rows = sum(self._taken(fragment) for fragment in fragments)
         if rows != opened.surviving:
@@ -216,7 +212,7 @@ class _Pouring:
                     self._fingerprint(member.fetched, self.fingerprinter)
             self.engines.fused([member.fetched.size_bytes for member in fused.members])
             if rows:
-                self.sink.next_input(sum(_weight(member.fetched.input) for member in fused.members), rows)
+                self.sink.next_input(sum(weight_of(member.fetched.input) for member in fused.members), rows)
                 self._taken(fused.row_group)
             self._offset += rows
 

@@ -132,6 +132,49 @@ def test_whole_row_groups_are_divided_evenly(files: list[tuple[int, list[int]]],
     assert max(sizes) <= total / outputs + 2 * largest + 1
 
 
+@given(
+    st.lists(st.tuples(st.integers(1, 1000), st.lists(st.integers(1, 50), min_size=1, max_size=6)), min_size=1, max_size=8),
+    st.integers(1, 6),
+)
+def test_row_groups_that_fit_keep_outputs_near_their_share(files: list[tuple[int, list[int]]], outputs: int) -> None:
+    """Where those that do not fit are divided, no output is above one and a half of a share but the last, which nothing could divide."""
+    total = sum(size for size, _ in files)
+    division, sizes = Division(total, outputs), [0.0]
+    for size, groups in files:
+        division.next_file(size, sum(groups))
+        for rows in groups:
+            each, left = size / sum(groups), rows
+            if division.fits_whole(rows):
+                before, behind = division.take_whole(rows)
+                sizes += [0.0] if before else []
+                sizes[-1] += rows * each
+                sizes += [0.0] if behind else []
+                continue
+            while left:
+                taken, full = division.take(left)
+                left -= taken
+                sizes[-1] += taken * each
+                sizes += [0.0] if full else []
+    sizes = [size for size in sizes if size]
+    assert len(sizes) <= outputs
+    a_row = max(size / sum(groups) for size, groups in files)
+    assert all(size <= 1.5 * total / outputs + a_row for size in sizes[:-1])
+
+
+def test_a_few_large_row_groups_are_divided_without_being_cut() -> None:
+    """Four row groups make three outputs, though each of them is three quarters of a share; one of two shares has to be cut."""
+    division = Division(400, 3)
+    division.next_file(400, 400)
+    told = []
+    for _ in range(4):
+        assert division.fits_whole(100)
+        told.append(division.take_whole(100))
+    assert told == [(False, False), (True, False), (False, True), (False, False)]
+    division = Division(400, 4)
+    division.next_file(400, 400)
+    assert not division.fits_whole(200)
+
+
 def test_a_row_group_goes_where_most_of_it_would() -> None:
     """An output ends before a row group of which it would have held less than half."""
     division = Division(100, 2)

@@ -363,6 +363,10 @@ def test_outputs_end_between_copied_row_groups() -> None:
     result = stitched(store, [file], outputs=4)
     assert [output.rows for output in result.outputs] == [1000] * 4
     assert kit.read_back(store, result).equals(table(0, 4000))
+    few = kit.put(store, "few", table(0, 4000), row_group_size=1000)
+    result = stitched(store, [few], outputs=3)
+    assert (result.engine, [output.rows for output in result.outputs]) == ("stitch", [1000, 2000, 1000])
+    assert kit.read_back(store, result).equals(table(0, 4000))
     whole = kit.put(store, "y", table(0, 4000))
     result = stitched(store, [whole], outputs=4)
     assert (result.engine, [output.rows for output in result.outputs]) == ("transcode", [1000] * 4)
