@@ -44,7 +44,7 @@ class Run:
     committed groups, where they were proven in full, made by fingerprint_algorithm.
     copies, decoded: what was copied as it was encoded, and why the rest was not; of all groups that were rewritten.
     timings: where the time went, for who asked; not kept in the journal. not_yet: files that were left out of the plan for the time being,
-    as too young or in partitions that others write to; not kept either.
+    as too young or in partitions that others write to.
     """
 
     run_id: str
