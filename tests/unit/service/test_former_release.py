@@ -1,7 +1,7 @@
 """States of other releases. `former_state` was written by a service of commit b79f7c7.
 
-Tables: busy (compacted by it), paused (by ann), small (asked for by ben, with two properties of its owner, one of which is not its owner's to
-set), vain (a run found only young files).
+Tables: busy (compacted by it), paused (by ann), small (asked for by ben, with two properties, one of which is not its owner's to set),
+vain (a run found only young files).
 """
 
 from __future__ import annotations
