@@ -9,6 +9,7 @@ from compactor.model.run import Run
 from compactor.service.candidates import Now, text_of
 from compactor.service.events import RunBegun, RunFinished, ServiceSink
 from compactor.service.ledger import Ledger, Spend
+from compactor.service.rates import rates_of
 from compactor.service.runner import Job, Runner
 from compactor.service.schedule import Action
 from compactor.service.table_state import TableState, ran
@@ -51,7 +52,7 @@ class Dispatch:
     def collect(self, states: dict[str, TableState], now: Now) -> None:
         """Take in what has ended."""
         for job, run in self.runner.collect():
-            spend = self._spent(run)
+            spend = self._spent(job, run)
             self.ledger = self.ledger.at(now.ms).with_spent(job.group, spend, job.window)
             if job.uri in states:
                 states[job.uri] = ran(states[job.uri], run, now.s, now.ms)
@@ -90,8 +91,10 @@ class Dispatch:
         room = {"memory": settings.memory or self.room.run_bytes, "parallelism": settings.parallelism or self.room.tasks}
         return settings.model_copy(update={"max_bytes": cap, **room})
 
-    def _spent(self, run: Run) -> Spend:
+    def _spent(self, job: Job, run: Run) -> Spend:
+        """By what the run counted, as its prediction was made; what a run itself does not price are requests for keys."""
         used = run.actual
         if used is None:
             return Spend()
-        return Spend(gb_hours=self.room.task_bytes / _GIB * used.task_s / 3600, money=used.cost.total if used.cost else 0.0)
+        keys = rates_of(job.settings, self.room.task_bytes).kms_money(used.read_requests + used.proof_requests + used.write_requests)
+        return Spend(gb_hours=self.room.task_bytes / _GIB * used.task_s / 3600, money=keys + (used.cost.total if used.cost else 0.0))

@@ -7,24 +7,22 @@ decides nothing about a run but the gate: what a table may not be compacted for 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
 
 import pyarrow as pa
 
 from compactor.errors import AccessDenied, CompactorError, TableRefused
 from compactor.model.policy import Policy
 from compactor.model.snapshot import Snapshot
-from compactor.model.usage import Prices
 from compactor.pipeline import gate
 from compactor.planning.target import effective_target
 from compactor.planning.where import select
 from compactor.ports import Ports
-from compactor.prices import load_prices
 from compactor.service.config import ServiceConfig
 from compactor.service.policies import PROPERTY, TablePolicy, policy_of
+from compactor.service.rates import rates_of
 from compactor.service.standing import Standing, Terms, followed, taken, terms_of
 from compactor.service.table_state import Looked, TableState, looked, not_looked
-from compactor.service.work import Rates, takes, work_of
+from compactor.service.work import takes, work_of
 from compactor.storage import open_store
 from compactor.storage.base import ObjectStore
 from compactor.tables.delta.tail import identity_of, read_tail
@@ -80,13 +78,7 @@ class Looker:
         rules: Policy = policy.settings.policy()
         now_ms = store.now_ms() if rules.quiet_s > 0 and standing.partitions else 0
         work = work_of(standing, min_input_files=rules.min_input_files, quiet_s=rules.quiet_s, store_now_ms=now_ms)
-        settings = policy.settings
-        rates = Rates(
-            prices=_prices(settings.prices),
-            memory_bytes=self.memory_bytes,
-            kms=settings.sse_kms_key_id is not None or (settings.server_side_encryption or "").startswith("aws:kms"),
-            proves=settings.proof == "full",
-        )
+        rates = rates_of(policy.settings, self.memory_bytes)
         return Looked(policy=policy, standing=standing, work=work, takes=takes(work, rates), problem=problem)
 
 
@@ -102,12 +94,6 @@ def _selected(snapshot: Snapshot, rules: Policy) -> Snapshot:
         return snapshot
     chosen = select(rules.where, snapshot.partition_columns, snapshot.partitions)
     return replace(snapshot, files=snapshot.files.filter(pa.array(chosen[snapshot.files["partition_id"].to_numpy()])))
-
-
-@cache
-def _prices(file: str | None) -> Prices:
-    """A price list, read once a process."""
-    return load_prices(file)
 
 
 def _refusal(ports: Ports, snapshot: Snapshot) -> tuple[str, str] | None:

@@ -45,6 +45,7 @@ def open_service(path: Path | str, sink: ServiceSink, run_sink: RunSink | None =
             read_sources=lambda now: read_sources(now),
             sink=sink,
             queue=lambda now: None if now.events is None else _queue(now.events),
+            room=room_of,
         )
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from compactor.errors import SettingsError
@@ -38,7 +39,20 @@ class ConfigFile:
         except (SettingsError, UnicodeDecodeError) as error:
             self.problem = f"{error} The earlier file holds."
             return False
+        fixed = [name for name, was, now in _fixed(self.current, found) if was != now]
+        if fixed:
+            self.problem = (
+                f"{self._path}: {fixed[0]}: it cannot change while the service runs; restart the service. The earlier file holds."
+            )
+            return False
         self.problem = None
         changed = found != self.current
         self.current = found
         return changed
+
+
+def _fixed(before: ServiceConfig, after: ServiceConfig) -> Iterator[tuple[str, object, object]]:
+    """What a process is bound to from its start."""
+    yield "state", before.state, after.state
+    yield "[http]", before.http, after.http
+    yield "[service] traces", before.pace.traces, after.pace.traces

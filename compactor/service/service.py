@@ -20,7 +20,7 @@ from compactor.ambient.ports import Ambient
 from compactor.errors import CompactorError
 from compactor.service.candidates import Marks, Now, candidates
 from compactor.service.config import ServiceConfig
-from compactor.service.dispatch import Dispatch
+from compactor.service.dispatch import Dispatch, Room
 from compactor.service.drain import Drain, Ways
 from compactor.service.events import (
     Appeared,
@@ -63,6 +63,7 @@ class Parts:
     read_sources: Callable[[ServiceConfig], Iterator[Reading]]
     sink: ServiceSink
     queue: Callable[[ServiceConfig], Queue | None]
+    room: Callable[[ServiceConfig], Room]
 
 
 @dataclass(slots=True)
@@ -99,6 +100,7 @@ class Service:
     _finder: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="find"))
     _stop: threading.Event = field(default_factory=threading.Event)
     _drain: Drain = field(init=False)
+    _sizes: tuple[int, Mapping[str, object]] | None = None
 
     def __post_init__(self) -> None:
         ways = Ways(
@@ -146,7 +148,7 @@ class Service:
         states, running = list(self._states.values()), dispatch.running()
         marks = replace(self._marks, running={**self._elsewhere, **running})
         ledger = merged([dispatch.ledger, self._others, dispatch.reserved(now.ms)], now.ms)
-        slots = 0 if self._stop.is_set() else self._config.pace.parallel - len(running)
+        slots = 0 if self._stop.is_set() or not self._roomy(running) else self._config.pace.parallel - len(running)
         columns = candidates(states, marks, now)
         found = schedule(columns, Means(budget=self._config.budget, ledger=ledger, slots=slots), now.ms)
         for action in found.actions:
@@ -156,6 +158,16 @@ class Service:
         self._show(views_of(states, found, marks, now), ledger)
         if ended is not None:
             self.parts.sink(self._summed(ended, ledger))
+
+    def _roomy(self, running: Mapping[str, str]) -> bool:
+        """Whether runs may begin in the room that the file gives each: not while some are at work that have more of the machine."""
+        sizes = (self._config.pace.parallel, self._config.run)
+        if self._sizes is not None and sizes != self._sizes and running:
+            return False
+        if self._sizes is not None and sizes != self._sizes:
+            self.parts.dispatch.room = self.parts.room(self._config)
+        self._sizes = sizes
+        return True
 
     def stop(self) -> None:
         """Begin nothing more. From any thread, or a signal's handler."""

@@ -48,6 +48,10 @@ class Rates:
     kms: bool = False
     proves: bool = True
 
+    def kms_money(self, requests: int) -> float:
+        """What the key management service takes for requests to the store."""
+        return requests * self.prices.kms_per_1000 / 1000 if self.kms and self.prices is not None else 0.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Takes:
@@ -117,7 +121,6 @@ def takes(work: Work, rates: Rates) -> Takes:
     usage = Usage(read_requests=reads + again, write_requests=writes, task_s=seconds)
     money = 0.0
     if rates.prices is not None:
-        money = rates.prices.cost(usage).total
-        money += (reads + again + writes) * rates.prices.kms_per_1000 / 1000 if rates.kms else 0.0
+        money = rates.prices.cost(usage).total + rates.kms_money(reads + again + writes)
     gb_hours = rates.memory_bytes / _GIB * seconds / 3600
     return Takes(task_s=seconds, requests=reads + again + writes, spend=Spend(gb_hours=gb_hours, money=money))

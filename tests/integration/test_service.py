@@ -342,6 +342,45 @@ def test_a_run_gets_its_part_of_the_machine(world: World) -> None:
     assert given[0].lease == "on"
 
 
+def test_more_runs_at_once_have_less_each(world: World) -> None:
+    """A changed file gives runs their new part of the machine only when none is at work that has more: never too much together."""
+    first, going, given = threading.Event(), threading.Event(), list[Settings]()
+    world.table("a")
+    service = world.service(lambda _: ended(RunStatus.COMMITTED))
+
+    def noted(_uri: str, settings: Settings, run_id: str, _sink: Any) -> Run:
+        given.append(settings)
+        going.set()
+        first.wait(30)
+        return ended(RunStatus.COMMITTED)
+
+    service.parts.dispatch.runner.run = noted
+    rounds(service, going.is_set)
+    world.table("b")
+    world.configure(text=FILE.replace("parallel = 2", "parallel = 4"))
+    rounds(service, lambda: codes(service).get("b") == "queued")
+    service.round()
+    assert len(given) == 1
+    first.set()
+    rounds(service, lambda: len(given) == 2)
+    assert given[1].memory is not None and given[0].memory is not None
+    assert given[1].memory <= given[0].memory * 0.6  # type: ignore[operator]
+
+
+def test_what_a_process_is_bound_to_does_not_change(world: World) -> None:
+    """Another state would part replicas, and people's pauses, from what runs: the file is refused as a whole until a restart."""
+    world.table("t", files=1)
+    service = world.service()
+    rounds(service, lambda: codes(service) == {"t": "healthy"})
+    world.configure(text=FILE.replace("{root}/state", "{root}/elsewhere").replace("quiet_period", "min_input_files = 9\nquiet_period"))
+    service.round()
+    assert "state: it cannot change while the service runs" in service.overview.problems["config"]
+    assert service.parts.file.current.state == str(world.root / "state")
+    world.configure()
+    service.round()
+    assert not service.overview.problems
+
+
 def test_as_a_process(world: World) -> None:
     """`compactor serve --config FILE`: JSON lines on stdout, a real run, exit code 0 after SIGTERM."""
     for _ in range(8):
