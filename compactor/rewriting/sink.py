@@ -24,6 +24,8 @@ from compactor.storage.base import ObjectStore
 
 _WRITER_ROWS = 1_048_576
 """More rows than this the Parquet writer divides by itself."""
+_CRUMB_BYTES = 64 * 1024
+_MOST_CRUMBS = 64
 
 
 class Sink:
@@ -34,7 +36,7 @@ class Sink:
         self._encoder = Encoder(store, plan, budget.stream)
         self._row_group_rows = min(plan.spec.row_group_rows, _WRITER_ROWS)
         self._gathered: list[pa.Table] = []
-        self._gathered_rows = self._gathered_bytes = 0
+        self._gathered_rows = self._gathered_bytes = self._crumbs = 0
         self._pending: Future[float | None] | None = None
         self._encoded_share = 1.0
 
@@ -91,9 +93,25 @@ class Sink:
             rows = rows.slice(part.num_rows)
             self._gathered.append(part)
             self._gathered_rows += part.num_rows
-            self._gathered_bytes += part.nbytes
+            self._gathered_bytes += self._sized(part)
             if self._is_full():
                 self._write_row_group()
+
+    def _sized(self, part: pa.Table) -> int:
+        """Bytes of rows that were gathered last. Very small tables are put together: each costs the encoder as much as a large one.
+
+        What a slice takes of its buffers is exact but slow to tell; for tables whose buffers are small anyway all of them count.
+        """
+        held = int(part.get_total_buffer_size())
+        if held > _CRUMB_BYTES:
+            self._crumbs = 0
+            return int(part.nbytes)
+        self._crumbs += 1
+        if self._crumbs == _MOST_CRUMBS:
+            crumbs, self._gathered[-_MOST_CRUMBS:] = self._gathered[-_MOST_CRUMBS:], []
+            self._gathered.append(pa.concat_tables(crumbs).combine_chunks())
+            self._crumbs = 0
+        return held
 
     def _is_full(self) -> bool:
         return (
@@ -104,7 +122,7 @@ class Sink:
 
     def _write_row_group(self) -> None:
         gathered, decoded_bytes = self._gathered, self._gathered_bytes
-        self._gathered, self._gathered_rows, self._gathered_bytes = [], 0, 0
+        self._gathered, self._gathered_rows, self._gathered_bytes, self._crumbs = [], 0, 0, 0
         self._then(lambda: min(1.0, self._encoder.write(gathered) / max(1, decoded_bytes)))
 
     def _end_output(self) -> None:

@@ -55,9 +55,9 @@ def _decoded(opened: Opened, row_groups: range, budget: Budget) -> Iterator[pa.T
 
 def _check_dictionaries(rows: pa.Table) -> None:
     """Raises ArrowInvalid for an index beyond its dictionary: a damaged page can hold one, and Arrow checks only what it decodes itself."""
-    for column in rows.columns:
-        if pa.types.is_dictionary(column.type):
-            column.validate(full=True)
+    for i, kind in enumerate(rows.schema.types):
+        if pa.types.is_dictionary(kind):
+            rows.column(i).validate(full=True)
 
 
 def _hidden_row_bytes(opened: Opened, row_groups: range, groups: Sequence[pq.RowGroupMetaData], budget: Budget) -> float:
