@@ -1,25 +1,18 @@
-"""The Ray executor: groups as plain remote tasks of a Ray cluster. The only module that imports Ray, and only once it is used.
+"""The Ray executor: groups as plain remote tasks of a Ray cluster. Ray is imported only once it is used.
 
 A task carries a description, never data: the job is put into the object store once, results are small, every worker opens the table's store
 by itself. Ray's own retries are off; a lost worker, a dead node or an out-of-memory kill costs one of our attempts, and memory is
 reserved per task after it was checked against the nodes (Ray would wait forever for memory that no node has). A task that was cut off
 may go on writing for a while: each attempt has its own output names and only the driver commits.
 
-A cluster takes seconds to start or to join, so that can begin in the background while a run is still planned.
-
-It never joins a cluster that was not named: without an address it starts one of its own, in its own folder, and ends it on close(). On
-remote clusters this package must be installed in the workers' image, in the driver's version.
+How this process comes to a cluster is in ray_session.py. On remote clusters this package must be installed in the workers' image, in the
+driver's version.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import tempfile
-import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -29,14 +22,12 @@ from compactor.ambient.ports import Clock
 from compactor.errors import ExecutionFailed
 from compactor.execution.base import Capacity
 from compactor.execution.batches import Batch, batches
-from compactor.execution.machine import SAFE_SHARE, fit, memory_limit, processors, share_of_memory
-from compactor.execution.signals import signals_kept
+from compactor.execution.machine import SAFE_SHARE
+from compactor.execution.ray_session import LOCAL, Connection, first_line
 from compactor.execution.work import Attempt, Limits, Toolkit, deadline_drop, dropped_by, perform
 from compactor.model.rewrite import GroupDropped, RewriteJob, RewriteTask, TaskOutcome
 from compactor.units import format_bytes
 
-LOCAL = "local"
-_OBJECT_STORE_BYTES = 128 * 1024 * 1024
 _CANCEL_ROUNDS = 20
 _CANCEL_ROUND_S = 0.5
 
@@ -81,32 +72,15 @@ class RayExecutor:
         self._clock = clock
         self._address = address or LOCAL
         self._limits = limits or Limits()
-        self._auth_token_path = auth_token_path
         self._toolkit = toolkit or Toolkit()
-        self._connected = False
-        self._beginning: Future[None] | None = None
-        self._closed = threading.Event()
-        self._ours = False
-        self._folder: str | None = None
+        self._connection = Connection(self._address, self._limits, auth_token_path)
 
     @property
     def name(self) -> str:
         return "ray"
 
     def begin(self) -> None:
-        if self._connected or self._beginning is not None:
-            return
-        beginning = self._beginning = Future()
-
-        def connect() -> None:
-            try:
-                self._connect_now()
-                beginning.set_result(None)
-            except BaseException as error:  # noqa: BLE001 - it is told to whoever needs the cluster first
-                beginning.set_exception(error)
-            self._closed.wait()  # HAZARD: the kernel kills what Ray has started when the thread that started it ends
-
-        threading.Thread(target=connect, name="ray-start", daemon=True).start()
+        self._connection.begin()
 
     def capacity(self) -> Capacity:
         nodes = self._nodes()
@@ -136,7 +110,7 @@ class RayExecutor:
         try:
             shared = ray.put((self._toolkit, job))
         except ray.exceptions.ObjectStoreFullError as error:
-            raise ExecutionFailed(f"The object store of the Ray cluster at {self._address} is full: {_first_line(error)}") from error
+            raise ExecutionFailed(f"The object store of the Ray cluster at {self._address} is full: {first_line(error)}") from error
         sortie = _Sortie(job=shared, waiting=batches(tasks))
         try:
             while True:
@@ -147,29 +121,14 @@ class RayExecutor:
                 yield from self._completed(sortie, slots, largest)
         except (ray.exceptions.RaySystemError, ConnectionError) as error:
             sortie.flights.clear()  # nobody is left who could be told to stop
-            raise ExecutionFailed(f"The Ray cluster at {self._address} was lost: {_first_line(error)}") from error
+            self._connection.lost()
+            raise ExecutionFailed(f"The Ray cluster at {self._address} was lost: {first_line(error)}") from error
         finally:
             _cancel(list(sortie.flights))
 
     def close(self) -> bool:
-        if self._beginning is not None:
-            wait([self._beginning])
-            self._beginning = None
-        if self._ours:
-            import ray
-
-            with signals_kept():
-                ray.shutdown()
-            self._ours = False
-        self._connected = False
-        self._closed.set()
-        self._remove_folder()
+        self._connection.close()
         return False  # a worker elsewhere may go on for a while
-
-    def _remove_folder(self) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
 
     def _send(self, remote: Any, sortie: _Sortie, batch: Batch, largest: int) -> None:
         memory = batch.memory_bytes
@@ -225,7 +184,7 @@ class RayExecutor:
     def _lost(self, sortie: _Sortie, batch: Batch, reason: str, error: Exception) -> Iterator[GroupDropped]:
         """The next attempt of each group, alone, so that one bad group cannot take its neighbours along again."""
         for attempt in batch.attempts:
-            follow = attempt.after_loss(reason, _first_line(error))
+            follow = attempt.after_loss(reason, first_line(error))
             if isinstance(follow, Attempt):
                 sortie.again.append(Batch(attempts=(follow,)))
             else:
@@ -246,68 +205,9 @@ class RayExecutor:
         """Resources of the nodes that can run a task."""
         import ray
 
-        self._connect()
+        self._connection.wait()
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         return [resources for resources in alive if resources.get("CPU", 0) >= 1 and resources.get("memory", 0) > 0]
-
-    def _connect(self) -> None:
-        if self._beginning is not None:
-            self._beginning.result()
-        elif not self._connected:
-            self._connect_now()
-
-    def _connect_now(self) -> None:
-        if self._auth_token_path is not None:
-            # Ray turns token mode on by itself when it finds a token; RAY_AUTH_MODE set after Ray was imported would only half take effect.
-            os.environ["RAY_AUTH_TOKEN_PATH"] = self._auth_token_path
-        import ray
-
-        if ray.is_initialized():
-            self._check_address()
-        else:
-            try:
-                with signals_kept():
-                    self._join() if self._address != LOCAL else self._start()
-            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-                self._remove_folder()
-                raise ExecutionFailed(f"No Ray cluster at {self._address}: {_first_line(error)}") from error
-            self._ours = True
-            _keep_stdout_clean()
-        self._connected = True
-
-    def _check_address(self) -> None:
-        """This process is in a cluster already (its program brought it there): use it, unless another one was named."""
-        import ray
-
-        here = str(ray.get_runtime_context().gcs_address)
-        if ":" in self._address and not self._address.startswith("ray://") and self._address != here:
-            raise ExecutionFailed(f"This process is connected to the Ray cluster at {here} and cannot also use the one at {self._address}.")
-
-    def _join(self) -> None:
-        import ray
-
-        logging.getLogger("ray").setLevel(logging.ERROR)
-        ray.init(address=self._address, log_to_driver=False, configure_logging=False)
-
-    def _start(self) -> None:
-        """A cluster of our own on this machine, in its own folder; with a token where Ray has that by default."""
-        import ray
-
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        logging.getLogger("ray").setLevel(logging.ERROR)
-        self._folder = tempfile.mkdtemp(prefix="compactor-ray-")
-        wanted = (self._limits.memory_bytes or memory_limit()) * (self._limits.parallelism or processors())
-        here = fit(min(wanted, share_of_memory()), self._limits.parallelism)
-        ray.init(
-            address=LOCAL,
-            num_cpus=here.parallelism,
-            object_store_memory=_OBJECT_STORE_BYTES,
-            include_dashboard=False,
-            log_to_driver=False,
-            configure_logging=False,
-            _temp_dir=self._folder,
-            _memory=here.parallelism * here.memory_per_task_bytes,
-        )
 
 
 @contextmanager
@@ -350,7 +250,7 @@ def _cancel(references: list[Any]) -> None:
             if not left:
                 return
     except (ray.exceptions.RayError, ConnectionError) as error:
-        logging.getLogger(__name__).warning("Ray tasks could not be cancelled: %s", _first_line(error))
+        logging.getLogger(__name__).warning("Ray tasks could not be cancelled: %s", first_line(error))
 
 
 def _with_more_memory(batch: Batch, largest: int) -> Batch:
@@ -360,33 +260,12 @@ def _with_more_memory(batch: Batch, largest: int) -> Batch:
 
 
 def _too_large(task: RewriteTask, largest: int, error: Exception) -> GroupDropped:
-    detail = f"Group {task.group_id} was killed for its memory with {format_bytes(largest)} to itself: {_first_line(error)}"
+    detail = f"Group {task.group_id} was killed for its memory with {format_bytes(largest)} to itself: {first_line(error)}"
     return GroupDropped(group_id=task.group_id, reason="out-of-memory", detail=detail)
-
-
-def _keep_stdout_clean() -> None:
-    """Ray prints what it has to say of dead workers to stdout, which belongs to the caller's data; send it to stderr.
-
-    This reaches into Ray, as there is no setting for it; where Ray has changed, its messages stay where it puts them.
-    """
-    import ray._private.worker as inside
-
-    show = getattr(inside, "print_to_stdstream", None)
-    if callable(show) and not getattr(show, "to_stderr", False):
-
-        def to_stderr(data: dict[str, Any], **options: Any) -> None:
-            show({**data, "is_err": True}, **options)
-
-        to_stderr.to_stderr = True  # type: ignore[attr-defined]
-        inside.print_to_stdstream = to_stderr
 
 
 def _largest(nodes: list[dict[str, float]]) -> int:
     return max((int(node["memory"]) for node in nodes), default=0)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _last_line(error: BaseException) -> str:

@@ -31,6 +31,7 @@ prefix = "/data/lake"
 quiet_period = "0s"
 min_age = "0s"
 min_input_files = 2
+[run]
 memory = "512MiB"
 """
 
@@ -66,11 +67,20 @@ def _served(engine: Engine, image: str, mounts: Mapping[Path, str], work: Path) 
             for path in ("/healthz", "/readyz", "/metrics"):
                 yield f"serve: {path} answers {_answer(f'http://127.0.0.1:{port}{path}', work / 'log')}"
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            os.kill(_innermost(process.pid), signal.SIGTERM)
             code = process.wait(timeout=60)
     events = [json.loads(line)["event"] for line in work.joinpath("log").read_text().splitlines() if line.startswith("{")]
     assert "Stopped" in events, events
     yield f"serve: SIGTERM ends it ({code}), after {', '.join(sorted(set(events)))}"
+
+
+def _innermost(pid: int) -> int:
+    """The process of the container where it is one of this machine's, as under buildah; else the program that passes signals on to it."""
+    family = [pid]
+    for parent in family:
+        family.extend(map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split()))
+    inside = [one for one in family if b"buildah" not in Path(f"/proc/{one}/cmdline").read_bytes()]
+    return inside[0] if inside else pid
 
 
 def _answer(url: str, log: Path) -> int:

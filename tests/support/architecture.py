@@ -58,7 +58,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
 but the command line."""
 
 HOMES: Mapping[str, tuple[str, ...]] = {
-    "ray": ("compactor.execution.on_ray", "compactor.execution.ray_pass"),
+    "ray": ("compactor.execution.on_ray", "compactor.execution.ray_pass", "compactor.execution.ray_session"),
     "obstore": ("compactor.storage",),
     "deltalake": ("compactor.tables.delta", "compactor_cli.demo"),
     "boto3": ("compactor.storage.aws", "compactor_cli.demo"),
@@ -94,7 +94,7 @@ IMPURE = (
 
 ENVIRONMENT_HOMES = (
     "compactor.settings",
-    "compactor.execution.on_ray",
+    "compactor.execution.ray_session",
     "compactor.execution.processes",
     "compactor.storage.aws",
     "compactor.storage.s3_connection",
@@ -107,6 +107,7 @@ WORKER_ENTRIES = (
     "compactor.execution.processes",
     "compactor.execution.on_ray",
     "compactor.execution.ray_pass",
+    "compactor.execution.ray_session",
     "compactor.storage.local",
     "compactor.storage.s3",
     "compactor.storage.cloud",

@@ -1,0 +1,197 @@
+"""How this process comes to a Ray cluster, and how runs side by side share that: a process can be in one cluster only.
+
+    nobody ──the first begins──► in a cluster ──others begin──► shared ──the last one closes──► nobody
+                                      └─ it breaks: whoever begins next makes a new one; who is in the old one ends by himself
+
+A cluster takes seconds to start or to join, so that can begin in the background while a run is still planned. A cluster that was not named
+is never joined: without an address one is started, in its own folder, and ended with the last run. One that the program had joined itself
+is used, and left as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import threading
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from compactor.errors import ExecutionFailed
+from compactor.execution.machine import fit, memory_limit, processors, share_of_memory
+from compactor.execution.signals import signals_kept
+from compactor.execution.work import Limits
+
+LOCAL = "local"
+_OBJECT_STORE_BYTES = 128 * 1024 * 1024
+
+
+@dataclass(slots=True, eq=False)
+class _Session:
+    """This process's stay in a cluster. lost: it broke. over: set at its end."""
+
+    address: str
+    folder: str | None = None
+    users: int = 0
+    lost: bool = False
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def end(self) -> None:
+        """For who holds the lock."""
+        import ray
+
+        with signals_kept():
+            ray.shutdown()
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.over.set()
+
+
+_lock = threading.Lock()
+_current: list[_Session] = []
+"""The session that we have made, if any; changed under the lock."""
+
+
+class Connection:
+    """One run's part in it."""
+
+    def __init__(self, address: str, limits: Limits, auth_token_path: str | None) -> None:
+        """address, auth_token_path: see RayExecutor. limits: for a cluster that is started for the run."""
+        self._address, self._limits, self._auth_token_path = address, limits, auth_token_path
+        self._beginning: Future[None] | None = None
+        self._session: _Session | None = None
+
+    def begin(self) -> None:
+        """Start or join, in the background."""
+        if self._beginning is None:
+            self._beginning = Future()
+            threading.Thread(target=self._work, args=(self._beginning,), name="ray-start", daemon=True).start()
+
+    def wait(self) -> None:
+        """Until it is there. Raises ExecutionFailed."""
+        self.begin()
+        assert self._beginning is not None
+        self._beginning.result()
+
+    def lost(self) -> None:
+        """The cluster does not answer any more."""
+        if self._session is not None:
+            self._session.lost = True
+
+    def close(self) -> None:
+        """Leave; the last one ends the session."""
+        if self._beginning is None:
+            return
+        wait([self._beginning])
+        self._beginning = None
+        session, self._session = self._session, None
+        if session is None:
+            return
+        with _lock:
+            session.users -= 1
+            if session.users == 0 and session in _current:
+                _current.clear()
+                session.end()
+
+    def _work(self, beginning: Future[None]) -> None:
+        """HAZARD: the kernel kills what Ray has started when the thread that started it ends, so that one stays until the session's end."""
+        made = None
+        try:
+            with _lock:
+                made = self._enter()
+            beginning.set_result(None)
+        except BaseException as error:  # noqa: BLE001 - it is told to whoever needs the cluster first
+            beginning.set_exception(error)
+        if made is not None:
+            made.over.wait()
+
+    def _enter(self) -> _Session | None:
+        """The session, when this made it. Raises ExecutionFailed."""
+        if self._auth_token_path is not None:
+            # Ray turns token mode on by itself when it finds a token; RAY_AUTH_MODE set after Ray was imported would only half take effect.
+            os.environ["RAY_AUTH_TOKEN_PATH"] = self._auth_token_path
+        import ray
+
+        if _current and _current[0].lost:
+            _current.pop().end()
+        made = None
+        if ray.is_initialized():
+            self._check_address()
+        else:
+            made = self._make()
+            _current[:] = [made]
+        if _current:
+            self._session = _current[0]
+            self._session.users += 1
+        return made
+
+    def _make(self) -> _Session:
+        session = _Session(address=self._address)
+        try:
+            with signals_kept():
+                self._join() if self._address != LOCAL else self._start(session)
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            session.end()
+            raise ExecutionFailed(f"No Ray cluster at {self._address}: {first_line(error)}") from error
+        _keep_stdout_clean()
+        return session
+
+    def _check_address(self) -> None:
+        """This process is in a cluster already (another run, or its program, brought it there): use it, unless another one was named."""
+        import ray
+
+        if _current and _current[0].address == self._address:
+            return
+        here = str(ray.get_runtime_context().gcs_address)
+        if ":" in self._address and not self._address.startswith("ray://") and self._address != here:
+            raise ExecutionFailed(f"This process is connected to the Ray cluster at {here} and cannot also use the one at {self._address}.")
+
+    def _join(self) -> None:
+        import ray
+
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        ray.init(address=self._address, log_to_driver=False, configure_logging=False)
+
+    def _start(self, session: _Session) -> None:
+        """A cluster of our own on this machine, in its own folder; with a token where Ray has that by default."""
+        import ray
+
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        session.folder = tempfile.mkdtemp(prefix="compactor-ray-")
+        wanted = (self._limits.memory_bytes or memory_limit()) * (self._limits.parallelism or processors())
+        here = fit(min(wanted, share_of_memory()), self._limits.parallelism)
+        ray.init(
+            address=LOCAL,
+            num_cpus=here.parallelism,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+            _temp_dir=session.folder,
+            _memory=here.parallelism * here.memory_per_task_bytes,
+        )
+
+
+def _keep_stdout_clean() -> None:
+    """Ray prints what it has to say of dead workers to stdout, which belongs to the caller's data; send it to stderr.
+
+    This reaches into Ray, as there is no setting for it; where Ray has changed, its messages stay where it puts them.
+    """
+    import ray._private.worker as inside
+
+    show = getattr(inside, "print_to_stdstream", None)
+    if callable(show) and not getattr(show, "to_stderr", False):
+
+        def to_stderr(data: dict[str, Any], **options: Any) -> None:
+            show({**data, "is_err": True}, **options)
+
+        to_stderr.to_stderr = True  # type: ignore[attr-defined]
+        inside.print_to_stdstream = to_stderr
+
+
+def first_line(error: BaseException) -> str:
+    """Of what it says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,101 @@
+"""Runs side by side share this process's one connection to Ray. Ray itself is a stand-in here, which counts."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from compactor.errors import ExecutionFailed
+from compactor.execution.ray_session import Connection
+from compactor.execution.work import Limits
+
+
+class Ray:
+    """In a cluster or not, since when, and by which thread."""
+
+    def __init__(self) -> None:
+        self.joined: list[str] = []
+        self.inside = False
+        self.down = False
+        self.thread = threading.current_thread()
+
+    def init(self, address: str, **_: Any) -> None:
+        if self.down:
+            raise ConnectionError("nobody there")
+        assert not self.inside
+        self.inside, self.thread = True, threading.current_thread()
+        self.joined.append(address)
+
+    def shutdown(self) -> None:
+        self.inside = False
+
+
+@pytest.fixture
+def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ray]:
+    found = Ray()
+    module: Any = ModuleType("ray")
+    module.init, module.shutdown, module.is_initialized = found.init, found.shutdown, lambda: found.inside
+    module.get_runtime_context = lambda: SimpleNamespace(gcs_address="10.0.0.1:6379")
+    for name, stand_in in (("ray", module), ("ray._private", ModuleType("ray._private")), ("ray._private.worker", ModuleType("worker"))):
+        monkeypatch.setitem(sys.modules, name, stand_in)
+    yield found
+
+
+def joined(address: str = "ray://head:10001") -> Connection:
+    connection = Connection(address, Limits(), None)
+    connection.wait()
+    return connection
+
+
+def test_the_last_one_ends_it(ray: Ray) -> None:
+    """Two runs make one connection; who ends first leaves the other's alone, and the last one ends it, and the thread that made it."""
+    first, second = joined(), joined()
+    assert ray.joined == ["ray://head:10001"]
+    first.close()
+    first.close()
+    assert ray.inside and ray.thread.is_alive()
+    second.close()
+    ray.thread.join(5)
+    assert not ray.inside and not ray.thread.is_alive()
+    joined().close()
+    assert len(ray.joined) == 2
+
+
+def test_a_lost_cluster_is_joined_anew(ray: Ray) -> None:
+    """After a loss the next run makes a new connection, which the end of a run in the old one does not end."""
+    old = joined()
+    old.lost()
+    new = joined()
+    assert len(ray.joined) == 2
+    old.close()
+    assert ray.inside
+    new.close()
+    assert not ray.inside
+
+
+def test_a_cluster_that_is_not_there(ray: Ray) -> None:
+    """A failure names the address, and is no one's connection: the next run tries again."""
+    ray.down = True
+    connection = Connection("ray://head:10001", Limits(), None)
+    with pytest.raises(ExecutionFailed, match="No Ray cluster at ray://head:10001: nobody there"):
+        connection.wait()
+    connection.close()
+    ray.down = False
+    joined().close()
+    assert ray.joined == ["ray://head:10001"]
+
+
+def test_the_program_s_own_cluster_is_left(ray: Ray) -> None:
+    """A cluster that the program is in already is used and left as it was; another one cannot be used beside it."""
+    ray.inside = True
+    joined("auto").close()
+    assert ray.inside and not ray.joined
+    other = Connection("10.0.0.2:6379", Limits(), None)
+    with pytest.raises(ExecutionFailed, match="cannot also use the one at 10"):
+        other.wait()
+    other.close()
