@@ -119,6 +119,7 @@ def health_object(health: Health) -> dict[str, object]:
         "oversized_files": health.oversized_files,
         "oversized_bytes": health.oversized_bytes,
         "deletes_heavy_files": health.deletes_heavy_files,
+        "encode_debt_bytes": health.encode_debt_bytes,
         "partitions": health.partitions.num_rows,
         "scan_requests": health.scan_requests,
         "histogram": [

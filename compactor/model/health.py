@@ -23,7 +23,8 @@ class Health:
 
     small/oversized/deletes_heavy: counts under the policy in force (target_bytes). A full scan costs `scan_requests` GETs (footer and
     column ranges of each file) and `bytes` bytes. `partitions` has a row a partition: partition_id, files, bytes, small_files, small_bytes,
-    oversized_files, oversized_bytes, rows (null when unknown), deleted_rows.
+    oversized_files, oversized_bytes, rows (null when unknown), deleted_rows. encode_debt_bytes: in small row groups that we copied as they
+    were, because that was asked for.
     """
 
     target_bytes: int
@@ -39,6 +40,7 @@ class Health:
     scan_requests: int
     histogram: tuple[SizeBucket, ...]
     partitions: pa.Table
+    encode_debt_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

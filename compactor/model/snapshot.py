@@ -41,6 +41,7 @@ FILES_SCHEMA = pa.schema(
         pa.field("landed_ms", pa.int64(), nullable=False),  # the store's date of the log object that told us of it: not younger
         pa.field("generation", pa.int16(), nullable=False),  # how often we have rewritten these bytes; 0 for foreign files
         pa.field("finished_for_bytes", pa.int64()),  # the target for which we called this file finished; null otherwise
+        pa.field("encode_debt_bytes", pa.int64()),  # of it, in small row groups that we copied as they were; null where there are none
         pa.field("clustered", pa.bool_(), nullable=False),  # its rows were placed by a clustering of the table
         pa.field("source", pa.int32(), nullable=False),  # the format's own: which log object, which row or line in it
         pa.field("source_row", pa.int64(), nullable=False),

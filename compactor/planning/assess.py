@@ -57,6 +57,7 @@ def assess(snapshot: Snapshot, policy: Policy, target_bytes: int) -> Health:
         scan_requests=total["requests"],
         histogram=_histogram(_numpy(snapshot.files["size_bytes"]), policy, target_bytes),
         partitions=partitions.combine_chunks(),
+        encode_debt_bytes=pc.sum(snapshot.files["encode_debt_bytes"]).as_py() or 0,
     )
 
 

@@ -88,6 +88,7 @@ def test_a_table_by_deltalake_is_copied_proven_and_done(tmp_path: Path, partitio
     assert (info["tags"]["compactor.fingerprintAlgorithm"], info["tags"]["compactor.fingerprintRows"]) == ("bytes-1", "12000")
     adds = [action["add"] for action in log_of(table, 4) if "add" in action]
     assert all(0 < int(add["tags"]["compactor.encodeDebt"]) < add["size"] for add in adds)
+    assert compactor.assess(str(table)).encode_debt_bytes == sum(int(add["tags"]["compactor.encodeDebt"]) for add in adds)
     assert not any("compactor.fingerprint" in add["tags"] for add in adds)
     stats = [json.loads(action["add"]["stats"]) for action in log_of(table, 4) if "add" in action]
     assert sum(found["numRecords"] for found in stats) == 12_000

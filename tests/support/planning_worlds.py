@@ -51,6 +51,7 @@ def snapshot_of(files: Sequence[WorldFile], *, now_ms: int = 0, partition_type: 
         "landed_ms": [f.landed_ms for f in files],
         "generation": [f.generation for f in files],
         "finished_for_bytes": [f.finished_for_bytes for f in files],
+        "encode_debt_bytes": [None] * len(files),
         "clustered": [f.clustered for f in files],
         "source": [0] * len(files),
         "source_row": list(range(len(files))),

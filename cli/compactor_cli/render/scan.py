@@ -51,6 +51,8 @@ def health_lines(health: Health) -> list[str]:
         ("partitions", f"{health.partitions.num_rows:,}"),
         ("full scan", f"{health.scan_requests:,} requests, {format_bytes(health.bytes)}"),
     ]
+    if health.encode_debt_bytes:
+        facts.append(("encode debt", f"{format_bytes(health.encode_debt_bytes)} in small row groups that were copied as they are"))
     return [*aligned(facts, indent="  "), *_histogram(health)]
 
 

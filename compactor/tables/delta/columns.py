@@ -23,10 +23,12 @@ from compactor.tables.delta.state import Action
 
 GENERATION_TAG = "compactor.generation"
 FINISHED_TAG = "compactor.finishedFor"
+DEBT_TAG = "compactor.encodeDebt"
+_OUR_TAGS = (GENERATION_TAG, FINISHED_TAG, DEBT_TAG)
 
 _FAST_ROWS = r'^\{"numRecords":(?P<n>\d{1,18})[,}]'
 _GENERATION = re.compile(r"\d{1,4}")
-_FINISHED = re.compile(r"\d{1,18}")
+_BYTES = re.compile(r"\d{1,18}")
 
 Rows = npt.NDArray[np.int64]
 
@@ -117,10 +119,14 @@ def number_tags(values: pa.Array, pattern: re.Pattern[str], kind: pa.DataType) -
     return pc.cast(pc.if_else(pc.fill_null(good, False), values, pa.scalar(None, pa.string())), kind)
 
 
-def tag_columns(generations: pa.Array, finished: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Columns generation and finished_for_bytes from the text of our tags."""
+def tag_columns(generations: pa.Array, finished: pa.Array, debts: pa.Array) -> dict[str, pa.Array]:
+    """Columns from the text of our tags."""
     generation = pc.min_element_wise(number_tags(generations, _GENERATION, pa.int16()), pa.scalar(32767, pa.int16()), skip_nulls=False)
-    return pc.fill_null(generation, pa.scalar(0, pa.int16())), number_tags(finished, _FINISHED, pa.int64())
+    return {
+        "generation": pc.fill_null(generation, pa.scalar(0, pa.int16())),
+        "finished_for_bytes": number_tags(finished, _BYTES, pa.int64()),
+        "encode_debt_bytes": number_tags(debts, _BYTES, pa.int64()),
+    }
 
 
 def deletes_id(vector: Action | None) -> str | None:
@@ -158,9 +164,6 @@ def _piece_of_adds(found: Sequence[FoundAdd], partition_names: Sequence[str]) ->
     sources = tuple(dict.fromkeys(one.source for one in found))
     index = {source: i for i, source in enumerate(sources)}
     tags = [add.get("tags") or {} for add in adds]
-    generation, finished = tag_columns(
-        pa.array([tag.get(GENERATION_TAG) for tag in tags], pa.string()), pa.array([tag.get(FINISHED_TAG) for tag in tags], pa.string())
-    )
     vectors = [add.get("deletionVector") for add in adds]
     maps = [add.get("partitionValues") or {} for add in adds] if partition_names else []
     values = [pa.array([entry.get(name) for entry in maps], pa.string()) for name in partition_names]
@@ -174,8 +177,7 @@ def _piece_of_adds(found: Sequence[FoundAdd], partition_names: Sequence[str]) ->
         "partition_id": pa.array(ids),
         "modified_ms": pa.array([add.get("modificationTime") or 0 for add in adds], pa.int64()),
         "landed_ms": pa.array([one.landed_ms for one in found], pa.int64()),
-        "generation": generation,
-        "finished_for_bytes": finished,
+        **tag_columns(*(pa.array([tag.get(name) for tag in tags], pa.string()) for name in _OUR_TAGS)),
         "clustered": pa.array(
             [bool(add.get("clusteringProvider")) or CUBE_TAG in tag for add, tag in zip(adds, tags, strict=True)], pa.bool_()
         ),
@@ -206,7 +208,6 @@ def piece_of_batch(adds: pa.StructArray, rows: Rows, source: str, landed_ms: int
     ids, partitions = factorise(values, count, partition_names)
     tags = child.get("tags")
     ours = tags is not None and tags.null_count < count
-    generation, finished = tag_columns(*((map_values(tags, name) if ours else nothing) for name in (GENERATION_TAG, FINISHED_TAG)))
     provider = child.get("clusteringProvider")
     cubes = map_values(tags, CUBE_TAG) if ours else nothing
     identity, deleted = _vector_columns(child.get("deletionVector"), count)
@@ -219,8 +220,7 @@ def piece_of_batch(adds: pa.StructArray, rows: Rows, source: str, landed_ms: int
         "partition_id": pa.array(ids),
         "modified_ms": pc.fill_null(child["modificationTime"].cast(pa.int64()), 0),
         "landed_ms": pa.array(np.full(count, landed_ms, np.int64)),
-        "generation": generation,
-        "finished_for_bytes": finished,
+        **tag_columns(*(map_values(tags, name) if ours else nothing for name in _OUR_TAGS)),
         "clustered": cubes.is_valid() if provider is None else pc.or_(cubes.is_valid(), provider.is_valid()),
         "source": pa.array(np.zeros(count, np.int32)),
         "source_row": pa.array(rows),

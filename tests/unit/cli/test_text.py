@@ -152,9 +152,9 @@ def test_shares_never_round_to_all_or_nothing(small: int, share: str) -> None:
 FIELDS = {
     ("scan", "x"): [
         "format_version kind table format version decision reason why target_bytes files bytes rows deleted_rows small_files small_bytes "
-        "oversized_files oversized_bytes deletes_heavy_files partitions scan_requests histogram",
+        "oversized_files oversized_bytes deletes_heavy_files encode_debt_bytes partitions scan_requests histogram",
         "format_version kind table format version decision reason why target_bytes files bytes rows deleted_rows small_files small_bytes "
-        "oversized_files oversized_bytes deletes_heavy_files partitions scan_requests histogram",
+        "oversized_files oversized_bytes deletes_heavy_files encode_debt_bytes partitions scan_requests histogram",
         "format_version kind table exit_code why",
         "format_version kind uri reason why",
     ],

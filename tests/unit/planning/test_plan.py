@@ -133,6 +133,7 @@ def test_a_million_files() -> None:
         "landed_ms": zeros,
         "generation": zeros.astype(np.int16),
         "finished_for_bytes": pa.nulls(count, pa.int64()),
+        "encode_debt_bytes": pa.nulls(count, pa.int64()),
         "clustered": zeros.astype(bool),
         "source": zeros.astype(np.int32),
         "source_row": zeros,

@@ -96,17 +96,21 @@ def test_every_kind_of_checkpoint_gives_the_same_snapshot(kind: CheckpointKind, 
         assert raw == expected
 
 
+OUR_TAGS = {"compactor.generation": "2", "compactor.finishedFor": "1000", "compactor.encodeDebt": "70"}
+
+
 def test_checkpointed_domains_and_tags_are_read(tmp_path: Path) -> None:
     """Domains and our tags come out of a checkpoint as out of a commit; a removed domain does not."""
     table = make_table(tmp_path / "t", ROWS, features=["domainMetadata"])
-    add = {**table.live()[0], "path": "tagged", "tags": {"compactor.generation": "2", "compactor.finishedFor": "1000", "other": "x"}}
+    add = {**table.live()[0], "path": "tagged", "tags": {**OUR_TAGS, "other": "x"}}
     table.commit([{"add": add}])
     first = opened(table.root).load()
     write_checkpoint(table)
     second = opened(table.root).load()
     for snapshot in (first, second):
         row = next(row for row in snapshot.files.to_pylist() if row["path"] == "tagged")
-        assert (row["generation"], row["finished_for_bytes"]) == (2, 1000)
+        assert (row["generation"], row["finished_for_bytes"], row["encode_debt_bytes"]) == (2, 1000, 70)
+        assert sum(debt or 0 for debt in snapshot.files["encode_debt_bytes"].to_pylist()) == 70
     table.commit([{"domainMetadata": {"domain": name, "configuration": "c", "removed": False}} for name in "ab"])
     table.commit([{"domainMetadata": {"domain": "a", "configuration": "", "removed": True}}])
     assert state(opened(table.root).load()).domains == {"b": "c"}
