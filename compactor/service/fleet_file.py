@@ -42,6 +42,14 @@ def read_fleet(data: bytes, config: ServiceConfig, now_s: float) -> dict[str, Ta
     return {state.uri: state for state in states}
 
 
+def fleet_tables(data: bytes) -> frozenset[str] | None:
+    """URIs of the tables in the file, also of one of a newer format; None when it is no such file."""
+    try:
+        return frozenset(orjson.loads(line)["uri"] for line in data.splitlines()[1:])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 def _object(state: TableState, now_s: float) -> dict[str, Any]:
     assert state.standing is not None
     return {

@@ -20,8 +20,9 @@ from urllib.parse import quote
 from compactor.ambient.ports import Ambient
 from compactor.coordination.documents import decode, encode
 from compactor.errors import CompactorError, ObjectMissing
+from compactor.service.fleet_file import fleet_tables
 from compactor.service.ledger import Ledger, Spend, WindowAccount
-from compactor.storage.base import ObjectStore
+from compactor.storage.base import ObjectMeta, ObjectStore
 
 FORMAT_VERSION = 1
 FOLDER = "service/"
@@ -53,6 +54,7 @@ class Shared:
     def __init__(self, store: ObjectStore, ambient: Ambient) -> None:
         self._store, self._ambient = store, ambient
         self._beats: dict[str, _Watched] = {}
+        self._reports: dict[ObjectMeta, dict[str, Any]] = {}
         self._marks: dict[tuple[str, int, int], dict[str, Any]] = {}
 
     @property
@@ -70,10 +72,15 @@ class Shared:
         alive: list[Report] = []
         gone: list[Report] = []
         now_s = self._ambient.clock.monotonic_s()
+        known, self._reports = self._reports, {}
         for item in self._store.list(f"{FOLDER}replicas/"):
-            body = self._read(item.key, "replica")
-            if body is None or body["replica"] == me:
+            if item.key == f"{FOLDER}replicas/{me}.json":
                 continue
+            # Of replicas that are gone many may be left on a day of crashes: what has not changed is not read again.
+            body = known.get(item) or self._read(item.key, "replica")
+            if body is None:
+                continue
+            self._reports[item] = body
             found = Report(
                 replica=body["replica"],
                 beat=body["beat"],
@@ -155,6 +162,11 @@ class Shared:
             return bytes(self._store.get(f"{FOLDER}fleet.jsonl"))
         except ObjectMissing:
             return None
+
+    def known_tables(self) -> frozenset[str] | None:
+        """Tables that were looked after when that was kept; None where nothing of use was."""
+        kept = self.load_fleet()
+        return None if kept is None else fleet_tables(kept)
 
     def _put(self, name: str, kind: str, body: Mapping[str, Any]) -> None:
         self._store.put(f"{FOLDER}{name}", encode(kind, FORMAT_VERSION, body))

@@ -30,6 +30,7 @@ from compactor.service.shared import Report, Shared
 from compactor.service.sqs import Taken
 from compactor.settings import Settings
 from compactor.storage import open_store
+from compactor_cli.main import main
 
 FILE = """
 state = "{root}/state"
@@ -163,6 +164,28 @@ def test_people_pause_and_ask(world: World) -> None:
     assert len(world.of(RunBegun)) == 1
     shared.unmark("paused", paused)
     rounds(service, lambda: any(event.table == paused for event in world.of(RunBegun)))
+
+
+def test_people_pause_and_ask_at_the_command_line(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """The marks that a service hears of; a table that it does not look after is said to be none, lest a mistyped pause be relied on."""
+
+    def call(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, "--config", str(world.file)])
+        assert not ended.value.code
+        return capsys.readouterr().out
+
+    uri = world.table("t", files=1)
+    assert "spelled" not in call("pause", uri, "--by", "ann")
+    service = world.service(lambda _: ended(RunStatus.COMMITTED))
+    rounds(service, lambda: codes(service) == {"t": "paused"})
+    service.stop()
+    service.finish()
+    assert "spelled" not in call("resume", uri)
+    assert "spelled" in call("pause", f"{uri}x")
+    assert json.loads(call("run-now", uri, "--json"))["known"] is True
+    again = world.service(lambda _: ended(RunStatus.COMMITTED))
+    rounds(again, lambda: [event.why for event in world.of(RunBegun)] == ["asked"])
 
 
 def test_a_restart_loads_nothing(world: World) -> None:

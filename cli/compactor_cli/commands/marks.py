@@ -43,11 +43,16 @@ def _act(uri: str, config: Path, kind: str, by: str | None, as_json: bool) -> in
             shared.unmark(kind, table)
         else:
             shared.mark(kind, table, by)
+        known = shared.known_tables()
         said = "resumed" if by is None else "paused" if kind == "paused" else "asked for"
         if as_json:
-            print_json({"format_version": 1, "kind": "mark", "table": table, "state": said})
+            print_json(
+                {"format_version": 1, "kind": "mark", "table": table, "state": said, "known": None if known is None else table in known}
+            )
         else:
             print_line(f"{table} is {said}; the service hears of it in its next round.")
+            if known is not None and table not in known:
+                print_line("The service did not look after such a table when it last saved what it knows. Is it spelled rightly?")
         return 0
 
     return conduct(lambda _: act(), as_json=as_json)

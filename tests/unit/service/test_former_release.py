@@ -68,6 +68,7 @@ def test_what_replicas_tell_each_other(shared: Shared) -> None:
     assert shared.marked("paused") == {"s3://lake/paused": "ann"}
     assert shared.marked("asked") == {"s3://lake/small": "ben"}
     assert shared.noted(set()) == {"s3://lake/busy": 41, "s3://lake/small": 1}
+    assert shared.known_tables() == {"s3://lake/busy", "s3://lake/paused", "s3://lake/small", "s3://lake/vain"}
 
 
 def test_what_was_known_of_tables(shared: Shared) -> None:

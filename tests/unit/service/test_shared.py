@@ -17,6 +17,7 @@ from compactor.service.policies import policy_of
 from compactor.service.shared import Report, Shared, name_of
 from compactor.service.standing import Standing, Tally, terms_of
 from compactor.service.table_state import LastRun, TableState
+from compactor.storage.counting import CountingStore
 from compactor.storage.memory import MemoryBucket, MemoryStore
 
 CONFIG = parse_config('state = "s3://state"\n[[source]]\ntables = ["s3://lake/t"]\n', "f.toml")
@@ -57,6 +58,22 @@ def test_a_replica_that_does_not_beat_is_gone(store: MemoryStore, ambient: Ambie
     assert len(shared.others("me")[0]) == 1
     shared.forget("one")
     assert shared.others("me") == ([], [])
+
+
+def test_reports_that_do_not_change_are_not_read_again(store: MemoryStore, ambient: Ambient) -> None:
+    """A day of crashes leaves many replicas that are gone: each round lists them, and reads only who has beaten since."""
+    counting = CountingStore(store)
+    shared = Shared(counting, ambient)
+    for number in range(20):
+        shared.report(Report(replica=f"gone-{number}", beat=1))
+    shared.report(Report(replica="lives", beat=1))
+    assert len(shared.others("me")[0]) == 21
+    read = counting.counts()["get"].calls
+    ambient.clock.sleep(300)
+    shared.report(Report(replica="lives", beat=2))
+    alive, gone = shared.others("me")
+    assert ([report.replica for report in alive], len(gone)) == (["lives"], 20)
+    assert counting.counts()["get"].calls == read + 1
 
 
 def test_marks(store: MemoryStore, ambient: Ambient) -> None:
