@@ -113,7 +113,8 @@ def _assumed(ports: Ports, snapshot: Snapshot) -> Assumptions:
     """What predictions for this table rest on."""
     schema = ports.table.read_spec(snapshot).schema
     assumed = assume(schema, ports.table.compression(snapshot), ports.economy(snapshot), ports.proof)
-    return replace(assumed, engine=ports.engine, store_copies=ports.store.uri.startswith("s3:"))
+    store_copies = ports.store.uri.startswith("s3:")
+    return replace(assumed, engine=ports.engine, store_copies=store_copies, not_merged=ports.not_merged(snapshot))
 
 
 def health_of(table: Table, snapshot: Snapshot, policy: Policy) -> Health:

@@ -32,7 +32,10 @@ SurveyFiles = Callable[[Snapshot, Sequence[int]], Survey]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Everything a run touches. `resources` and `executor` are asked only when needed: nothing-to-do starts no workers."""
+    """Everything a run touches. `resources` and `executor` are asked only when needed: nothing-to-do starts no workers.
+
+    not_merged: the code of what stands against merging small files page by page; None: nothing that is known.
+    """
 
     table: Table
     store: ObjectStore
@@ -50,6 +53,7 @@ class Ports:
     economy: Callable[[Snapshot], Economy]
     proof: ProofLevel = "full"
     engine: EngineChoice = field(default_factory=EngineChoice)
+    not_merged: Callable[[Snapshot], str | None] = lambda _: "small"
     read_files: ReadFiles | None = None
     timed: bool = False
     bounds: CommitBounds = field(default_factory=CommitBounds)

@@ -111,13 +111,13 @@ class Settings(BaseSettings):
     Policy (see model/policy.py): target_size, small_ratio, oversized_ratio, min_input_files, max_deleted_ratio, min_age, quiet_period,
     where, max_groups, max_bytes, max_write_amplification, force_rewrite, purge.
     Execution: engine (`stitch` copies encoded row groups wherever that is possible, `fuse` merges small files page by page, `transcode`
-    decodes everything, `auto` copies row groups of at least copy_row_groups bytes), verify_decompress (whether fuse decompresses once
-    what it keeps compressed), proof (how outputs are held against inputs before a group may be committed), commit_files,
-    commit_bytes and commit_interval (what one commit removes at most, and how long finished groups wait for theirs), timings (whether
-    a run says where its time went), executor (`auto` takes Ray when `ray_address` is set), ray_address (`local` starts a cluster for
-    the run), memory (all that a run may use on this machine, or what a task may ask for on a cluster), parallelism; compute_region
-    (where workers run: reads of a bucket elsewhere are priced) and prices (a price list, TOML or JSON, instead of prices.toml in this
-    package).
+    decodes everything, `auto` copies row groups of at least copy_row_groups bytes, merges small files and decodes the rest),
+    verify_decompress (whether what is kept compressed of merged files is decompressed once), proof (how outputs are held against inputs
+    before a group may be committed), commit_files, commit_bytes and commit_interval (what one commit removes at most, and how long
+    finished groups wait for theirs), timings (whether a run says where its time went), executor (`auto` takes Ray when `ray_address` is
+    set), ray_address (`local` starts a cluster for the run), memory (all that a run may use on this machine, or what a task may ask for
+    on a cluster), parallelism; compute_region (where workers run: reads of a bucket elsewhere are priced) and prices (a price list, TOML
+    or JSON, instead of prices.toml in this package).
     Tables: state (a URI for intents and journals; unset: `_compactor/` inside each table), lease (whether a run takes the table's lease
     first; unset: a service does, a single run does not) and lease_wait (how long a single run waits for one that is held), arbiter (who
     decides the next version on S3 when Spark writes too), dynamodb_table, dynamodb_region and dynamodb_endpoint (where the arbiter

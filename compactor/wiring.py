@@ -20,6 +20,7 @@ from compactor.coordination.records import Care, RunRecords
 from compactor.coordination.recovery import Recovery
 from compactor.coordination.told_lease import ToldLease
 from compactor.execution.base import Executor
+from compactor.model.engine import EngineChoice
 from compactor.model.events import Event, Sink
 from compactor.model.plan import Resources
 from compactor.model.rewrite import InputFile, ReadSpec
@@ -88,10 +89,23 @@ def wire(
         economy=_economy(store, settings),
         proof=settings.proof,
         engine=settings.engine_choice,
+        not_merged=_not_merged(table, settings.engine_choice),
         timed=settings.timings,
         bounds=settings.bounds(),
         read_files=_read_files(_reading(store, settings), settings),
     )
+
+
+def _not_merged(table: Table, choice: EngineChoice) -> Callable[[Snapshot], str | None]:
+    """Says why small files of a table are decoded."""
+
+    def why(snapshot: Snapshot) -> str | None:
+        from compactor.rewriting.merging import against_merging
+
+        against = against_merging(table.read_spec(snapshot), table.write_spec(snapshot), choice)
+        return None if against is None else against.code
+
+    return why
 
 
 def _read_files(store: ObjectStore, settings: Settings) -> ReadFiles:

@@ -70,7 +70,7 @@ _FLAGS = (
         "Merge small files page by page, copy row groups, or decode everything. Default: auto.",
     ),
     _Flag("copy_row_groups", "Execution", "SIZE", "Row groups of at least this many encoded bytes count as large. Default: 20MiB."),
-    _Flag("verify_decompress", "Execution", None, "With fuse, decompress once what is kept compressed, so that damage in it is refused."),
+    _Flag("verify_decompress", "Execution", None, "Decompress once what merged files keep compressed, so that damage in it is refused."),
     _Flag("proof", "Execution", "counts|full", "Before a commit, compare only row counts, or every row, read again. Default: full."),
     _Flag("commit_files", "Execution", "N", "Remove at most this many files with one commit; a group may have more. Default: 10000."),
     _Flag("commit_bytes", "Execution", "SIZE", "Remove at most this much with one commit; a group may have more. Default: 64GiB."),

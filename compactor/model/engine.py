@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 EngineMode = Literal["auto", "fuse", "stitch", "transcode"]
-"""auto: what is cheapest without a cost for readers; fuse: merge whole small files, and decode the rest; stitch: copy whatever may be
-copied; transcode: decode and encode everything."""
+"""auto: copy large row groups, merge small files, decode the rest; fuse: merge whole small files, and decode the rest; stitch: copy
+whatever may be copied; transcode: decode and encode everything."""
 
 COPIED_BYTES = 20 * 1024 * 1024
 """Row groups of at least so many encoded bytes are copied unless somebody says otherwise."""

@@ -63,6 +63,7 @@ GROUPS_SCHEMA = pa.schema(
         pa.field("read_requests", pa.int64()),  # predicted
         pa.field("write_requests", pa.int64()),  # predicted
         pa.field("copied_bytes", pa.int64()),  # predicted: in row groups that are copied as they are; null in plans of before
+        pa.field("merged_bytes", pa.int64()),  # predicted: in files that are merged page by page; null in plans of before
     ]
 )
 INPUTS_SCHEMA = pa.schema(
@@ -120,7 +121,7 @@ class Plan:
     """See the module. `left_out` counts reasons; `reasons` has one LeftOut string (or null: planned) for each row of Snapshot.files.
 
     compression: output bytes that were predicted for a byte of a file that others wrote.
-    not_copied: input bytes that are not copied as they are encoded, by reason, as far as log and survey tell.
+    not_copied: input bytes that are neither copied as they are encoded nor merged, by reason, as far as log and survey tell.
     partitions: row i is the partition of `groups.partition_id` i, one nullable string column for each partition column, by its name.
     """
 

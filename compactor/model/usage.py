@@ -44,7 +44,7 @@ class Cost:
 class Usage:
     """What a run takes.
 
-    copied_bytes: of the input bytes, what is copied as it is encoded.
+    copied_bytes: of the input bytes, what is copied as it is encoded; merged_bytes: what is merged page by page.
     requests: reads and writes of data files; proof_requests of the reads, and proof_bytes, to read outputs again. task_s: seconds of all
     tasks together, one CPU each; seconds: of the run, by the wall. cross_region_bytes: of the bytes read, written and read again, those
     that cross a region's border. held_bytes, held_s: bytes of replaced files, and how long they stay before vacuum may remove them.
@@ -67,6 +67,7 @@ class Usage:
     proof_requests: int = 0
     proof_bytes: int = 0
     copied_bytes: int = 0
+    merged_bytes: int = 0
     cost: Cost | None = None
 
     def and_then(self, later: Usage) -> Usage:

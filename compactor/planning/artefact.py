@@ -38,7 +38,7 @@ LISTED = 100_000
 _BATCH = 1000
 _INPUT = tuple(name for name in INPUTS_SCHEMA.names if name != "file")
 _GROUP = tuple(name for name in GROUPS_SCHEMA.names if name not in ("partition_id", "first_input"))
-_LATER = ("copied_bytes",)
+_LATER = ("copied_bytes", "merged_bytes")
 """Columns that plans of before lack."""
 _NOT_DIGESTED = ("plan_id", "table")
 

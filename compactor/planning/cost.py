@@ -41,7 +41,8 @@ class Assumptions:
     floor_bytes: what a task needs before it holds any data. gathered: bytes held for each decoded byte of a row group.
     economy: prices, regions and retention, where somebody knows them. proof: how far groups are proven; at `full` outputs are read again,
     at proof_bytes_per_s. columns: of the files' lowest level, each of which a reader that streams asks for by itself.
-    engine: what takes row groups, those copied as they are at copied_bytes_per_s; store_copies: by the store itself.
+    engine: what takes row groups, those copied as they are at copied_bytes_per_s; store_copies: by the store itself. not_merged: why small
+    files are decoded and not merged page by page, at merged_bytes_per_s; None: they are merged.
     """
 
     compression: float = 1.0
@@ -59,6 +60,8 @@ class Assumptions:
     engine: EngineChoice = field(default_factory=lambda: EngineChoice(mode="transcode"))
     copied_bytes_per_s: float = 400.0 * MIB
     store_copies: bool = False
+    not_merged: str | None = "small"
+    merged_bytes_per_s: float = 200.0 * MIB
 
 
 def assume(schema: pa.Schema, compression: float, economy: Economy, proof: ProofLevel) -> Assumptions:

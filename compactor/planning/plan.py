@@ -23,6 +23,7 @@ from compactor.planning.copies import copied
 from compactor.planning.cost import (
     Assumptions,
     Load,
+    buffers,
     decoded_by_path,
     decoded_estimate,
     group_memory,
@@ -114,13 +115,13 @@ def _cap(groups: Groups, files: FileColumns, policy: Policy, reason: Codes) -> G
 def _assemble(out: _Outcome, setting: Setting, resources: Resources, assumed: Assumptions) -> Plan:
     files, groups = out.files, out.groups
     output_bytes = groups.sums(out.classes.output_bytes)
+    stitched = copied(files, groups, _surveyed(out), assumed, buffers(resources.memory_bytes).fetch)
     memory = _memory(out, output_bytes, resources.memory_bytes, assumed)
-    stitched = copied(files, groups, _surveyed(out), assumed.engine)
     reads = groups.sums(read_requests(files.size_bytes, assumed.part_bytes))
     sent = np.maximum(0, output_bytes - stitched.bytes) if assumed.store_copies else output_bytes
     writes = write_requests(sent, groups.outputs, assumed.part_bytes) + (stitched.row_groups if assumed.store_copies else 0)
     predicted = {"output_bytes": output_bytes, "memory_bytes": memory, "read_requests": reads, "write_requests": writes}
-    table = _groups_table(out, {**predicted, "copied_bytes": stitched.bytes})
+    table = _groups_table(out, {**predicted, "copied_bytes": stitched.bytes, "merged_bytes": stitched.merged})
     return Plan(
         table=out.snapshot.table,
         version=out.snapshot.version,

@@ -22,12 +22,14 @@ def predict(groups: pa.Table, parallelism: int, assumed: Assumptions) -> Usage:
     """`groups`: rows of Plan.groups. `parallelism`: tasks at once."""
     inputs, reads, writes = (_ints(groups, name) for name in ("input_bytes", "read_requests", "write_requests"))
     outputs, files = _ints(groups, "output_bytes"), _ints(groups, "output_files")
-    copied = np.minimum(inputs, _ints(groups, "copied_bytes")) if "copied_bytes" in groups.column_names else np.zeros_like(inputs)
-    each = task_seconds(inputs - copied, reads + writes, assumed) + copied / assumed.copied_bytes_per_s
+    copied = np.minimum(inputs, _later(groups, "copied_bytes"))
+    merged = np.minimum(inputs - copied, _later(groups, "merged_bytes"))
+    each = task_seconds(inputs - copied - merged, reads + writes, assumed)
+    each += copied / assumed.copied_bytes_per_s + merged / assumed.merged_bytes_per_s
     again = np.zeros_like(reads)
     if assumed.proof == "full":
         again = proof_requests(outputs, files, _ints(groups, "input_rows"), assumed)
-        each += task_seconds(outputs, again, replace(assumed, bytes_per_s=assumed.proof_bytes_per_s))
+        each += task_seconds(outputs + merged, again, replace(assumed, bytes_per_s=assumed.proof_bytes_per_s))
     usage = Usage(
         input_files=_sum(groups, "input_files"),
         input_bytes=int(inputs.sum()),
@@ -42,6 +44,7 @@ def predict(groups: pa.Table, parallelism: int, assumed: Assumptions) -> Usage:
         proof_requests=int(again.sum()),
         proof_bytes=int(outputs.sum()) if assumed.proof == "full" else 0,
         copied_bytes=int(copied.sum()),
+        merged_bytes=int(merged.sum()),
     )
     return assumed.economy.priced(usage, held_bytes=usage.input_bytes)
 
@@ -66,6 +69,7 @@ def spent(so_far: Usage, group: RewriteGroup, result: RewriteResult, assumed: As
         proof_requests=so_far.proof_requests + result.proof_requests,
         proof_bytes=so_far.proof_bytes + result.proof_bytes_read,
         copied_bytes=so_far.copied_bytes + copies.bytes,
+        merged_bytes=so_far.merged_bytes + copies.merged_bytes,
         peak_memory_bytes=max(so_far.peak_memory_bytes, result.peak_memory_bytes),
     )
 
@@ -73,6 +77,11 @@ def spent(so_far: Usage, group: RewriteGroup, result: RewriteResult, assumed: As
 def _ints(groups: pa.Table, name: str) -> Int64s:
     values: Int64s = pc.fill_null(groups[name], 0).to_numpy().astype("int64", copy=False)
     return values
+
+
+def _later(groups: pa.Table, name: str) -> Int64s:
+    """A column that plans of before lack."""
+    return _ints(groups, name) if name in groups.column_names else np.zeros(groups.num_rows, dtype=np.int64)
 
 
 def _sum(groups: pa.Table, name: str) -> int:

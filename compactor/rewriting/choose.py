@@ -47,6 +47,8 @@ class Span:
     against: Against | None = None
 
 
+LARGE = "large"
+"""The code of files and row groups that are too large for something."""
 ASKED = Against(code="asked", why="Decoding everything was asked for.")
 
 
@@ -58,7 +60,7 @@ def choose(candidates: Sequence[Candidate], choice: EngineChoice, fits: Callable
         against = _against(candidate, choice)
         if fits is not None and not fits(i, against is None) and against is None:
             why = f"A row group of {format_bytes(candidate.size_bytes)}, kept whole, would make outputs too uneven."
-            against = Against(code="large", why=why)
+            against = Against(code=LARGE, why=why)
         engine = Engine.STITCH if against is None else Engine.TRANSCODE
         last = spans[-1] if spans else None
         if last is not None and last.engine is engine and _code(last.against) == _code(against):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from compactor.model.engine import Copies, DecodedBecause, together
 from compactor.model.rewrite import RewriteJob
 from compactor.rewriting.budget import Budget
-from compactor.rewriting.choose import Against, Engine, Span, choose
+from compactor.rewriting.choose import Against, Candidate, Engine, Span, choose
 from compactor.rewriting.division import Division, weight_of
 from compactor.rewriting.fragment import Fragment
 from compactor.rewriting.opened import Opened
@@ -62,15 +62,20 @@ class Engines:
         self.merged += Copies(merged_files=len(sizes_bytes), merged_bytes=sum(sizes_bytes))
 
     def spans(self, opened: Opened, against: Against | None = None) -> Spans:
-        """What each row group of an input is taken by. against: why all are decoded, where that is known. Raises StorageError."""
+        """What each row group of an input is taken by. against: why the input is not merged with others. Raises StorageError."""
         look = self._stitcher.look(opened)
         if against is not None:
-            look = Look(candidates=tuple(replace(candidate, against=against) for candidate in look.candidates))
+            look = replace(look, candidates=tuple(self._not_merged(candidate, against) for candidate in look.candidates))
         spans = choose(look.candidates, self._choice, self._fits(opened) if look.file is not None else None)
         for span in spans:
             self._used.add(span.engine)
             self._note(span, sum(look.candidates[i].size_bytes for i in span.row_groups))
         return Spans(opened=opened, look=look, spans=spans, stitcher=self._stitcher)
+
+    def _not_merged(self, candidate: Candidate, against: Against) -> Candidate:
+        """A row group that is not merged is decoded for that reason, unless `auto` copies it for being large."""
+        copied = self._choice.mode == "auto" and candidate.size_bytes >= self._choice.copied_bytes
+        return candidate if copied else replace(candidate, against=against)
 
     def _fits(self, opened: Opened) -> Callable[[int, bool], bool]:
         """Whether each row group in order may be copied for all that outputs should be even, if those before go as was answered."""

@@ -14,32 +14,30 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from compactor.ambient.cores import offered
 from compactor.model.rewrite import RewriteJob
+from compactor.rewriting import native
 from compactor.rewriting.arrow_writer import empty_footer
 from compactor.rewriting.budget import Budget
-from compactor.rewriting.choose import Against
+from compactor.rewriting.choose import LARGE, Against
 from compactor.rewriting.column_statistics import Tally, bound_of, tallies
 from compactor.rewriting.fetch import Fetched
 from compactor.rewriting.fragment import ChunkExtras, EncodedRowGroup, Found, Range
-from compactor.rewriting.native import KERNELS, STATUS
+from compactor.rewriting.merging import against_merging
 from compactor.rewriting.parquet_fields import FileMetaData, Kind
 from compactor.rewriting.physical import Leaf, leaves, tree
 from compactor.rewriting.ranged import RangedFile
 from compactor.rewriting.thrift_compact import read_struct, write_struct
-from compactor.rewriting.variant import is_variant
+from compactor.units import format_bytes
 
 if TYPE_CHECKING:
     from compactor.rewriting.native import FusedRowGroup, FuseSource, FuseTarget
 
-_CODECS = ("none", "snappy", "zstd")
 _MOST_ROWS = 1_048_576
 _MOST_REFUSALS = 3
 """When so many files of one batch have been refused page by page, the rest of it is decoded without another try."""
 _FEW_BYTES = 4 * 1024 * 1024
-"""Fewer bytes than this between files that are decoded are decoded too: small row groups would cost every reader."""
+"""Fewer bytes than this beside files that are decoded are decoded too: small row groups would cost every reader."""
 _FORMATS: dict[int, str] = {Kind.INT32: "<i", Kind.INT64: "<q", Kind.FLOAT: "<f", Kind.DOUBLE: "<d", Kind.BOOLEAN: "<?"}
 
 
@@ -63,12 +61,14 @@ class Fused:
 class Fuser:
     """Merges the files of one task."""
 
-    def __init__(self, job: RewriteJob, budget: Budget, *, verify: bool = False) -> None:
-        self._job, self._budget, self._verify = job, budget, verify
+    def __init__(self, job: RewriteJob, budget: Budget, most_bytes: int | None = None) -> None:
+        """most_bytes: larger files are not merged, because outputs end inside them; None: none is too large for that."""
+        self._job, self._budget, self._most_bytes = job, budget, most_bytes
         self._waiting: list[Member] = []
         self._bytes = self._rows = 0
+        self._behind_decoded = False
         self._target: _Target | None = None
-        self._against = _against_job(job)
+        self._against = against_merging(job.read, job.write, job.engine)
 
     @property
     def waits(self) -> bool:
@@ -77,7 +77,7 @@ class Fuser:
 
     def take(self, fetched: Fetched) -> Against | None:
         """Have a file wait for its row group, or say why it is not taken. Only its footer is looked at."""
-        against = self._against or _against_file(fetched)
+        against = self._against or self._against_file(fetched)
         if against is not None:
             return against
         kernels = _kernels()
@@ -92,20 +92,32 @@ class Fuser:
         self._rows += source.rows
         return None
 
+    def _against_file(self, fetched: Fetched) -> Against | None:
+        """What stands against one file before its footer is looked at."""
+        key, size, choice = fetched.input.key, format_bytes(fetched.size_bytes), self._job.engine
+        if fetched.input.deletes is not None:
+            return Against(code="deletes", why=f"Rows of {key} are deleted.")
+        if isinstance(fetched.source, RangedFile) or (choice.mode == "auto" and fetched.size_bytes >= choice.copied_bytes):
+            return Against(code=LARGE, why=f"{key} is too large to be merged with others: {size}.")
+        if self._most_bytes is not None and fetched.size_bytes > self._most_bytes:
+            return Against(code=LARGE, why=f"{key} has {size}, more than {format_bytes(self._most_bytes)}, so outputs would be uneven.")
+        return None
+
     def full(self) -> bool:
         """Whether the files that wait make a row group."""
         spec = self._job.write
         most_bytes = min(spec.row_group_bytes, self._budget.row_group)
         return self._rows >= min(spec.row_group_rows, _MOST_ROWS) or self._bytes >= most_bytes
 
-    def merged(self, *, interrupted: bool = False) -> Iterator[Fused]:
-        """All files that wait, in their order. interrupted: a file that is decoded comes next."""
+    def merged(self, *, decoded_next: bool = False) -> Iterator[Fused]:
+        """All files that wait, in their order. decoded_next: one that is not merged follows, no row group or output ends."""
         members, size_bytes = self._waiting, self._bytes
         self._waiting, self._bytes, self._rows = [], 0, 0
+        behind_decoded, self._behind_decoded = self._behind_decoded, decoded_next
         if not members:
             return
-        if interrupted and size_bytes < _FEW_BYTES:
-            why = "Only a few small files lie between others that are decoded."
+        if (decoded_next or behind_decoded) and size_bytes < _FEW_BYTES:
+            why = "Only a few small files lie beside others that are not merged."
             yield Fused(members=members, row_group=None, against=Against(code="few", why=why))
             return
         yield from self._tried(members)
@@ -115,7 +127,7 @@ class Fuser:
         kernels, refusals = _kernels(), 0
         while members:
             try:
-                group = self._target.merged(kernels, members, self._verify)
+                group = self._target.merged(kernels, members, self._job.engine.verify)
             except kernels.FuseRefused as refused:
                 why, which = refused.args
                 refusals += 1
@@ -146,42 +158,8 @@ def _threads(most: int) -> Iterator[int]:
 
 
 def _kernels() -> ModuleType:
-    assert KERNELS is not None
-    return KERNELS
-
-
-def _against_job(job: RewriteJob) -> Against | None:
-    """What stands against all files of a run."""
-    if KERNELS is None:
-        return Against(code="kernels", why=f"The native package is {STATUS}.")
-    if job.read.row_ids is not None:
-        return Against(code="row-tracking", why="The table tracks its rows, whose ids are kept beside them.")
-    if len(job.read.constants):
-        return Against(code="partition-columns", why="The table keeps its partition columns in its files.")
-    if any(_holds_variant(field.type) for field in job.read.schema):
-        return Against(code="schema", why="The table has variants, whose forms in files differ.")
-    if job.write.compression not in _CODECS:
-        return Against(code="codec", why=f"Pages compressed with {job.write.compression} are not merged.")
-    if job.write.page_version != "1.0":
-        return Against(
-            code="page-version", why=f"Pages of version {job.write.page_version} are asked for, and merged ones are of version 1.0."
-        )
-    return None
-
-
-def _holds_variant(kind: pa.DataType) -> bool:
-    if is_variant(kind) or not pa.types.is_nested(kind):
-        return is_variant(kind)
-    return any(_holds_variant(kind.field(i).type) for i in range(kind.num_fields))
-
-
-def _against_file(fetched: Fetched) -> Against | None:
-    """What stands against one file before its footer is looked at."""
-    if fetched.input.deletes is not None:
-        return Against(code="deletes", why=f"Rows of {fetched.input.key} are deleted.")
-    if isinstance(fetched.source, RangedFile):
-        return Against(code="large", why=f"{fetched.input.key} is too large to be read at once.")
-    return None
+    assert native.KERNELS is not None
+    return native.KERNELS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,7 +140,8 @@ class _Pouring:
         self.fingerprinter = Fingerprinter() if job.proof == "full" else None
         self.engines = Engines(job, division)
         self.left_out: list[InputLeftOut] = []
-        self._fuser = Fuser(job, budget, verify=job.engine.verify) if job.engine.mode == "fuse" else None
+        half_bytes = None if task.output_files <= 1 else total_bytes // task.output_files // 2
+        self._fuser = Fuser(job, budget, half_bytes) if job.engine.mode in ("auto", "fuse") else None
         self._shares = task.output_files / max(1, total_bytes)
         self._poured_bytes = self._offset = 0
         self._offsets: list[int] = []
@@ -161,7 +162,7 @@ class _Pouring:
             with stage("open"):
                 against = self._fuser.take(fetched)
             if against is not None:
-                self._merge(self._fuser.merged(interrupted=True))
+                self._merge(self._fuser.merged(decoded_next=True))
                 self._one(fetched, against)
             elif self._fuser.full() or ends == "behind":
                 self._merge(self._fuser.merged())

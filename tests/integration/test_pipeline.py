@@ -216,7 +216,7 @@ def test_when_every_group_is_lost_the_run_gives_up(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kept", [True, False], ids=["from the journal", "from the log"])
 def test_a_run_id_lands_once(tmp_path: Path, kept: bool) -> None:
-    """A second run of the same id gives the first one's result and writes nothing, even when only the log still knows of it."""
+    """A second run of the same id gives the first one's result and writes nothing, even when only the log still knows it."""
     uri = small_files(tmp_path / "t")
     first = compactor.run(uri, settings=SETTINGS, run_id="nightly-1")
     for i in range(8):
@@ -225,8 +225,8 @@ def test_a_run_id_lands_once(tmp_path: Path, kept: bool) -> None:
         Path(uri, "_compactor", "runs", "nightly-1.json").unlink()
     held = objects(uri)
     second = compactor.run(uri, settings=SETTINGS, run_id="nightly-1")
-    told = ("seconds", "peak_memory_bytes", "warnings", "why", "predicted", "actual", "decoded", *PROVEN)  # what only the journal knows
-    assert replace(second, **{name: getattr(first, name) for name in told}) == first
+    journal = ("seconds", "peak_memory_bytes", "warnings", "why", "predicted", "actual", "copies", "decoded", *PROVEN)
+    assert replace(second, **{name: getattr(first, name) for name in journal}) == first
     assert objects(uri) == held
 
 

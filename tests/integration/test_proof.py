@@ -55,7 +55,7 @@ def test_a_run_that_cannot_prove_a_group_commits_the_others_only(tmp_path: Path,
     uri = small_files(tmp_path / "t")
     before = data_files(uri)
     monkeypatch.setattr("compactor.rewriting.rewrite.Sink", Corrupting)
-    run = compactor.run(uri, settings=SETTINGS)
+    run = compactor.run(uri, settings=SETTINGS.model_copy(update={"engine": "transcode"}))
     (dropped,) = run.groups_dropped
     assert (run.status, run.exit_code, run.groups_committed) == (RunStatus.FAILED, 8, 1)
     assert (dropped.reason, f"group {dropped.group_id}" in dropped.detail) == ("proof", True)

@@ -17,6 +17,7 @@ from support.moto_s3 import DUMMY_ENVIRONMENT, Bucket
 
 import compactor
 from compactor.model.run import Run
+from compactor.rewriting import native
 
 MIB = 1024 * 1024
 
@@ -102,15 +103,16 @@ def test_a_table_by_deltalake_is_copied_proven_and_done(tmp_path: Path, partitio
     assert (again.status, again.bytes_removed) == ("nothing-to-do", 0)
 
 
-def test_small_row_groups_are_decoded_beside_large_ones(tmp_path: Path) -> None:
-    """By default row groups below the threshold are decoded into the same output, and the run says so."""
+def test_small_row_groups_are_decoded_beside_large_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is merged, row groups below the threshold are decoded into the same output, and the run says so."""
+    monkeypatch.setattr(native, "KERNELS", None)
     table = tmp_path / "t"
     for i, count in enumerate((20_000, 100, 20_000, 100)):
         write_deltalake(table, rows(i * 20_000, count), mode="append")
     before = sums(table)
     done = run(table, target_size="64MiB", engine="auto", copy_row_groups="100KiB")
     assert (done.status, done.copies.row_groups, done.files_added) == ("committed", 2, 1)
-    assert [(because.code, because.row_groups) for because in done.decoded] == [("small", 2)]
+    assert [(because.code, because.row_groups) for because in done.decoded] == [("kernels", 2)]
     assert sums(table) == before
     assert run(table, target_size="64MiB", engine="auto", copy_row_groups="100KiB").status == "nothing-to-do"
 

@@ -12,6 +12,7 @@ from pyroaring import BitMap64
 
 from compactor.ambient import VirtualClock
 from compactor.execution.worker import run_task
+from compactor.model.engine import EngineChoice
 from compactor.model.plan import FileKey
 from compactor.model.rewrite import Deletes, InputFile, ReadSpec, RewriteJob, RewriteResult, RewriteTask, TaskOutcome, WriteSpec
 from compactor.model.storage import StorageOptions
@@ -22,6 +23,7 @@ from compactor.storage.memory import MemoryStore
 
 MIB = 1024 * 1024
 MAGIC = 1681511377
+DECODE = EngineChoice(mode="transcode")
 STREAMING = Budget(fetch=1, whole_file=0, batch=512, row_group=4096, stream=MIB)
 """A budget under which even tiny files are streamed by ranges in small batches into many row groups."""
 
@@ -54,8 +56,10 @@ def put(store: ObjectStore, key: str, table: pa.Table, deletes: Deletes | None =
     return InputFile(file=FileKey(path=key), key=key, size_bytes=len(data), deletes=deletes)
 
 
-def job_of(schema: pa.Schema, **write: object) -> RewriteJob:
-    return RewriteJob(root_uri="memory://table", storage=StorageOptions(), read=ReadSpec(schema=schema), write=WriteSpec(**write))
+def job_of(schema: pa.Schema, choice: EngineChoice = DECODE, **write: object) -> RewriteJob:
+    """A job that decodes everything, unless another choice of engines is given."""
+    read, spec = ReadSpec(schema=schema), WriteSpec(**write)
+    return RewriteJob(root_uri="memory://table", storage=StorageOptions(), read=read, write=spec, engine=choice)
 
 
 def task_of(inputs: Sequence[InputFile], outputs: int = 1, memory_bytes: int = 64 * MIB) -> RewriteTask:

@@ -52,12 +52,13 @@ def _prediction(plan: Plan) -> list[str]:
 
 
 def _copied(plan: Plan) -> list[tuple[str, str]]:
-    """What is copied as it is encoded, and why the rest is not, where anything is."""
-    size = plan.prediction.copied_bytes
-    if not size:
-        return []
-    rest = ", ".join(f"{format_bytes(found)} ({code})" for code, found in plan.not_copied)
-    return [("copied", f"about {format_bytes(size)} as it is encoded{f'; not: {rest}' if rest else ''}")]
+    """What is copied as it is encoded, what is merged, and why the rest is neither, where anything is."""
+    copied, merged = plan.prediction.copied_bytes, plan.prediction.merged_bytes
+    rows = [("copied", f"about {format_bytes(copied)} as it is encoded")] if copied else []
+    rows += [("merged", f"about {format_bytes(merged)} of small files page by page")] if merged else []
+    if plan.not_copied and (rows or [code for code, _ in plan.not_copied] != ["small"]):
+        rows.append(("decoded", ", ".join(f"{format_bytes(found)} ({code})" for code, found in plan.not_copied)))
+    return rows
 
 
 def _partitions(plan: Plan) -> list[str]:

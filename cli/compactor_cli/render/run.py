@@ -61,14 +61,14 @@ def _timings(run: Run) -> list[str]:
 
 
 def _engines(run: Run) -> list[tuple[str, str]]:
-    """What was copied as it was or merged page by page, where anything was."""
+    """What was copied as it was or merged page by page, and why the rest was neither, unless that goes without saying."""
     copies, rows = run.copies, []
     if copies.row_groups:
         stored = f", {format_bytes(copies.stored_bytes)} of it by the store itself" if copies.stored_bytes else ""
         rows.append(("copied", f"{counted(copies.row_groups, 'row group')} ({format_bytes(copies.bytes)}) as they were{stored}"))
     if copies.merged_files:
         rows.append(("merged", f"{counted(copies.merged_files, 'file')} ({format_bytes(copies.merged_bytes)}) page by page"))
-    if rows and run.decoded:
+    if run.decoded and (rows or any(one.code not in ("asked", "small") for one in run.decoded)):
         rows.append(("decoded", ", ".join(f"{format_bytes(one.bytes)} ({one.code})" for one in run.decoded)))
     return rows
 

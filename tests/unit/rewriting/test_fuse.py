@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
+from unittest import mock
 
 import deltalake
 import duckdb
@@ -20,10 +22,11 @@ from support import rewriting as kit
 from unit.rewriting.test_stitch import COLUMNS, SCHEMA, _edited, table
 
 from compactor.ambient import VirtualClock
-from compactor.model.engine import Copies, EngineChoice
+from compactor.model.engine import Copies, EngineChoice, EngineMode
 from compactor.model.plan import FileKey
 from compactor.model.rewrite import InputFile, RewriteJob, RewriteResult, RowIds, StatisticsColumn
-from compactor.rewriting import fuse
+from compactor.rewriting import fuse, native
+from compactor.rewriting.fragment import EncodedRowGroup
 from compactor.rewriting.native import KERNELS, STATUS
 from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.rewrite import rewrite
@@ -149,20 +152,52 @@ def test_values_that_repeat_from_file_to_file_get_a_dictionary(codec: str) -> No
     assert kit.read_back(store, result).equals(whole)
 
 
-def test_files_that_need_rows_are_decoded_in_their_place() -> None:
-    """A file with deleted rows, and what is too little to merge between two of them, is decoded into the same output, rows in order."""
+@pytest.mark.parametrize("mode", ["auto", "fuse"])
+def test_files_that_need_rows_are_decoded_in_their_place(mode: EngineMode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file with deleted rows, and what is too little to merge beside it, is decoded into the same output as merged files."""
     store = MemoryStore()
-    parts = [table(i * 3000, 3000) for i in range(7)]
+    parts = [table(i * 3000, 3000) for i in range(9)]
     deletes = {3: kit.inline_deletes([0, 5, 2999])}
     inputs = [kit.put(store, f"in-{i}.parquet", part, deletes.get(i), compression="none") for i, part in enumerate(parts)]
-    inputs = [replace(file, size_bytes=file.size_bytes) for file in inputs]
-    result = fused(store, inputs)
+    monkeypatch.setattr(fuse, "_FEW_BYTES", 4 * inputs[0].size_bytes)
+    result = fused(store, inputs, job(choice=EngineChoice(mode=mode)))
     assert result.proof == "full"
     kept = [part if i not in deletes else part.take([r for r in range(3000) if r not in (0, 5, 2999)]) for i, part in enumerate(parts)]
     assert kit.read_back(store, result).equals(pa.concat_tables(kept))
     assert result.engine == "fuse+transcode"
-    assert {because.code for because in result.decoded} == {"deletes", "few"}
-    assert result.row_map.offsets == (0, 3000, 6000, 9000, 11997, 14997, 17997)
+    assert [(because.code, because.row_groups) for because in result.decoded] == [("few", 3), ("deletes", 1)]
+    assert result.copies.merged_files == 5
+    assert result.row_map.offsets == (0, 3000, 6000, 9000, 11997, 14997, 17997, 20997, 23997)
+
+
+def test_rows_that_merging_got_wrong_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The full proof finds out when the kernel makes other rows than there were, although their number is right."""
+    right = fuse._Target.merged
+
+    def wrong(target: fuse._Target, kernels: ModuleType, members: Sequence[fuse.Member], *how: bool) -> EncodedRowGroup:
+        return right(target, kernels, [members[0], *members[:-1]], *how)
+
+    monkeypatch.setattr(fuse._Target, "merged", wrong)
+    store = MemoryStore()
+    inputs = [kit.put(store, f"in-{i}.parquet", table(i * 100, 100)) for i in range(3)]
+    with pytest.raises(FileProblem) as problem:
+        fused(store, inputs)
+    assert problem.value.reason == "proof"
+
+
+def test_files_in_which_outputs_end_are_divided() -> None:
+    """An oversized file is decoded, so that its outputs are even, and the reason is told; small files beside it are merged."""
+    store = MemoryStore()
+    inputs = [kit.put(store, "large.parquet", table(0, 9000))]
+    inputs += [kit.put(store, f"in-{i}.parquet", table(9000 + i * 1500, 1500)) for i in range(6)]
+    for mode in ("auto", "fuse"):
+        with mock.patch.object(fuse, "_FEW_BYTES", 1):
+            result = fused(store, inputs, job(choice=EngineChoice(mode=mode)), outputs=4)
+        assert (result.engine, [because.code for because in result.decoded]) == ("fuse+transcode", ["large"])
+        assert len(result.outputs) == 4
+        assert max(output.rows for output in result.outputs) < 1.5 * 18_000 / 4
+        assert kit.read_back(store, result).equals(table(0, 18_000))
+        store.delete([output.key for output in result.outputs])
 
 
 def test_columns_come_and_go() -> None:
@@ -258,7 +293,7 @@ def test_what_stands_against_a_whole_run_is_named(made: Callable[[RewriteJob], R
 
 def test_without_the_native_package_everything_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked to merge where the kernel is missing, a run decodes and says why."""
-    monkeypatch.setattr(fuse, "KERNELS", None)
+    monkeypatch.setattr(native, "KERNELS", None)
     store = MemoryStore()
     result = fused(store, [kit.put(store, "in.parquet", table(0, 50))])
     assert (result.engine, result.decoded[0].code) == ("transcode", "kernels")

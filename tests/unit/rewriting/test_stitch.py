@@ -22,6 +22,7 @@ from support import rewriting as kit
 from compactor.ambient import VirtualClock
 from compactor.model.plan import FileKey
 from compactor.model.rewrite import EngineChoice, InputFile, ReadSpec, RewriteJob, RewriteResult, StatisticsColumn
+from compactor.rewriting import native
 from compactor.rewriting.column_statistics import StatisticsCollector
 from compactor.rewriting.encoded_statistics import _seen_bounds
 from compactor.rewriting.float_pages import FloatValues
@@ -187,8 +188,9 @@ def test_floats_without_a_counted_nan_are_believed(tmp_path: Path) -> None:
     assert told[1] == ["stitch", False, (1, None, None), (1, None, None)]
 
 
-def test_decoded_and_copied_row_groups_share_an_output_in_order() -> None:
+def test_decoded_and_copied_row_groups_share_an_output_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Large row groups are copied and small ones decoded, files with deleted rows too, all into one output whose rows are in order."""
+    monkeypatch.setattr(native, "KERNELS", None)
     store = MemoryStore()
     big, small = table(0, 3000), table(3000, 50)
     files = [
@@ -206,7 +208,7 @@ def test_decoded_and_copied_row_groups_share_an_output_in_order() -> None:
     kept = everything.filter(pc.invert(pc.is_in(everything["id"], pa.array([6090, 6095, 9089]))))
     assert kit.read_back(store, result).equals(kept)
     assert result.engine == "stitch+transcode"
-    assert [(because.code, because.row_groups) for because in result.decoded] == [("deletes", 1), ("small", 4)]
+    assert [(because.code, because.row_groups) for because in result.decoded] == [("deletes", 1), ("kernels", 4)]
     footer = pq.read_metadata(pa.BufferReader(store.get(result.outputs[0].key)))
     assert [footer.row_group(i).num_rows for i in range(footer.num_row_groups)] == [3000, 90, 3000, 2997, 3000, 10]
     assert result.proof == "bytes" and result.fingerprint is None and result.checksum is not None
@@ -494,7 +496,7 @@ def test_an_output_without_a_copied_row_group_has_the_writers_own_footer() -> No
     """Where nothing is copied, outputs are byte for byte what Arrow's writer makes."""
     store = MemoryStore()
     file = kit.put(store, "x", table(0, 100))
-    result = stitched(store, [file], job(choice=EngineChoice()))
+    result = stitched(store, [file], job(choice=kit.DECODE))
     assert (result.engine, result.proof) == ("transcode", "full")
     data = bytes(store.get(result.outputs[0].key))
     (length,) = struct.unpack("<I", data[-8:-4])
