@@ -15,6 +15,8 @@ from compactor.service.policies import TablePolicy
 from compactor.service.standing import Standing
 from compactor.service.work import Takes, Work
 
+INTERRUPTED = (130, 143)
+"""Exit codes of runs that were asked to stop."""
 VAIN_S, VAIN_MOVED_S = 3600.0, 300.0
 """After a run that found nothing to do a table waits for so long; less when it changes. Where only time keeps files back, it waits for as
 long as its rules say."""
@@ -143,6 +145,8 @@ def ran(state: TableState, run: Run, now_s: float, now_ms: int) -> TableState:
             rules = state.policy.settings.policy()
             return replace(done, not_yet=run.not_yet, vain_until_s=now_s + min(VAIN_S, max(rules.quiet_s, rules.min_age_s)))
         return replace(done, not_yet=0, vain_files=_vain_files(state, run), vain_until_s=now_s + VAIN_S, worth_since_s=None, suffered=0.0)
+    if run.exit_code in INTERRUPTED:  # by this process's own stop: no fault of the table, which the next process goes on with
+        return replace(state, last=last, changed=True)
     bad = state.bad + 1
     return replace(state, last=last, bad=bad, retry_s=now_s + retry_after_s(run.status, bad), changed=True)
 

@@ -75,6 +75,14 @@ def test_ends_that_are_not_good(status: str, held: Hold) -> None:
     assert ran(state, run(RunStatus.COMMITTED), now_s, 0).bad == 0
 
 
+def test_a_run_that_was_asked_to_stop_is_no_failure() -> None:
+    """The next process goes on with the table at once; failures before count as they did."""
+    stopped = ran(known(), run(RunStatus.FAILED, reason="Interrupted.", exit_code=143), 100, 0)
+    assert (hold(stopped, 100), stopped.bad, stopped.worth_since_s) == (Hold.NONE, 0, 100)
+    failed = ran(ran(known(), run(RunStatus.FAILED, reason="it burns.", exit_code=7), 100, 0), run(RunStatus.FAILED, exit_code=143), 101, 0)
+    assert (hold(failed, 102), failed.bad) == (Hold.BACKOFF, 1)
+
+
 def test_a_refusal_is_looked_at_again_when_something_changes() -> None:
     """Another version or other rules may have mended what it was refused for."""
     refused = ran(known(), run(RunStatus.REFUSED, reason="it has a feature."), 100, 0)
