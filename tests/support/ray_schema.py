@@ -1,6 +1,6 @@
 """What of KubeRay's kinds our manifests use, as JSON schemas of our own: a misspelt or misplaced key is an error here, as on a cluster.
 
-Written from the reference of the `ray.io/v1` API (KubeRay 1.5.1 and newer). Pod templates are left to Kubernetes' own schemas.
+Written from the reference of the `ray.io/v1` API (KubeRay 1.6 and newer). Pod templates are left to Kubernetes' own schemas.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ CLUSTER = _object(
     ("rayVersion", "headGroupSpec", "workerGroupSpecs"),
     rayVersion=_TEXT,
     authOptions=_object(("mode",), mode={"enum": ["token", "disabled"]}),
+    upgradeStrategy=_object(("type",), type={"enum": ["Recreate", "None"]}),
     enableInTreeAutoscaling=_TRUTH,
     autoscalerOptions=_AUTOSCALER,
     headGroupSpec=_object(("rayStartParams", "template"), rayStartParams=_START, template=_POD),

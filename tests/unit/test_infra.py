@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support.infra_tools import tool
 
 from compactor.settings import load_settings
 
@@ -51,6 +53,17 @@ def test_the_image_is_pinned_and_not_root() -> None:
     assert int(bases["RUST_IMAGE"].split(".")[1].split("-")[0]) >= int(needed)
     assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == ["10001:10001"]
     assert f"ARG VERSION={VERSION}" in text
+
+
+@pytest.mark.skipif(tool("hadolint") is None, reason="hadolint is not installed")
+def test_the_dockerfile_is_well_written(tmp_path: Path) -> None:
+    """hadolint has nothing to say of it, and something of one that it should not like."""
+    program, bad = tool("hadolint"), tmp_path / "Dockerfile"
+    assert program is not None
+    done = subprocess.run([program, str(ROOT / "Dockerfile")], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    bad.write_text("FROM debian:latest\nRUN apt-get install wget\n")
+    assert subprocess.run([program, str(bad)], capture_output=True, timeout=60, check=False).returncode == 1
 
 
 def test_containers_have_time_to_stop() -> None:

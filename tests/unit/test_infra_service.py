@@ -9,12 +9,17 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
+from support.infra_tools import COMPOSE_SCHEMA
 
+from compactor.model.events import LeaseState
+from compactor.model.run import RunStatus
 from compactor.service.config_file import read_config
 from compactor.service.schedule import Hold
 from compactor.service.telemetry.metrics import Metrics
+from compactor.units import parse_bytes
 
 INFRA = Path(__file__).parents[2] / "infra"
 OPERATIONS = (INFRA.parent / "docs/operations.md").read_text(encoding="utf-8")
@@ -31,6 +36,28 @@ def series() -> set[str]:
     return names
 
 
+VALUES = {
+    ("compactor_tables", "state"): {hold.value for hold in Hold},
+    ("compactor_leases_total", "state"): {state.value for state in LeaseState},
+    ("compactor_runs_total", "status"): {status.value for status in RunStatus},
+    ("compactor_groups_dropped_total", "reason"): {"proof"},
+    ("compactor_task_seconds_total", "kind"): {"predicted", "actual"},
+    ("compactor_run_files_total", "direction"): {"in", "out"},
+    ("compactor_run_bytes_total", "direction"): {"in", "out"},
+    ("compactor_run_requests_total", "kind"): {"read", "write"},
+    ("compactor_budget_left", "bound"): {"gb_hours_per_day", "money_per_day"},
+}
+
+
+def labels_of(series_name: str) -> tuple[str, ...]:
+    """The labels that the metric of a series has."""
+    metrics = Metrics()
+    for collector in set(vars(metrics).values()) - {metrics.registry}:
+        if re.sub(r"_(total|bucket|sum|count)$", "", series_name) == getattr(collector, "_name", None):
+            return tuple(collector._labelnames)
+    return ()
+
+
 def expressions() -> dict[str, str]:
     found = {alert["alert"]: alert["expr"] for alert in ALERTS}
     for panel in DASHBOARD["panels"]:
@@ -40,12 +67,16 @@ def expressions() -> dict[str, str]:
 
 @pytest.mark.parametrize(("where", "expression"), expressions().items())
 def test_only_metrics_that_exist(where: str, expression: str) -> None:
-    """Alerts and dashboards ask for series that the service has, and for labels' values that it can have."""
+    """Alerts and dashboards ask for series that the service has, by labels that these have, and for values that they can have."""
     used = set(re.findall(r"compactor_[a-z_]+", expression))
     assert used, where
     assert used <= series()
-    states = re.findall(r'state="([a-z-]+)"', expression)
-    assert set(states) <= {hold.value for hold in Hold}
+    for name, label, value in re.findall(r'(compactor_[a-z_]+)\{(\w+)="([^"]+)"\}', expression):
+        assert value in VALUES[name, label], expression
+    assert expression.count("{") == len(re.findall(r'compactor_[a-z_]+\{\w+="[^"]+"\}', expression)), "of a form that is not looked into"
+    for labels in re.findall(r"by \(([^)]*)\)", expression):
+        for label in set(re.split(r"\W+", labels)) - {"le"}:
+            assert any(label in labels_of(name) for name in used), expression
 
 
 def test_a_wrong_name_would_be_noticed() -> None:
@@ -55,10 +86,10 @@ def test_a_wrong_name_would_be_noticed() -> None:
 
 
 def test_every_alert_is_documented() -> None:
-    """What it means and what to do, under its name."""
-    for alert in ALERTS:
-        assert f"| `{alert['alert']}` |" in OPERATIONS
-    assert set(re.findall(r"\| `(Compactor\w+)` \|", OPERATIONS)) == {alert["alert"] for alert in ALERTS}
+    """What it means and what to do, in a section under its name, in the order of the file."""
+    sections = dict(re.findall(r"^### (Compactor\w+)\n\n(.+?)\n(?=\n#)", OPERATIONS, re.MULTILINE | re.DOTALL))
+    assert list(sections) == [alert["alert"] for alert in ALERTS]
+    assert all(len(text.split()) > 25 for text in sections.values())
 
 
 @pytest.mark.parametrize("name", ["helm/compactor/compactor.toml", "service/laptop.toml"])
@@ -86,6 +117,36 @@ def test_the_laptop_listens_to_itself() -> None:
         for volume in service.get("volumes", []):
             if volume.startswith("."):
                 assert (INFRA / "service" / volume.split(":")[0]).resolve().is_file(), volume
+
+
+def test_the_laptop_s_runs_take_place_on_its_ray() -> None:
+    """The file names the container that runs Ray; the service and Ray have the same token, and both reach the store."""
+    [compose] = documents("compose.yaml")
+    run = read_config(INFRA / "service/laptop.toml").run
+    ray = compose["services"][str(run["ray_address"]).removeprefix("ray://").partition(":")[0]]
+    service = compose["services"]["compactor"]
+    assert ray["entrypoint"][:3] == ["ray", "start", "--head"]
+    assert ray["image"] == service["image"]
+    assert ray["environment"] == service["environment"]
+    assert ray["environment"]["RAY_AUTH_MODE"] == "token"
+    store = compose["services"]["store"]["environment"]
+    assert ray["environment"]["AWS_SECRET_ACCESS_KEY"] == store["MINIO_ROOT_PASSWORD"]
+    memory = int(next(word for word in ray["entrypoint"] if word.startswith("--memory=")).partition("=")[2])
+    assert parse_bytes(str(run["memory"])) * 2 <= memory
+    assert service["depends_on"]["ray"] == {"condition": "service_healthy"}
+    assert "ray" in ray["healthcheck"]["test"]
+
+
+@pytest.mark.skipif(not COMPOSE_SCHEMA.is_file(), reason="the schema of compose files could not be fetched")
+@pytest.mark.parametrize("name", ["compose/compose.yaml", "service/compose.yaml"])
+def test_compose_files_are_in_form(name: str) -> None:
+    """They pass the schema of the Compose Specification; one with a misspelt key does not."""
+    body = yaml.safe_load((INFRA / name).read_text())
+    schema = json.loads(COMPOSE_SCHEMA.read_text())
+    jsonschema.validate(body, schema)
+    body["services"]["compactor"]["imag"] = "x"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(body, schema)
 
 
 def test_terraform_is_in_form() -> None:
