@@ -89,7 +89,7 @@ def _d7(cache: Path, scale: float) -> Source:
 
 
 def _d8(cache: Path, scale: float) -> Source:
-    partitions = _count(100_000, scale / 10, 30)
+    partitions = _count(100_000, scale / 20, 30)
     return Source(folder=data.tiny_partitions(cache / f"d8-{partitions}", tiny_rows, partitions), target_bytes=128 * MIB)
 
 
@@ -112,13 +112,14 @@ SETS = (
     DataSet(name="D5", title="files of one row group of 350,000 rows", make=_d5, without=("fuse",), readers=True),
     DataSet(name="D6", title=_LINES, make=_d6, others=("deltalake", "deltalake-default", "duckdb", "polars", "copy"), readers=True),
     DataSet(name="D7", title="files of 2,000 columns", make=_d7, others=("deltalake", "duckdb", "copy"), most_repetitions=3),
-    DataSet(name="D8", title="partitions of two tiny files (100,000 at scale 10)", make=_d8, others=("deltalake",), most_repetitions=2),
+    DataSet(name="D8", title="partitions of two tiny files (100,000 at scale 20)", make=_d8, others=("deltalake",), most_repetitions=2),
     *(
         DataSet(
             name=f"{name}-{writer.name}",
             title=f"{name} of half the files, as {writer.label}",
             make=_by(writer, make),
-            others=("deltalake", "copy"),
+            others=("deltalake",),
+            without=("stitch", "fuse"),
             most_repetitions=3,
         )
         for name, make in (("D1", _d1), ("D6", _d6))

@@ -154,6 +154,9 @@ def main(engine: str, table: str, out: str, codec: str, target_bytes: str, optio
     if engine.startswith(f"{PREFIX}:"):
         _, name, proof = engine.split(":")
         go = ours(name, proof, table, int(target_bytes), json.loads(options))
+        from compactor_cli.allocator import choose_allocator
+
+        choose_allocator()  # as the command does, in a process that is its own
     else:
         go = OTHERS[engine](table, Path(out), codec, int(target_bytes))
     base_bytes, before_s, started = proportional_bytes("self"), processor_s(), time.perf_counter()

@@ -31,7 +31,7 @@ from tests.benchmarks.section import Section
 
 SHARES = {"D1": 0.1, "D5": 1.0}
 """Of the scale: loopback through Python is slow, but what is copied in the store has to be enough beside what any run takes."""
-MOST_REPETITIONS = 3
+MOST_REPETITIONS = 2
 SERVER_COPY_LIMIT = 0.05
 HEAD = ("engine", "seconds", "processor s", "requests", "predicted", "by kind")
 

@@ -74,6 +74,7 @@ class Witness:
 def _run(flags: Flags, run_id: str | None, witness: Witness, signals: Signals) -> int:
     import compactor
     from compactor.coordination.documents import check_run_id
+    from compactor_cli.allocator import choose_allocator
     from compactor_cli.jsonable import run_object
     from compactor_cli.progress import progress
     from compactor_cli.render.run import failure_line
@@ -83,6 +84,7 @@ def _run(flags: Flags, run_id: str | None, witness: Witness, signals: Signals) -
     if witness.stored_plan is not None:
         _refuse_policy(flags, witness)
     settings = flags.settings()
+    choose_allocator()
 
     with progress() as draw:
 

@@ -28,6 +28,7 @@ def serve(flags: Flags, uris: Uris = None, every: Every = "15m", once: Once = Fa
     """Keep all tables below some prefixes compacted, until SIGTERM: then the table at hand is finished or safely stopped, exit code 0."""
     from compactor.errors import UsageError
     from compactor.units import parse_seconds
+    from compactor_cli.allocator import choose_allocator
     from compactor_cli.guard import Failure, guarded
     from compactor_cli.service_loop import Loop, Pace
     from compactor_cli.signals import Signals, handled
@@ -37,6 +38,7 @@ def serve(flags: Flags, uris: Uris = None, every: Every = "15m", once: Once = Fa
             print_json(failure_object(failure))
 
     def act() -> int:
+        choose_allocator()
         if not uris:
             return _service(flags)
         pace = Pace(every_s=parse_seconds(every), once=once)
