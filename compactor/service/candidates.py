@@ -105,10 +105,13 @@ def _held(state: TableState, marks: Marks, now: Now, left_s: float) -> Hold:
         return Hold.REFUSED if state.problem is not None and state.problem[0] != "not-looked-at" else Hold.UNKNOWN
     if asked:
         return Hold.NONE
-    if now.s < state.retry_s:
-        return Hold.REFUSED if state.last is not None and state.last.status is RunStatus.REFUSED else Hold.BACKOFF
-    if not state.work.worth(state.policy.min_gain_files):
+    waits = now.s < state.retry_s
+    if waits and state.last is not None and state.last.status is RunStatus.REFUSED:
+        return Hold.REFUSED
+    if not state.work.worth(state.policy.min_gain_files):  # whatever its runs came to: another may have done what there was to do
         return Hold.HOT if state.work.hot_files else Hold.HEALTHY
+    if waits:
+        return Hold.BACKOFF
     if state.vain is not None and now.s < state.vain_until_s:
         return Hold.HOT if state.not_yet else Hold.HEALTHY
     return Hold.NONE if left_s > 0 else Hold.WINDOW
@@ -131,7 +134,8 @@ def why_of(state: TableState, hold: Hold, marks: Marks, now: Now) -> str:
             return "It has just been found."
         case Hold.BACKOFF:
             ended = f"{state.last.status.value}: {state.last.why}" if state.last is not None else "not well"
-            return f"{state.bad} in a row ended {ended} It is tried again in {format_seconds(max(0.0, state.retry_s - now.s))}."
+            again = f"It is tried again in {format_seconds(max(0.0, state.retry_s - now.s))}."
+            return f"{state.bad} in a row ended {ended} {again}" if state.bad else f"The newest run ended {ended} {again}"
         case Hold.HEALTHY:
             return state.vain or f"A run would save {state.work.saves_files:,} files."
         case Hold.HOT:

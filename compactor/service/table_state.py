@@ -17,6 +17,8 @@ from compactor.service.work import Takes, Work
 
 INTERRUPTED = (130, 143)
 """Exit codes of runs that were asked to stop."""
+HELD_S = 30.0
+"""After a run that began nothing because another replica, or somebody's command, was at work on the table."""
 VAIN_S, VAIN_MOVED_S = 3600.0, 300.0
 """After a run that found nothing to do a table waits for so long; less when it changes. Where only time keeps files back, it waits for as
 long as its rules say."""
@@ -147,6 +149,8 @@ def ran(state: TableState, run: Run, now_s: float, now_ms: int) -> TableState:
         return replace(done, not_yet=0, vain_files=_vain_files(state, run), vain_until_s=now_s + VAIN_S, worth_since_s=None, suffered=0.0)
     if run.exit_code in INTERRUPTED:  # by this process's own stop: no fault of the table, which the next process goes on with
         return replace(state, last=last, changed=True)
+    if run.status is RunStatus.CONFLICT and run.actual is None:  # another holds the lease: it does what there is to do, or is gone soon
+        return replace(state, last=last, retry_s=now_s + HELD_S, changed=True)
     bad = state.bad + 1
     return replace(state, last=last, bad=bad, retry_s=now_s + retry_after_s(run.status, bad), changed=True)
 

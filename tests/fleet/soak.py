@@ -29,6 +29,8 @@ from fleet.soak_replica import Replica, free_port
 
 GROWTH, SLACK_BYTES = 1.2, 30 * 10**6
 """Memory in the last quarter of the time, at most: so much times that in the second quarter (the first has start and caches), and some."""
+LEAST_SAMPLES = 60
+"""In less than about a minute memory is that of a process that starts."""
 WRITERS = 2
 KEYS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_REGION": "eu-central-1"}
 _FILE = """
@@ -187,7 +189,7 @@ def _judge(lake: Lake, replicas: list[Replica], seen: Seen, end: tuple[float | N
     wrong = lake.wrong()
     told = replicas[0].told() + replicas[1].told()
     quarters = _quarters(replicas[0].resident)
-    flat = quarters[3] <= GROWTH * quarters[1] + SLACK_BYTES
+    flat = len(replicas[0].resident) < LEAST_SAMPLES or quarters[3] <= GROWTH * quarters[1] + SLACK_BYTES
     appends, deletes, again = lake.sums()
     ends = ", ".join(f"{told[name]:,} {name.partition(' ')[2]}" for name in sorted(told) if name.startswith("RunFinished "))
     print(f"{len(lake.written)} tables: {appends:,} appends and {deletes:,} deletes by others ({again:,} anew), {replicas[1].kills} kills")

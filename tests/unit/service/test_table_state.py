@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from compactor.model.run import Run, RunStatus
+from compactor.model.usage import Usage
 from compactor.service.candidates import Marks, Now, candidates, why_of
 from compactor.service.config_file import parse_config
 from compactor.service.policies import TablePolicy, policy_of
@@ -37,7 +38,7 @@ def hold(state: TableState, at_s: float, marks: Marks | None = None, now_ms: int
     return found
 
 
-def run(status: RunStatus, **more: str | int) -> Run:
+def run(status: RunStatus, **more: object) -> Run:
     return Run(run_id="r", table="s3://lake/t", status=status, **more)  # type: ignore[arg-type]
 
 
@@ -65,7 +66,7 @@ def test_ends_that_are_not_good(status: str, held: Hold) -> None:
     state, waits = known(), []
     now_s = 100.0
     for number in range(2, 6):
-        state = ran(state, run(RunStatus(status), reason="so."), now_s, 0)
+        state = ran(state, run(RunStatus(status), reason="so.", actual=Usage()), now_s, 0)
         assert hold(state, now_s) is held
         waits.append(state.retry_s - now_s)
         now_s = state.retry_s
@@ -81,6 +82,16 @@ def test_a_run_that_was_asked_to_stop_is_no_failure() -> None:
     assert (hold(stopped, 100), stopped.bad, stopped.worth_since_s) == (Hold.NONE, 0, 100)
     failed = ran(ran(known(), run(RunStatus.FAILED, reason="it burns.", exit_code=7), 100, 0), run(RunStatus.FAILED, exit_code=143), 101, 0)
     assert (hold(failed, 102), failed.bad) == (Hold.BACKOFF, 1)
+
+
+def test_a_table_that_another_holds_is_no_conflict() -> None:
+    """It is tried again soon, however often that happens, and once another has done the work it is healthy at once."""
+    state = known()
+    for _ in range(5):
+        state = ran(state, run(RunStatus.CONFLICT, reason="Another run holds the lease."), 100, 0)
+    assert (hold(state, 129), hold(state, 130), state.bad) == (Hold.BACKOFF, Hold.NONE, 0)
+    assert "Another run holds the lease. It is tried again in 10.0 s." in why_of(state, Hold.BACKOFF, Marks(), Now(s=120, ms=0))
+    assert hold(looked(state, look(2, Work()), 102), 102) is Hold.HEALTHY
 
 
 def test_a_refusal_is_looked_at_again_when_something_changes() -> None:
