@@ -116,8 +116,8 @@ fuzz-native: $(NATIVE)  ## RUNS=100000 changed Parquet files merged page by page
 conformance: $(STAMP)  ## judge every public and own table again and write docs/conformance.md
 	cd tests && ../$(BIN)/python -m conformance.report $(ARGS)
 
-simulate: $(STAMP)  ## SEEDS=100 worlds of writers and compactors under a seed each, played twice and audited
-	cd tests && ../$(BIN)/python -m simulation --seeds $(or $(SEEDS),100)
+simulate: $(STAMP)  ## SEEDS=100 worlds of writers and compactors under a seed each, from seed FIRST=0 on, played twice and audited
+	cd tests && ../$(BIN)/python -m simulation --first $(or $(FIRST),0) --seeds $(or $(SEEDS),100)
 
 simulate-aborts: $(STAMP)  ## SEEDS=4 how often foreign writers abort without us, beside a service of ours, and beside one that does not wait for busy partitions
 	cd tests && ../$(BIN)/python -m simulation.aborts --seeds $(or $(SEEDS),4)

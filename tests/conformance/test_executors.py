@@ -180,7 +180,7 @@ def test_closing_early_leaves_nothing_running(make: Make, tmp_path: Path) -> Non
     began = time.monotonic()
     outcomes.close()  # type: ignore[attr-defined]
     executor.close()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 40  # they would sleep for 60
     assert not list(tmp_path.glob("*sleep*.done"))
     if make is not threads:  # an idle worker of the cluster may live on, one that was cut off may not
         wait_for(lambda: not any(alive(int(file.read_text() or 0)) for file in tmp_path.glob("*sleep*.began")))
@@ -423,7 +423,7 @@ def test_a_driver_that_dies_leaves_no_workers(how: signal.Signals, tmp_path: Pat
     try:
         wait_for(lambda: sum(bool(file.read_text()) for file in tmp_path.glob("*.began")) == 2)
         driver.send_signal(how)
-        driver.wait(timeout=20)
+        driver.wait(timeout=60)
         workers = [int(file.read_text()) for file in tmp_path.glob("*.began")]
         wait_for(lambda: not any(map(alive, workers)))
     finally:
@@ -454,7 +454,7 @@ def alive(pid: int) -> bool:
     return True
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     ends = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends, "it did not happen in time"

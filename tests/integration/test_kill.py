@@ -47,6 +47,8 @@ FEW = ("after create _compactor/intents/*.json", "before create _compactor/resul
 DRIVERS = tuple(boundary for boundary in BOUNDARIES if not boundary.endswith(".parquet"))
 """Boundaries of the driver, where workers have stores of their own."""
 TESTS = Path(__file__).parents[1]
+MARK = f"COMPACTOR_KILLED_BY={os.getpid()}"
+"""In the environment of all that a killed process has started."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +81,10 @@ class Place:
     def kill(self, executor: str, boundary: str) -> int:
         """How the process ended; what it said is shown when a test fails."""
         command = [sys.executable, "-m", "support.killed", self.uri, executor, boundary]
+        environment = {**os.environ, **self.environment, **dict([MARK.split("=")])}
         with tempfile.TemporaryFile() as said:  # no pipe: what Ray started would hold it open
-            child = subprocess.Popen(command, cwd=TESTS, env={**os.environ, **self.environment}, stdout=said, stderr=subprocess.DEVNULL)
-            code = child.wait(timeout=120)
+            child = subprocess.Popen(command, cwd=TESTS, env=environment, stdout=said, stderr=subprocess.DEVNULL)
+            code = child.wait(timeout=240)
             said.seek(0)
             print(said.read().decode(), file=sys.stderr)
         return code
@@ -117,6 +120,21 @@ def s3(moto_s3: MotoS3) -> Place:
     place = Place(uri=f"{bucket.uri}/t", options=bucket.options, environment=environment)
     place.fill()
     return place
+
+
+def alone() -> None:
+    """Wait until no worker of Ray is alive any more that a killed process had, as they write until they see that it is gone."""
+    ends_s = time.monotonic() + 120
+    while any(_is_worker(process) for process in Path("/proc").glob("[0-9]*")):
+        assert time.monotonic() < ends_s, "workers of Ray live on"
+        time.sleep(0.1)
+
+
+def _is_worker(process: Path) -> bool:
+    try:
+        return (process / "cmdline").read_bytes().startswith(b"ray::") and MARK.encode() in (process / "environ").read_bytes().split(b"\0")
+    except OSError:  # it ended, or is not ours
+        return False
 
 
 def survives(place: Place, executor: str, boundary: str, settle: Callable[[], None] = lambda: None) -> None:
@@ -156,13 +174,13 @@ def some(few: str) -> list[object]:
 @pytest.mark.parametrize("boundary", some(FEW[1]))
 def test_killed_beside_ray(disk: Place, boundary: str) -> None:
     """With Ray: its workers end soon after the driver, and what they still wrote is found."""
-    survives(disk, "ray", boundary, settle=lambda: time.sleep(3))
+    survives(disk, "ray", boundary, settle=alone)
 
 
 @pytest.mark.parametrize("boundary", some(FEW[2]))
 def test_killed_beside_ray_on_s3(s3: Place, boundary: str) -> None:
     """The same on S3."""
-    survives(s3, "ray", boundary, settle=lambda: time.sleep(3))
+    survives(s3, "ray", boundary, settle=alone)
 
 
 def test_finished_groups_are_not_rewritten(disk: Place) -> None:

@@ -133,7 +133,7 @@ def s3_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def compact(uri: str, *options: str) -> dict[str, Any]:
     """One `compactor run` in a process of its own: what it told."""
-    done = subprocess.run([*COMPACTOR, *options, uri], capture_output=True, text=True, timeout=60, check=False, env=os.environ)
+    done = subprocess.run([*COMPACTOR, *options, uri], capture_output=True, text=True, timeout=200, check=False, env=os.environ)
     assert "Traceback" not in done.stderr, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
     assert told["exit_code"] == done.returncode

@@ -109,8 +109,9 @@ def behave(job: RewriteJob, task: RewriteTask, store: ObjectStore, clock: Clock)
             os._exit(3)
         case "sleep":
             _sleep(60, store)
-        case "nap":
-            _sleep(4, store)
+        case "wait":
+            while not (root / "go").exists():
+                _sleep(0.1, store)
         case "doze":
             time.sleep(0.1)
         case "hog":
