@@ -77,7 +77,7 @@ lint: $(STAMP)  ## ruff and mypy; rustfmt and clippy where they are
 	$(BIN)/mypy
 	@if ! { $(RUST_READY) && cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then \
 	echo "native/ is not checked: rustfmt, clippy or the packages of the Rust toolchain are missing."; \
-	else cd native && cargo fmt --check && $(CARGO) clippy --all-targets -- -D warnings \
+	else cd native && cargo fmt --check && cargo fmt --check --manifest-path fuzz/Cargo.toml && $(CARGO) clippy --all-targets -- -D warnings \
 	&& $(CARGO) clippy --all-targets --no-default-features -- -D warnings; fi
 
 audit: $(STAMP)  ## known vulnerabilities in the pinned dependencies; says so where their database cannot be reached
@@ -110,8 +110,10 @@ bench-memory: $(NATIVE)  ## predicted against actual peaks of rewriting varied g
 fuzz: $(NATIVE)  ## CASES=5000 random tables and twice as many changed Parquet files, judged by a reader that is not ours (nightly)
 	FUZZ_CASES=$(or $(CASES),5000) $(BIN)/python -m pytest --timeout 7200 tests/properties/test_fuzz_tables.py tests/properties/test_mutated_parquet.py
 
-fuzz-native: $(NATIVE)  ## RUNS=100000 changed Parquet files merged page by page, held against what pyarrow reads
-	FUZZ_RUNS=$(or $(RUNS),100000) $(BIN)/python -m pytest -s tests/properties/test_fuse_mutations.py
+fuzz-native: $(NATIVE)  ## RUNS=10000000 changed Parquet files merged page by page, against another decoder; a hundredth of them against pyarrow
+	@if $(RUST_READY) && $(CARGO) fetch --manifest-path native/fuzz/Cargo.toml 2>/dev/null; then \
+	$(CARGO) run --release --manifest-path native/fuzz/Cargo.toml --bin fuzz-native -- $(or $(RUNS),10000000); else $(NO_RUST); fi
+	FUZZ_RUNS=$$(($(or $(RUNS),10000000) / 100)) $(BIN)/python -m pytest -s tests/properties/test_fuse_mutations.py
 
 conformance: $(STAMP)  ## judge every public and own table again and write docs/conformance.md
 	cd tests && ../$(BIN)/python -m conformance.report $(ARGS)

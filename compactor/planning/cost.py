@@ -27,6 +27,11 @@ _ROW_GROUP = 48 * MIB
 _READ_WHOLE = 32 * MIB
 _PIECE = 8 * MIB
 """What a reader of outputs with memory to spare takes with one request: a whole file, else a piece of a column."""
+_MERGED_CHURNED = 24 * MIB
+_MADE = 1.25
+"""Bytes that are made for each byte of a row group that is merged, most of which are kept where they lie."""
+_CHUNK = 600
+"""Bytes that a merged file takes for each of its columns, however small."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -137,13 +142,15 @@ def _between(wanted: int, low: int, high: int) -> int:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Load:
     """What memory depends on, one element a group: encoded bytes of all inputs and of the largest, encoded and decoded bytes of one output,
-    decoded bytes of the largest row group of an input."""
+    decoded bytes of the largest row group of an input, encoded bytes of the inputs that are merged page by page, and how many inputs."""
 
     inputs: Int64s
     largest: Int64s
     encoded: Int64s
     each_output: Int64s
     row_group: Int64s
+    merged: Int64s
+    files: Int64s
 
 
 def group_memory(load: Load, bound: int, assumed: Assumptions) -> Int64s:
@@ -152,12 +159,23 @@ def group_memory(load: Load, bound: int, assumed: Assumptions) -> Int64s:
     fetched = np.minimum(load.inputs, np.where(load.largest <= held.fetch, held.fetch, held.stream))
     batch = np.minimum(load.row_group, held.batch)
     gathered = np.minimum(load.each_output, held.row_group)
-    writing = fetched + batch + np.floor(gathered * assumed.gathered).astype(np.int64)
+    decoding = fetched + batch + np.floor(gathered * assumed.gathered).astype(np.int64)
     proving = 2 * np.minimum(load.encoded, _between(bound // 8, MIB, 32 * MIB)) + 2 * batch
-    churned = np.minimum(load.inputs * 3 // 4, _CHURNED)  # what allocators do not give back at once
-    need = assumed.floor_bytes + churned + np.maximum(writing, proving)
+    decoded = load.inputs - load.merged
+    churned = np.minimum(decoded * 3 // 4, _CHURNED)  # what allocators do not give back at once
+    rewriting = np.maximum(np.where(decoded > 0, decoding, 0), _merging(load, held, assumed) + batch)
+    need = assumed.floor_bytes + np.maximum(churned, np.minimum(load.merged * 3 // 4, _MERGED_CHURNED)) + np.maximum(rewriting, proving)
     peak: Int64s = np.minimum(need, bound).astype(np.int64)
     return peak
+
+
+def _merging(load: Load, held: Buffers, assumed: Assumptions) -> Int64s:
+    """What merging takes of each group: files ahead, those that wait, those of the row group that is being written, and what is made."""
+    whole = np.minimum(load.merged, held.fetch + 2 * held.row_group)
+    made = np.floor(_MADE * np.minimum(load.merged, held.row_group)).astype(np.int64)
+    chunks = np.where(load.merged > 0, load.files * assumed.columns * _CHUNK, 0)
+    taken: Int64s = whole + made + chunks
+    return taken
 
 
 def decoded_estimate(size_bytes: Int64s, rows: Int64s, assumed: Assumptions) -> Int64s:

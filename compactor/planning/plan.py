@@ -116,7 +116,7 @@ def _assemble(out: _Outcome, setting: Setting, resources: Resources, assumed: As
     files, groups = out.files, out.groups
     output_bytes = groups.sums(out.classes.output_bytes)
     stitched = copied(files, groups, _surveyed(out), assumed, buffers(resources.memory_bytes).fetch)
-    memory = _memory(out, output_bytes, resources.memory_bytes, assumed)
+    memory = _memory(out, (output_bytes, stitched.merged), resources.memory_bytes, assumed)
     reads = groups.sums(read_requests(files.size_bytes, assumed.part_bytes))
     sent = np.maximum(0, output_bytes - stitched.bytes) if assumed.store_copies else output_bytes
     writes = write_requests(sent, groups.outputs, assumed.part_bytes) + (stitched.row_groups if assumed.store_copies else 0)
@@ -148,7 +148,8 @@ def _surveyed(out: _Outcome) -> dict[int, FileFacts]:
     return {int(i): known[int(k)] for i, k in zip(where[at], which, strict=True)}
 
 
-def _memory(out: _Outcome, output_bytes: Int64s, bound: int, assumed: Assumptions) -> Int64s:
+def _memory(out: _Outcome, output_and_merged: tuple[Int64s, Int64s], bound: int, assumed: Assumptions) -> Int64s:
+    output_bytes, merged = output_and_merged
     files, groups, facts = out.files, out.groups, out.survey.files
     at, which = positions_in(out.snapshot.files["path"], list(facts))
     where = np.empty(len(files), dtype=np.int64)
@@ -163,6 +164,8 @@ def _memory(out: _Outcome, output_bytes: Int64s, bound: int, assumed: Assumption
         encoded=output_bytes // np.maximum(1, groups.outputs),
         each_output=groups.sums(decoded) // np.maximum(1, groups.outputs),
         row_group=groups.maxima(row_group),
+        merged=merged,
+        files=groups.counts(),
     )
     return group_memory(load, bound, assumed)
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from support.planning_worlds import WorldFile, plan_of, snapshot_of
 
+from compactor.model.engine import EngineChoice
 from compactor.model.plan import GROUPS_SCHEMA, INPUTS_SCHEMA, FileKey, GroupKind, Resources
 from compactor.model.policy import MIB, Policy
 from compactor.model.snapshot import FILES_SCHEMA, Snapshot, TableRef
@@ -152,3 +153,29 @@ def test_a_million_files() -> None:
     assert len(planned) == partitions and planned.left_out == ()
     assert planned.groups["input_files"].unique().to_pylist() == [10]
     assert planned.prediction.input_files == count
+
+
+@pytest.mark.parametrize("why", [None, "kernels"])
+def test_what_will_be_merged_is_predicted(why: str | None) -> None:
+    """Small files without deleted rows are merged, in less time, where nothing stands against it; the others' bytes have their reasons."""
+    small = [WorldFile(path=f"s{i}", size_bytes=2 * MIB, rows=100, modified_ms=i) for i in range(20)]
+    masked = [WorldFile(path="d", size_bytes=2 * MIB, rows=100, deleted_rows=1, modified_ms=30)]
+    mid = [WorldFile(path="m", size_bytes=18 * MIB, rows=100, modified_ms=31)]
+    resources = Resources(parallelism=1, memory_bytes=1024 * MIB)
+    assumed = Assumptions(engine=EngineChoice(mode="auto"), not_merged=why)
+    planned = plan(snapshot_of([*small, *masked, *mid]), Survey(), Policy(target_bytes=TARGET), resources, assumptions=assumed)
+    merged = 0 if why else 40 * MIB
+    assert planned.prediction.merged_bytes == planned.groups["merged_bytes"].to_pylist()[0] == merged
+    assert dict(planned.not_copied) == ({"kernels": 58 * MIB, "deletes": 2 * MIB} if why else {"large": 18 * MIB, "deletes": 2 * MIB})
+    taken = (60 * MIB - merged) / assumed.bytes_per_s + merged / assumed.merged_bytes_per_s
+    assert planned.prediction.seconds == pytest.approx(taken + planned.prediction.requests * assumed.request_s)
+
+
+def test_files_in_which_outputs_end_are_not_merged() -> None:
+    """A file of more than half an output is divided, so its rows are decoded."""
+    files = [WorldFile(path="large", size_bytes=10 * MIB, rows=100, modified_ms=0)]
+    assumed = Assumptions(engine=EngineChoice(mode="auto"), not_merged=None)
+    resources = Resources(parallelism=1, memory_bytes=1024 * MIB)
+    planned = plan(snapshot_of(files), Survey(), Policy(target_bytes=2 * MIB), resources, assumptions=assumed)
+    assert planned.groups["output_files"].to_pylist() == [5]
+    assert (planned.prediction.merged_bytes, dict(planned.not_copied)) == (0, {"large": 10 * MIB})
