@@ -107,11 +107,14 @@ class _Source:
 
     def _have(self, length: int) -> bool:
         """Bring what is missing of the next `length` bytes; whether they are all there."""
-        while len(self._here) < length and self._next < self._end:
-            size = min(max(_PIECE_BYTES, length - len(self._here)), self._end - self._next)
-            came = memoryview(self._read(self._next, size)).cast("B")
-            self._next += size
-            self._here = came if not self._here else memoryview(b"".join((self._here, came)))
+        missing = length - len(self._here)
+        if missing <= 0 or self._next >= self._end:
+            return missing <= 0
+        # What is left of a piece is put before what is missing, and not before a whole piece, which would be copied.
+        size = min(missing if self._here else max(_PIECE_BYTES, missing), self._end - self._next)
+        came = memoryview(self._read(self._next, size)).cast("B")
+        self._next += size
+        self._here = memoryview(b"".join((self._here, came))) if self._here else came
         return len(self._here) >= length
 
 

@@ -21,7 +21,7 @@ from compactor.rewriting.leaves import is_list
 from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.ranged import RangedFile
 from compactor.rewriting.variant import is_variant
-from compactor.rewriting.verdicts import against_footer
+from compactor.rewriting.verdicts import Verdicts, against_footer
 from compactor.storage.base import ObjectStore
 
 _GUESS_BYTES = 64 * 1024
@@ -37,8 +37,9 @@ def survey_files(store: ObjectStore, files: Sequence[tuple[str, str, int]], read
     A file that is gone or whose footer cannot be read is left out: whoever rewrites it says why. Raises StorageError when the store fails
     for another reason than that one file.
     """
+    verdicts = None if write is None else Verdicts(read, write)
     with ThreadPoolExecutor(min(_SURVEYS_IN_FLIGHT, max(1, len(files))), thread_name_prefix="survey") as pool:
-        looks = list(pool.map(lambda file: _look(store, (read, write), *file), files))
+        looks = list(pool.map(lambda file: _look(store, (read, verdicts), *file), files))
     return Survey(
         files={look.facts.path: look.facts for look in looks if look.facts is not None},
         unreadable={path: look.problem for (path, _, _), look in zip(files, looks, strict=True) if look.problem is not None},
@@ -55,8 +56,8 @@ class _Look:
     problem: str | None = None
 
 
-def _look(store: ObjectStore, specs: tuple[ReadSpec, WriteSpec | None], path: str, key: str, size_bytes: int) -> _Look:
-    read, write = specs
+def _look(store: ObjectStore, specs: tuple[ReadSpec, Verdicts | None], path: str, key: str, size_bytes: int) -> _Look:
+    read, verdicts = specs
     try:
         footer, requests = footer_bytes(store, key, size_bytes)
         metadata = _metadata(footer, key)
@@ -70,7 +71,7 @@ def _look(store: ObjectStore, specs: tuple[ReadSpec, WriteSpec | None], path: st
         Conformer(schema, read.schema, read.match)
     except FileProblem as problem:
         return _Look(requests=requests, facts=facts, problem=f"{key}: {problem}")
-    against = None if write is None else against_footer(footer, size_bytes, read, write)
+    against = None if verdicts is None else against_footer(footer, size_bytes, verdicts)
     return _Look(requests=requests, facts=replace(facts, extra_columns=has_extra_columns(schema, read), not_copied=against))
 
 

@@ -119,8 +119,8 @@ class _Reader:
     """Reads values one after the other."""
 
     def __init__(self, data: bytes | memoryview, most_values: int) -> None:
-        self._data = memoryview(data).cast("B")
-        self._left = most_values
+        self._data = bytes(data)  # of which a byte is looked up faster than of a view; footers are small
+        self._size, self._left = len(self._data), most_values
         self.at = 0
 
     def struct(self, depth: int) -> Struct:
@@ -141,7 +141,7 @@ class _Reader:
         if kind in _FITS:
             return self._signed(_FITS[kind])
         if kind == BINARY:
-            return bytes(self._take(self._varint()))
+            return self._take(self._varint())
         if kind == STRUCT:
             return self.struct(depth + 1)
         if kind in (LIST, SET):
@@ -149,7 +149,7 @@ class _Reader:
         if kind in (TRUE, FALSE, BYTE):
             return self._byte()
         if kind in _WIDTHS:
-            return bytes(self._take(_WIDTHS[kind]))
+            return self._take(_WIDTHS[kind])
         if kind == MAP:
             return self._pairs(depth + 1)
         raise ThriftProblem(f"there is no kind {kind}")
@@ -162,7 +162,7 @@ class _Reader:
         if count == 15:
             count = self._varint()
         self._spend(count)
-        return Items(kind, tuple(self._value(kind, depth) for _ in range(count)))
+        return Items(kind, tuple([self._value(kind, depth) for _ in range(count)]))
 
     def _pairs(self, depth: int) -> Pairs:
         if depth >= MOST_DEPTH:
@@ -178,22 +178,27 @@ class _Reader:
     def _spend(self, values: int) -> None:
         """Every value takes a byte at least, so no more can follow than bytes are left."""
         self._left -= values
-        if self._left < 0 or values > len(self._data) - self.at:
+        if self._left < 0 or values > self._size - self.at:
             raise ThriftProblem("it claims more values than it may have")
 
     def _byte(self) -> int:
-        if self.at >= len(self._data):
+        at = self.at
+        if at >= self._size:
             raise ThriftProblem("it ends too early")
-        self.at += 1
-        return self._data[self.at - 1]
+        self.at = at + 1
+        return self._data[at]
 
-    def _take(self, length: int) -> memoryview:
-        if length > len(self._data) - self.at:
+    def _take(self, length: int) -> bytes:
+        if length > self._size - self.at:
             raise ThriftProblem("it ends too early")
         self.at += length
         return self._data[self.at - length : self.at]
 
     def _varint(self) -> int:
+        at = self.at
+        if at < self._size and self._data[at] < 0x80:  # most numbers are small
+            self.at = at + 1
+            return self._data[at]
         value = shift = 0
         while True:
             byte = self._byte()

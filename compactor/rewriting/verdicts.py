@@ -21,9 +21,8 @@ _UNREADABLE_CODECS = ("lzo", "lz4-hadoop")
 """Codecs that many readers do not have, or read in different ways."""
 
 
-def against_footer(footer: bytes, size_bytes: int, read: ReadSpec, write: WriteSpec) -> str | None:
+def against_footer(footer: bytes, size_bytes: int, verdicts: Verdicts) -> str | None:
     """The code of what stands against a file of this size with this footer, or against its first row group; None: nothing does."""
-    verdicts = Verdicts(read, write)
     try:
         file = encoded_file(footer, size_bytes - _TRAILER_BYTES - len(footer))
         against = verdicts.of_table() or verdicts.of_footer(file) or (verdicts.of_group(file, 0) if file.row_groups else None)
@@ -38,7 +37,7 @@ def unrepeatable(problem: ThriftProblem) -> Against:
 
 
 class Verdicts:
-    """What is against files of one table. `leaves`: those of outputs, once a footer was looked at."""
+    """What is against files of one table. `leaves`: those of outputs, once a footer was looked at. Threads may share it."""
 
     def __init__(self, read: ReadSpec, write: WriteSpec) -> None:
         self._read, self._write = read, write
@@ -62,8 +61,8 @@ class Verdicts:
             name = f"written by {file.writer.name}, of a version" if file.writer.name else "written by somebody unknown,"
             return Against(code="writer", why=f"It was {name} whose faults readers must know of.")
         if self._ours is None:
-            self._ours = tree(empty_footer(self._read.schema, self._write).structs(FileMetaData.SCHEMA))
-            self.leaves = leaves(self._ours)
+            ours = tree(empty_footer(self._read.schema, self._write).structs(FileMetaData.SCHEMA))
+            self.leaves, self._ours = leaves(ours), ours
         if file.nodes not in self._compared:
             self._compared[file.nodes] = difference(file.nodes, self._ours) or self._other_ids(file.nodes, self._ours)
         why = self._compared[file.nodes]
