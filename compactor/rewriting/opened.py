@@ -38,6 +38,7 @@ _NEVER_DICTIONARIES = frozenset({"DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """An input ready to be read. `columns`: top-level columns to read, None for all. `rows` are physical, `surviving` those not deleted.
+    indexed: whether Arrow reads any top-level column as a dictionary, for whatever reason.
 
     added: the columns that outputs have besides those of the table's schema; None where there are none.
     source: its bytes, all of them or as a file of ranges, of which `block_bytes` of a column are fetched at once, `stream_bytes` in all.
@@ -56,6 +57,7 @@ class Opened:
     probed: Probed
     rows: int
     surviving: int
+    indexed: bool
     added: AddedColumns | None = None
 
     @property
@@ -109,6 +111,7 @@ class _Reading:
     conform: Conformer
     hiding: Hiding
     probed: Probed
+    indexed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +178,7 @@ class Opener:
             deleted=deleted,
             rows=rows,
             surviving=rows - (len(deleted) if deleted is not None else 0),
+            indexed=reading.indexed,
             added=AddedColumns(self._spec, fetched.input) if self._added else None,
         )
 
@@ -222,7 +226,14 @@ class Opener:
         leaves = _leaf_indices(file.metadata.schema, dictionaries)
         hiding = hiding_of(file.metadata, columns, dictionaries)
         return _Reading(
-            as_read=as_read, columns=columns, dictionaries=dictionaries, conform=conform, hiding=hiding, leaves=leaves, probed=Probed()
+            as_read=as_read,
+            columns=columns,
+            dictionaries=dictionaries,
+            conform=conform,
+            hiding=hiding,
+            leaves=leaves,
+            probed=Probed(),
+            indexed=any(map(pa.types.is_dictionary, as_read.types)),
         )
 
 

@@ -10,7 +10,7 @@ two of them are in memory. Outputs are made when their first row comes, so none 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, wait
 
 import pyarrow as pa
@@ -26,6 +26,16 @@ _WRITER_ROWS = 1_048_576
 """More rows than this the Parquet writer divides by itself."""
 _CRUMB_BYTES = 64 * 1024
 _MOST_CRUMBS = 64
+
+
+def _parts(rows: pa.Table, take: Callable[[int], tuple[int, bool]]) -> Iterator[tuple[pa.Table, bool]]:
+    """Consecutive parts of `rows`. take: how many of those that are left are next, asked when the part before has been dealt with, and
+    what to tell beside it. Rows that stay together are not sliced, which for very small tables would cost as much as to gather them."""
+    first, count = 0, rows.num_rows
+    while first < count:
+        taken, told = take(count - first)
+        yield (rows if taken == count else rows.slice(first, taken)), told
+        first += taken
 
 
 class Sink:
@@ -67,10 +77,8 @@ class Sink:
         self._encoder.abort()
 
     def _divide(self, rows: pa.Table) -> None:
-        while rows.num_rows:
-            taken, full = self._plan.division.take(rows.num_rows)
-            self._gather(rows if taken == rows.num_rows else rows.slice(0, taken))
-            rows = rows.slice(taken)
+        for part, full in _parts(rows, self._plan.division.take):
+            self._gather(part)
             if full:
                 self._end_output()
 
@@ -87,10 +95,7 @@ class Sink:
 
     def _gather(self, rows: pa.Table) -> None:
         """Add rows to the row group in the making, passing it on whenever it is full."""
-        while rows.num_rows:
-            room = self._row_group_rows - self._gathered_rows
-            part = rows if rows.num_rows <= room else rows.slice(0, room)
-            rows = rows.slice(part.num_rows)
+        for part, _ in _parts(rows, lambda left: (min(left, self._row_group_rows - self._gathered_rows), False)):
             self._gathered.append(part)
             self._gathered_rows += part.num_rows
             self._gathered_bytes += self._sized(part)

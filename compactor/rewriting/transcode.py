@@ -29,7 +29,8 @@ def transcode(opened: Opened, row_groups: range, budget: Budget) -> Iterator[Dec
     start = first = sum(metadata.row_group(i).num_rows for i in range(row_groups.start))
     counted = sum(metadata.row_group(i).num_rows for i in row_groups)
     for rows in _decoded(opened, row_groups, budget):
-        _check_dictionaries(rows)
+        if opened.indexed:
+            _check_dictionaries(rows)
         whole = rows if opened.added is None else opened.added.beside(rows, first)
         kept = whole if opened.deleted is None else opened.deleted.keep(whole, first)
         first += rows.num_rows

@@ -1,4 +1,5 @@
-"""Very small tables on their way through the sink: put together before they are encoded, in their order, with every value."""
+"""Very small tables on their way through the sink: put together before they are encoded, in their order, with every value. And what Arrow
+reads as dictionaries is checked before that is done."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pytest
 from support.rewriting import inline_deletes, job_of, put, read_back, rewritten, run
 
+from compactor.model.rewrite import GroupDropped
 from compactor.rewriting.encoder import Encoder
 from compactor.storage.memory import MemoryStore
 
@@ -49,3 +51,19 @@ def test_many_tiny_files_are_few_tables_for_the_encoder_and_the_same_rows(monkey
     found = read_back(store, result)
     assert found.to_pylist() == rows(0, first).take(expected).to_pylist()
     assert sum(handed) < len(counts) // 2
+
+
+def test_an_index_beyond_its_dictionary_is_a_damaged_file() -> None:
+    """Arrow hands out dictionaries as it finds them; nothing is made of an index that leads nowhere."""
+    schema = pa.schema([("city", pa.string())])
+    store = MemoryStore()
+    table = pa.table({"city": [f"c{i % 3}" for i in range(3000)]}, schema=schema)
+    sound = put(store, "sound", table, compression="none")
+    damaged = put(store, "damaged", table, compression="none")
+    data = bytes(store.get("damaged"))
+    indices = b"\x24\x49\x92"  # 0, 1, 2 again and again, two bits each
+    assert data.count(indices) > 100
+    store.put("damaged", data.replace(indices, b"\xff\xff\xff", 1))
+    outcome = run(store, job_of(schema), [sound, damaged])
+    assert isinstance(outcome, GroupDropped)
+    assert outcome.reason == "corrupt-file"
