@@ -8,7 +8,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
     """A file that came or went. partition: its exact values, as one text; rows: None when the log does not say. generation, finished_for,
-    clustered: as in FILES_SCHEMA. landed_ms: by the store's date of the entry. path: as the log has it, where somebody wants to know."""
+    clustered: as in FILES_SCHEMA. landed_ms: by the store's date of the entry. path: as the log has it, where somebody wants to know.
+    tagged: whether tags were told; deltalake leaves them out of removes, so that without any nothing is known of the file's generation."""
 
     added: bool
     partition: str
@@ -20,6 +21,7 @@ class FileChange:
     clustered: bool = False
     landed_ms: int = 0
     path: str = ""
+    tagged: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

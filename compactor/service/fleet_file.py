@@ -75,6 +75,8 @@ def _state(body: Mapping[str, Any], config: ServiceConfig, now_s: float) -> Tabl
     kept = _known(Standing, body["standing"])
     partitions = {key: Tally(**_known(Tally, tally)) for key, tally in kept["partitions"].items()}
     terms = Terms(**_known(Terms, kept["terms"]))
+    if not all("exempt" in tally for tally in kept["partitions"].values()):
+        kept["unclear"] = kept["unclear"] or "an earlier release counted its files otherwise"
     standing = Standing(**{**kept, "terms": terms, "partition_names": tuple(kept["partition_names"]), "partitions": partitions})
     last = None if body["last"] is None else LastRun(**{**_known(LastRun, body["last"]), "status": RunStatus(body["last"]["status"])})
     state = TableState(

@@ -17,14 +17,14 @@ from compactor.model.policy import Policy
 from compactor.model.snapshot import Snapshot
 from compactor.planning.columns import FileColumns, file_columns, heavy_with_deletes
 
-SMALL, OVERSIZED, HEAVY, OLD = range(4)
+SMALL, OVERSIZED, HEAVY, OLD, EXEMPT = range(5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """Of one partition: files that a run would touch, and their live bytes, by why. old: small ones whose next rewrite is their last, which
-    wait until the partition fills a target. deleted_bytes: in those with many deletes. written_ms: when others last wrote it, by the
-    store's dates; 0 when not known."""
+    wait until the partition fills a target. exempt: files that a run would touch, had not one finished them. deleted_bytes: in those with
+    many deletes. written_ms: when others last wrote it, by the store's dates; 0 when not known."""
 
     small: int = 0
     small_bytes: int = 0
@@ -36,12 +36,15 @@ class Tally:
     written_ms: int = 0
     old: int = 0
     old_bytes: int = 0
+    exempt: int = 0
 
     def plus(self, kind: int, sign: int, sizes: tuple[int, int]) -> Tally:
         """With a file more (sign 1) or less (-1). sizes: its live and its deleted bytes."""
         live, deleted = sign * sizes[0], sign * sizes[1]
         if kind == SMALL:
             return replace(self, small=self.small + sign, small_bytes=self.small_bytes + live)
+        if kind == EXEMPT:
+            return replace(self, exempt=self.exempt + sign)
         if kind == OLD:
             return replace(self, old=self.old + sign, old_bytes=self.old_bytes + live)
         if kind == OVERSIZED:
@@ -56,7 +59,7 @@ class Tally:
     @property
     def adds_up(self) -> bool:
         """Whether nothing was taken away that was not there."""
-        counted = (self.small, self.small_bytes, self.old, self.old_bytes, self.oversized, self.oversized_bytes)
+        counted = (self.small, self.small_bytes, self.old, self.old_bytes, self.oversized, self.oversized_bytes, self.exempt)
         return min(*counted, self.heavy, self.heavy_bytes, self.deleted_bytes) >= 0
 
 
@@ -133,11 +136,23 @@ def followed(standing: Standing, tail: LogTail) -> Standing:
         sign = 1 if change.added else -1
         files, size = files + sign, size + sign * change.size_bytes
         _follow(tallies, change, standing.terms)
-    unclear = tail.unclear or standing.unclear
+    unclear = tail.unclear or standing.unclear or _untold(standing, tail)
     if unclear is None and not all(tally.adds_up for tally in tallies.values()):
         unclear = "what was removed does not add up with what was there"
-    kept = {key: tally for key, tally in tallies.items() if tally.files}
+    kept = {key: tally for key, tally in tallies.items() if tally.files or tally.exempt}
     return replace(standing, version=tail.version, entry=tail.entry, files=files, bytes=size, partitions=kept, unclear=unclear)
+
+
+def _untold(standing: Standing, tail: LogTail) -> str | None:
+    """Why it is not known which file went: one without its tags, from a partition where tags make a difference for some."""
+    columns = _columns(tail.changes)
+    kinds = _kinds(columns, np.zeros(len(tail.changes), dtype=np.bool_), standing.terms)
+    mixed = {key for key, tally in standing.partitions.items() if tally.old or tally.exempt}
+    mixed |= {change.partition for change in tail.changes if change.added and change.generation}
+    for change, kind in zip(tail.changes, kinds.tolist(), strict=True):
+        if not change.added and not change.tagged and kind in (SMALL, OVERSIZED) and change.partition in mixed:
+            return "a file was removed without its tags"
+    return None
 
 
 def _follow(tallies: dict[str, Tally], change: FileChange, terms: Terms) -> None:
@@ -154,7 +169,7 @@ def _follow(tallies: dict[str, Tally], change: FileChange, terms: Terms) -> None
 
 
 def _kinds(files: FileColumns, clustered: np.ndarray, terms: Terms) -> np.ndarray:
-    """SMALL, OVERSIZED, HEAVY, OLD or -1 for each file; the rules of planning/classify.py, as far as the log alone tells."""
+    """SMALL, OVERSIZED, HEAVY, OLD, EXEMPT or -1 for each file; the rules of planning/classify.py, as far as the log alone tells."""
     target = terms.target_bytes
     heavy = heavy_with_deletes(files.rows, files.deleted_rows, terms.max_deleted_ratio)
     small = (files.size_bytes < terms.small_ratio * target) & (4 * files.live_bytes < 3 * target)
@@ -165,7 +180,7 @@ def _kinds(files: FileColumns, clustered: np.ndarray, terms: Terms) -> np.ndarra
         exempt |= clustered.astype(np.bool_)
     merged = np.where(files.generation >= terms.max_write_amplification - 1, OLD, SMALL)
     kinds = np.where(heavy, HEAVY, np.where(oversized, OVERSIZED, np.where(small, merged, -1)))
-    kinds[exempt] = -1
+    kinds[exempt & (kinds >= 0)] = EXEMPT
     return kinds
 
 

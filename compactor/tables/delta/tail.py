@@ -107,6 +107,7 @@ def _change(action: Action, entry: LogEntry, partition_names: Sequence[str], *, 
         clustered=bool(action.get("clusteringProvider")) or CUBE_TAG in tags,
         landed_ms=entry.modified_ms,
         path=str(action.get("path", "")),
+        tagged=added or bool(tags),
     )
 
 

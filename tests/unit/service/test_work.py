@@ -47,6 +47,17 @@ def test_files_whose_next_rewrite_is_their_last_wait_for_a_target() -> None:
     assert work_of(followed(once, LogTail(version=1, entry=None, changes=small(80))), min_input_files=5).saves_files == 79
 
 
+def test_a_remove_without_tags_is_not_taken_for_another_file() -> None:
+    """deltalake leaves tags out of removes: where a compacted small file may be meant, the table has to be loaded, and only there."""
+    kept = standing(*(replace(file, generation=1) for file in small(1)), *small(6), *small(6, partition="b"))
+    for partition, unclear in (("", True), ("b", False)):
+        gone = replace(small(1, partition=partition)[0], added=False, tagged=False)
+        found = followed(kept, LogTail(version=2, entry=None, changes=(gone,)))
+        assert (found.unclear is not None) == unclear
+    told = replace(small(1)[0], added=False)
+    assert followed(kept, LogTail(version=2, entry=None, changes=(told,))).partitions[""].small == 5
+
+
 def test_partitions_that_were_written_lately_wait() -> None:
     """They are counted apart, with the time at which the first of them may be touched."""
     table = standing(*small(10, partition="a", landed_ms=50_000), *small(20, partition="b", landed_ms=1000))
