@@ -5,7 +5,6 @@ Protocol sections "Last Checkpoint File" (a hint, nothing more), "Checkpoints", 
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +12,7 @@ from dataclasses import replace
 import orjson
 import pyarrow as pa
 
+from compactor.ambient.collector import uncollected
 from compactor.errors import CompactorError, NotATable, ObjectMissing, TableCorrupt, UsageError
 from compactor.model.snapshot import Snapshot, TableRef
 from compactor.storage.base import ObjectStore
@@ -135,17 +135,11 @@ def _check_entries(store: ObjectStore, listing: LogListing, after: int, upto: in
 
 @contextmanager
 def _lean() -> Iterator[None]:
-    """Without the search for cycles, and with what Arrow's allocator kept of a large table given back at the end.
-
-    Tens of thousands of parsed actions make the cycle collector search them again and again, for nearly half of the time; there are
-    no cycles among them. Harmless beside other threads: at worst the collector is back a little early."""
-    enabled = gc.isenabled()
-    gc.disable()
+    """Without the search for cycles, and with what Arrow's allocator kept of a large table given back at the end."""
     try:
-        yield
+        with uncollected():
+            yield
     finally:
-        if enabled:
-            gc.enable()
         if pa.total_allocated_bytes() > _WORTH_RELEASING:
             pa.default_memory_pool().release_unused()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from compactor.ambient.collector import uncollected
 from compactor.ambient.ports import Ambient
 from compactor.model.plan import Plan, RewriteGroup
 from compactor.model.rewrite import InputFile, ReadSpec, WriteSpec
@@ -116,6 +117,7 @@ class DeltaTable:
     def inputs(self, snapshot: Snapshot, plan: Plan) -> Callable[[RewriteGroup], tuple[InputFile, ...]]:
         return planned_inputs(self._store, snapshot, plan, external=self._options.external_paths)
 
+    @uncollected()
     def publish(self, snapshot: Snapshot, request: CommitRequest, permit: Permit = always, prove: ReadFiles | None = None) -> CommitOutcome:
         from compactor.storage.patient import PatientStore
         from compactor.tables.delta import commit
@@ -134,6 +136,7 @@ class DeltaTable:
 
         return recent_writes(self._store, snapshot, since_ms, self._known)
 
+    @uncollected()
     def rivals(self, since_version: int) -> Sequence[TableWarning]:
         from compactor.tables.delta.rivals import detect_rivals
 

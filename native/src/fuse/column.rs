@@ -33,7 +33,7 @@ pub struct Input<'a> {
     pub rows: usize,
     pub place: &'a Place,
     pub chunk: Option<Chunk<'a>>,
-    pub statistics: Statistics,
+    pub statistics: &'a Statistics,
     /// Whether the bounds of its writer's footers are known to be right.
     pub trusted: bool,
 }
@@ -310,9 +310,9 @@ impl<'a> Merger<'a> {
                 let starts = starts(&plain, self.leaf.physical, source.values())?;
                 values = Some((plain, starts));
             }
-            let (plain, starts) = values.as_ref().expect("just made");
             let (levels, indices) = indexed.next().expect("one for each page of indices");
-            self.gathered(&levels, indices, plain, starts)?;
+            let bounds = if chunk.pages.len() == 1 { &known_bounds } else { &Bounds::Unknown };
+            self.gathered(&levels, indices, values.as_ref().expect("just made"), bounds)?;
         }
         Ok(())
     }
@@ -374,7 +374,7 @@ impl<'a> Merger<'a> {
         let values: usize = chunk.pages.iter().map(Page::values).sum();
         match input.statistics.null_count {
             Some(nulls) if input.trusted && nulls <= values && self.same_type(input) => {
-                let told = Bounds::of_footer(&input.statistics, self.order, self.leaf.physical, values - nulls);
+                let told = Bounds::of_footer(input.statistics, self.order, self.leaf.physical, values - nulls);
                 if self.options.bounds && !told.exact() { Bounds::Unknown } else { told }
             }
             _ => Bounds::Unknown,
@@ -432,42 +432,46 @@ impl<'a> Merger<'a> {
         Ok((if joins { compressed() } else { Values::Plain(plain) }, bounds))
     }
 
-    fn gathered(&mut self, levels: &Levels, indices: Numbers<u32>, plain: &[u8], starts: &[u32]) -> Result<()> {
-        let count = starts.len() - 1;
+    /// Adds the values that these indices are of. `known_bounds`: of all of them, where they are known.
+    fn gathered(&mut self, levels: &Levels, indices: Numbers<u32>, values: &(Bytes<'_>, Vec<u32>), known_bounds: &Bounds) -> Result<()> {
+        let (plain, starts) = values;
         let each = match indices {
             Numbers::Run(index, n) => vec![index; n],
             Numbers::Each(each) => each,
         };
-        let mut used = vec![false; count];
+        let width = self.leaf.physical.width();
         let mut out = Vec::new();
-        match self.leaf.physical.width() {
-            Some(4) => copy_all::<4>(plain, &each, &mut used, &mut out),
-            Some(8) => copy_all::<8>(plain, &each, &mut used, &mut out),
-            _ => {
-                for index in each {
-                    let index = index as usize;
-                    used[index] = true;
-                    out.extend_from_slice(&plain[starts[index] as usize..starts[index + 1] as usize]);
-                    if out.len() > MOST_PAGE_BYTES {
-                        return Err(Refusal::new("a page would become too large"));
-                    }
+        if width.is_none_or(|width| !copied(width, plain, &each, &mut out)) {
+            for index in &each {
+                let index = *index as usize;
+                out.extend_from_slice(&plain[starts[index] as usize..starts[index + 1] as usize]);
+                if out.len() > MOST_PAGE_BYTES {
+                    return Err(Refusal::new("a page would become too large"));
                 }
             }
         }
-        let prefix = if self.leaf.physical.width().is_none() { 4 } else { 0 };
-        let values = (0..count).filter(|i| used[*i]).map(|i| &plain[starts[i] as usize + prefix..starts[i + 1] as usize]);
-        let bounds = if self.options.bounds || self.order.in_footer() { Bounds::of_values(values, self.order) } else { Bounds::Unknown };
-        self.writer.add(&levels.unit(), Stored::Plain(&out), &bounds)
+        let bounds = match known_bounds {
+            Bounds::Unknown if self.options.bounds || self.order.in_footer() => {
+                let mut used = vec![false; starts.len() - 1];
+                each.iter().for_each(|index| used[*index as usize] = true);
+                let prefix = if width.is_none() { 4 } else { 0 };
+                let values = (0..used.len()).filter(|i| used[*i]).map(|i| &plain[starts[i] as usize + prefix..starts[i + 1] as usize]);
+                &Bounds::of_values(values, self.order)
+            }
+            known => known,
+        };
+        self.writer.add(&levels.unit(), Stored::Plain(&out), bounds)
     }
 
     fn booleans(&mut self, input: &Input<'_>, chunk: &Chunk<'_>, page: &Page<'_>) -> Result<()> {
         let encoding = page.encoding();
         let mut page = self.open(input, chunk, page)?;
         let values = booleans(encoding, page.body(), page.defined)?;
+        let seen = |each: &[u8], value| each.contains(&value).then_some(if value == 0 { &[0][..] } else { &[1] });
         let bounds = match &values {
             Numbers::Run(_, 0) => Bounds::Empty,
             Numbers::Run(value, _) => Bounds::of_values(std::iter::once(&[*value][..]), self.order),
-            Numbers::Each(each) => Bounds::of_values(each.chunks(1), self.order),
+            Numbers::Each(each) => Bounds::of_values([0, 1].into_iter().filter_map(|value| seen(each, value)), self.order),
         };
         let levels = Levels::of(&mut page, input.place);
         self.writer.add(&levels.unit(), Stored::Booleans(&values), &bounds)
@@ -537,12 +541,28 @@ enum Values<'a> {
     Compressed { data: &'a [u8], size: usize, kept: Kept },
 }
 
-fn copy_all<const N: usize>(plain: &[u8], indices: &[u32], used: &mut [bool], out: &mut Vec<u8>) {
+/// Appends the values of these indices, of `width` bytes each; false where that is a width that columns seldom have.
+fn copied(width: usize, plain: &[u8], indices: &[u32], out: &mut Vec<u8>) -> bool {
+    match width {
+        4 => copy_all::<4>(plain, indices, out),
+        5 => copy_all::<5>(plain, indices, out),
+        6 => copy_all::<6>(plain, indices, out),
+        7 => copy_all::<7>(plain, indices, out),
+        8 => copy_all::<8>(plain, indices, out),
+        9 => copy_all::<9>(plain, indices, out),
+        12 => copy_all::<12>(plain, indices, out),
+        16 => copy_all::<16>(plain, indices, out),
+        _ => return false,
+    }
+    true
+}
+
+fn copy_all<const N: usize>(plain: &[u8], indices: &[u32], out: &mut Vec<u8>) {
     out.reserve(indices.len() * N);
     for index in indices {
         let index = *index as usize;
-        used[index] = true;
-        out.extend_from_slice(&plain[index * N..index * N + N]);
+        let value: [u8; N] = plain[index * N..index * N + N].try_into().expect("as many bytes");
+        out.extend_from_slice(&value);
     }
 }
 

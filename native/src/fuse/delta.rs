@@ -153,7 +153,12 @@ fn unpacked(packed: &[u8], i: usize, width: u32) -> Result<u64> {
 /// `count` booleans, a byte each.
 pub fn booleans(encoding: i32, body: &[u8], count: usize) -> Result<Numbers<u8>> {
     match encoding {
-        PLAIN if body.len() == count.div_ceil(8) => Ok(Numbers::Each((0..count).map(|i| body[i / 8] >> (i % 8) & 1).collect())),
+        PLAIN if body.len() == count.div_ceil(8) => {
+            let mut values: Vec<u8> = Vec::with_capacity(8 * body.len());
+            body.iter().for_each(|byte| values.extend_from_slice(&std::array::from_fn::<u8, 8, _>(|i| byte >> i & 1)));
+            values.truncate(count);
+            Ok(Numbers::Each(values))
+        }
         PLAIN => Err(broken()),
         RLE => {
             let length = body.get(..4).ok_or_else(broken)?;

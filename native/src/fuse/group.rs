@@ -32,6 +32,8 @@ pub struct Group {
     compression: Compression,
 }
 
+static NOTHING_KNOWN: Statistics = Statistics { null_count: None, minimum: None, maximum: None, minimum_exact: None, maximum_exact: None };
+
 type Refused = (usize, Refusal);
 
 /// The rows of all sources in their order, as one row group; or which source it cannot be made of and why.
@@ -72,13 +74,13 @@ fn one_column(how: &Merge<'_>, sources: &[(&Source, &[u8])], leaf: usize) -> Res
         for group in &source.row_groups {
             let place = &source.places[leaf];
             let (chunk, statistics, trusted) = match place {
-                Place::Missing => (None, Statistics::default(), false),
+                Place::Missing => (None, &NOTHING_KNOWN, false),
                 Place::At { column, .. } => {
                     let stored = &group.columns[*column];
                     let chunk = Chunk::scan(data, stored).map_err(|refusal| (i, refusal))?;
                     let right = if order == Order::SignedBytes { source.decimals_right } else { source.right };
                     let ordered = right && source.ordered.get(*column).copied().unwrap_or(false);
-                    (Some(chunk), stored.statistics.clone(), ordered)
+                    (Some(chunk), &stored.statistics, ordered)
                 }
             };
             inputs.push(Input { source: i, rows: group.rows, place, chunk, statistics, trusted });

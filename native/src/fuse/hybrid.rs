@@ -6,6 +6,7 @@ use super::thrift::{Reader, write_varint};
 type Result<T> = std::result::Result<T, Refusal>;
 
 const MOST_GROUPS: usize = 63;
+const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
 
 /// Bits that hold every number up to `most`.
 pub fn bits_for(most: usize) -> u32 {
@@ -23,6 +24,11 @@ pub enum Numbers<T> {
 pub trait Number: Copy + Eq + Default {
     fn narrow(value: u32) -> Self;
     fn wide(self) -> u32;
+
+    /// How many of the first of these are the same.
+    fn run(values: &[Self]) -> usize {
+        values.iter().take_while(|other| **other == values[0]).count()
+    }
 }
 
 impl Number for u8 {
@@ -32,6 +38,23 @@ impl Number for u8 {
 
     fn wide(self) -> u32 {
         u32::from(self)
+    }
+
+    fn run(values: &[Self]) -> usize {
+        let Some(first) = values.first() else { return 0 };
+        let wanted = u64::from(*first) * EACH_BYTE;
+        let mut found = 0;
+        for eight in values.chunks(8) {
+            let differs = match eight.first_chunk() {
+                Some(eight) => u64::from_le_bytes(*eight) ^ wanted,
+                None => return found + eight.iter().take_while(|other| *other == first).count(),
+            };
+            if differs != 0 {
+                return found + (differs.trailing_zeros() / 8) as usize;
+            }
+            found += 8;
+        }
+        found
     }
 }
 
@@ -105,31 +128,66 @@ fn spill<T: Number>(run: &mut Option<(T, usize)>, found: &mut Vec<T>, count: usi
     }
 }
 
+/// Appends blocks of eight numbers of `BITS` bits; the largest of them.
+fn blocks_of<T: Number, const BITS: usize>(packed: &[u8], blocks: usize, found: &mut Vec<T>) -> u32 {
+    let mut largest = 0;
+    for block in 0..blocks {
+        largest = largest.max(block_of(&packed[block * BITS..block * BITS + BITS + 8], BITS, found));
+    }
+    largest
+}
+
+/// Appends the eight numbers that these bytes begin with, which eight bytes follow; the largest of them.
+#[inline(always)]
+fn block_of<T: Number>(bytes: &[u8], bits: usize, found: &mut Vec<T>) -> u32 {
+    let mask = (1u64 << bits) - 1;
+    let eight: [u32; 8] = std::array::from_fn(|i| {
+        let window = u64::from_le_bytes(bytes[i * bits / 8..i * bits / 8 + 8].try_into().expect("eight bytes"));
+        (window >> (i * bits % 8) & mask) as u32
+    });
+    found.extend_from_slice(&eight.map(T::narrow));
+    eight.iter().fold(0, |largest, value| largest.max(*value))
+}
+
 /// Appends `count` packed numbers; the largest of them.
 fn unpack<T: Number>(packed: &[u8], width: u32, count: usize, found: &mut Vec<T>) -> u32 {
     if width == 0 {
         found.resize(found.len() + count, T::default());
         return 0;
     }
-    let mask = (1u64 << width) - 1;
-    let bits = width as usize;
-    let mut largest = 0;
-    // Eight bytes hold a number and the bits before it in its first byte: 32 + 7 < 64.
-    let whole = if packed.len() >= 8 { ((packed.len() - 8) * 8 / bits + 1).min(count) } else { 0 };
-    found.extend((0..whole).map(|i| {
-        let bit = i * bits;
-        let window = u64::from_le_bytes(packed[bit / 8..bit / 8 + 8].try_into().expect("eight bytes"));
-        let value = (window >> (bit % 8) & mask) as u32;
-        largest = largest.max(value);
-        T::narrow(value)
-    }));
-    for i in whole..count {
-        let bit = i * bits;
-        let rest = &packed[bit / 8..];
+    let (bits, mask) = (width as usize, (1u64 << width) - 1);
+    // Eight numbers are `bits` bytes; each, with the bits before it in its first byte, is within eight bytes: 32 + 7 < 64.
+    let blocks = if packed.len() >= 8 { ((packed.len() - 8) / bits).min(count / 8) } else { 0 };
+    found.reserve(count);
+    let mut largest = match width {
+        1 => blocks_of::<T, 1>(packed, blocks, found),
+        2 => blocks_of::<T, 2>(packed, blocks, found),
+        3 => blocks_of::<T, 3>(packed, blocks, found),
+        4 => blocks_of::<T, 4>(packed, blocks, found),
+        5 => blocks_of::<T, 5>(packed, blocks, found),
+        6 => blocks_of::<T, 6>(packed, blocks, found),
+        7 => blocks_of::<T, 7>(packed, blocks, found),
+        8 => blocks_of::<T, 8>(packed, blocks, found),
+        9 => blocks_of::<T, 9>(packed, blocks, found),
+        10 => blocks_of::<T, 10>(packed, blocks, found),
+        11 => blocks_of::<T, 11>(packed, blocks, found),
+        12 => blocks_of::<T, 12>(packed, blocks, found),
+        13 => blocks_of::<T, 13>(packed, blocks, found),
+        14 => blocks_of::<T, 14>(packed, blocks, found),
+        15 => blocks_of::<T, 15>(packed, blocks, found),
+        16 => blocks_of::<T, 16>(packed, blocks, found),
+        17 => blocks_of::<T, 17>(packed, blocks, found),
+        18 => blocks_of::<T, 18>(packed, blocks, found),
+        19 => blocks_of::<T, 19>(packed, blocks, found),
+        20 => blocks_of::<T, 20>(packed, blocks, found),
+        _ => (0..blocks).map(|block| block_of(&packed[block * bits..block * bits + bits + 8], bits, found)).max().unwrap_or(0),
+    };
+    for i in blocks * 8..count {
+        let rest = &packed[i * bits / 8..];
         let mut window = [0u8; 8];
         let n = rest.len().min(8);
         window[..n].copy_from_slice(&rest[..n]);
-        let value = (u64::from_le_bytes(window) >> (bit % 8) & mask) as u32;
+        let value = (u64::from_le_bytes(window) >> (i * bits % 8) & mask) as u32;
         largest = largest.max(value);
         found.push(T::narrow(value));
     }
@@ -142,7 +200,11 @@ pub fn encode<T: Number>(values: &[T], width: u32, out: &mut Vec<u8>) {
     let mut at = 0;
     while at < values.len() {
         let value = values[at];
-        let run = 1 + values[at + 1..].iter().take_while(|other| **other == value).count();
+        if values.get(at + 1).is_some_and(|next| *next != value) {
+            at += 1;
+            continue;
+        }
+        let run = T::run(&values[at..]);
         let fill = (8 - (at - literal) % 8) % 8; // packed numbers come in groups of eight
         if run >= fill + 8 {
             pack(&values[literal..at + fill], width, out);
@@ -167,6 +229,10 @@ fn pack<T: Number>(values: &[T], width: u32, out: &mut Vec<u8>) {
         let groups = part.len().div_ceil(8);
         out.push((groups << 1 | 1) as u8);
         let end = out.len() + groups * width as usize;
+        if width == 1 {
+            out.extend(part.chunks(8).map(|bits| bits.iter().rev().fold(0, |byte, bit| byte << 1 | bit.wide() as u8)));
+            continue;
+        }
         let (mut window, mut filled) = (0u64, 0);
         for value in part {
             window |= u64::from(value.wide()) << filled;
@@ -212,6 +278,12 @@ mod tests {
                     Numbers::Each(each) => each,
                 };
                 assert_eq!(found, values);
+                if width <= 8 {
+                    let narrow: Vec<u8> = values.iter().map(|value| *value as u8).collect();
+                    let mut same = Vec::new();
+                    encode(&narrow, width, &mut same);
+                    assert_eq!(same, out);
+                }
             }
         }
     }

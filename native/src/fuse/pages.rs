@@ -125,8 +125,12 @@ impl Opened<'_> {
             (Numbers::Run(definition, _), Numbers::Each(each)) => each.iter().all(|repetition| deep(*definition, *repetition)),
             (Numbers::Each(each), Numbers::Run(repetition, _)) => each.iter().all(|definition| deep(*definition, *repetition)),
             (Numbers::Each(definitions), Numbers::Each(repetitions)) => {
-                definitions.iter().zip(repetitions).all(|(definition, repetition)| deep(*definition, *repetition))
-                    && definitions.iter().zip(&repetitions[1..]).all(|(before, repetition)| deep(*before, *repetition))
+                let (behind, own) = (definitions.iter().zip(&repetitions[1..]), definitions.iter().zip(repetitions));
+                if let [least] = repeated {
+                    let wrong = |found, (definition, repetition): (&u8, &u8)| found | (*repetition > 0) & (definition < least);
+                    return !own.fold(behind.fold(false, wrong), wrong);
+                }
+                own.chain(behind).all(|(definition, repetition)| deep(*definition, *repetition))
             }
         }
     }
@@ -192,7 +196,9 @@ fn opened(data: Bytes<'_>, start: usize, deepest: Deepest, definitions: Numbers<
 fn count(levels: &Numbers<u8>, level: u8) -> (usize, usize) {
     match levels {
         Numbers::Run(same, n) => (*n, if *same == level { *n } else { 0 }),
-        Numbers::Each(each) => (each.len(), each.iter().filter(|other| **other == level).count()),
+        Numbers::Each(each) => {
+            (each.len(), each.chunks(255).map(|some| usize::from(some.iter().map(|other| u8::from(*other == level)).sum::<u8>())).sum())
+        }
     }
 }
 

@@ -63,7 +63,18 @@ impl<'a> Reader<'a> {
         Ok(byte)
     }
 
+    #[inline]
     pub fn varint(&mut self) -> Result<u64> {
+        match self.data.get(self.at) {
+            Some(byte) if *byte < 0x80 => {
+                self.at += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;

@@ -1,6 +1,7 @@
 //! Values as PLAIN stores them: where each begins, their order, and bounds of many.
 
 use std::cmp::Ordering;
+use std::ops::{BitAnd, BitXor};
 
 use super::Refusal;
 use super::metadata::{Meaning, Physical, Statistics};
@@ -90,6 +91,14 @@ fn i64_of(value: &[u8]) -> i64 {
     i64::from_le_bytes(value.try_into().expect("eight bytes"))
 }
 
+/// The first eight bytes, or zeros where there are none, so that they compare as the whole values do, unless they are the same.
+fn beginning(value: &[u8]) -> u64 {
+    match value.first_chunk() {
+        Some(eight) => u64::from_be_bytes(*eight),
+        None => (0..8).fold(0, |number, i| number << 8 | u64::from(value.get(i).copied().unwrap_or(0))),
+    }
+}
+
 /// Bounds of some values.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Bounds {
@@ -163,6 +172,9 @@ impl Bounds {
         if order == Order::None {
             return if values.count() == 0 { Self::Empty } else { Self::Unknown };
         }
+        if matches!(order, Order::Bytes | Order::SignedBytes) {
+            return Self::of_bytes(values, order);
+        }
         let mut range: Option<(&[u8], &[u8])> = None;
         for value in values {
             if order.is_nan(value) {
@@ -176,11 +188,25 @@ impl Bounds {
                 ),
             });
         }
-        match range {
-            None => Self::Empty,
-            Some((low, high)) if low.len() <= LONGEST_BOUND && high.len() <= LONGEST_BOUND => Self::between(low, high),
-            Some(_) => Self::Unknown,
+        range.map_or(Self::Empty, |(low, high)| Self::between(low, high))
+    }
+
+    /// As `of_values`: nearly all comparisons end in the first eight bytes.
+    fn of_bytes<'a>(mut values: impl Iterator<Item = &'a [u8]>, order: Order) -> Self {
+        let flipped = if order == Order::SignedBytes { 1 << 63 } else { 0 };
+        let first = |value: &[u8]| beginning(value) ^ flipped;
+        let Some(any) = values.next() else { return Self::Empty };
+        let (mut low, mut high) = ((first(any), any), (first(any), any));
+        for value in values {
+            let found = first(value);
+            if found < low.0 || (found == low.0 && order.compare(value, low.1) == Ordering::Less) {
+                low = (found, value);
+            }
+            if found > high.0 || (found == high.0 && order.compare(value, high.1) == Ordering::Greater) {
+                high = (found, value);
+            }
         }
+        if low.1.len() <= LONGEST_BOUND && high.1.len() <= LONGEST_BOUND { Self::between(low.1, high.1) } else { Self::Unknown }
     }
 
     fn between(low: &[u8], high: &[u8]) -> Self {
@@ -192,8 +218,26 @@ impl Bounds {
         match order {
             Order::Int32 => Self::of_numbers(data.chunks_exact(4).map(i32_of), i32::to_le_bytes),
             Order::Int64 => Self::of_numbers(data.chunks_exact(8).map(i64_of), i64::to_le_bytes),
+            Order::Double => Self::of_floats(data.chunks_exact(8).map(i64_of), f64::INFINITY.to_bits() as i64, i64::MAX, i64::to_le_bytes),
+            Order::Float => Self::of_floats(data.chunks_exact(4).map(i32_of), f32::INFINITY.to_bits() as i32, i32::MAX, i32::to_le_bytes),
             _ => Self::of_values(Values::new(data, physical), order),
         }
+    }
+
+    /// Of floats by their bits: without the sign, in which those of a NaN are more than those of infinity, negative ones are in reverse.
+    fn of_floats<T, const N: usize>(mut values: impl Iterator<Item = T>, infinity: T, most: T, bytes: fn(T) -> [u8; N]) -> Self
+    where
+        T: Ord + Copy + Default + BitAnd<Output = T> + BitXor<Output = T>,
+    {
+        let in_order = |value: T| if value < T::default() { value ^ most } else { value };
+        let Some(first) = values.next() else { return Self::Empty };
+        let (mut low, mut high, mut nan) = (in_order(first), in_order(first), first & most > infinity);
+        for value in values {
+            let place = in_order(value);
+            (low, high) = (low.min(place), high.max(place));
+            nan |= value & most > infinity;
+        }
+        if nan { Self::Unknown } else { Self::between(&bytes(in_order(low)), &bytes(in_order(high))) }
     }
 
     fn of_numbers<T: Ord + Copy, const N: usize>(mut values: impl Iterator<Item = T>, bytes: fn(T) -> [u8; N]) -> Self {
@@ -295,6 +339,25 @@ mod tests {
     }
 
     #[test]
+    fn bounds_of_bytes_are_the_first_and_the_last_of_them_in_order() {
+        let mut seed = 5u64;
+        let mut next = move || {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (seed >> 33) as usize
+        };
+        for _ in 0..3000 {
+            let values: Vec<Vec<u8>> =
+                (0..1 + next() % 6).map(|_| (0..next() % 11).map(|_| [0, 1, 0x7f, 0x80, 0xff][next() % 5]).collect()).collect();
+            for order in [Order::Bytes, Order::SignedBytes] {
+                let all = || values.iter().map(Vec::as_slice);
+                let low = all().min_by(|one, other| order.compare(one, other)).expect("some");
+                let high = all().max_by(|one, other| order.compare(one, other)).expect("some");
+                assert_eq!(Bounds::of_values(all(), order), Bounds::between(low, high));
+            }
+        }
+    }
+
+    #[test]
     fn decimals_as_numbers_become_bytes_or_are_refused() {
         let values = [5i32.to_le_bytes(), (-2i32).to_le_bytes()].concat();
         assert_eq!(widened(&values, Physical::Int32, 3).expect("fits"), [0, 0, 5, 0xff, 0xff, 0xfe]);
@@ -306,8 +369,29 @@ mod tests {
 
     #[test]
     fn a_nan_leaves_no_bounds() {
-        let values = [1f64.to_le_bytes(), f64::NAN.to_le_bytes()].concat();
-        assert_eq!(Bounds::of_plain(&values, Physical::Double, Order::Double), Bounds::Unknown);
+        for nan in [f64::NAN, -f64::NAN, f64::from_bits(0x7ff0_0000_0000_0001)] {
+            for values in [[1f64, nan], [nan, -1f64]] {
+                let stored = values.map(f64::to_le_bytes).concat();
+                assert_eq!(Bounds::of_plain(&stored, Physical::Double, Order::Double), Bounds::Unknown);
+                let stored = values.map(|value| (value as f32).to_le_bytes()).concat();
+                assert_eq!(Bounds::of_plain(&stored, Physical::Float, Order::Float), Bounds::Unknown);
+            }
+        }
+    }
+
+    #[test]
+    fn bounds_of_floats_are_in_their_total_order() {
+        let all = [0.0, -0.0, 1.5, -1.5, f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE, -f64::MIN_POSITIVE, f64::MAX, f64::MIN];
+        for one in all {
+            for other in all {
+                let (low, high) = if one.total_cmp(&other).is_le() { (one, other) } else { (other, one) };
+                let found = Bounds::of_plain(&[one.to_le_bytes(), other.to_le_bytes()].concat(), Physical::Double, Order::Double);
+                assert_eq!(found, Bounds::between(&low.to_le_bytes(), &high.to_le_bytes()));
+                let stored = [(one as f32).to_le_bytes(), (other as f32).to_le_bytes()].concat();
+                let found = Bounds::of_plain(&stored, Physical::Float, Order::Float);
+                assert_eq!(found, Bounds::between(&(low as f32).to_le_bytes(), &(high as f32).to_le_bytes()));
+            }
+        }
     }
 
     #[test]

@@ -153,8 +153,8 @@ fn count_beginnings(unit: &Unit<'_>, counts: &mut [usize]) {
         (Numbers::Each(definitions), Numbers::Run(..)) => definitions.iter().for_each(|definition| counts[usize::from(*definition)] += 1),
         (Numbers::Run(definition, _), _) => counts[usize::from(*definition)] += unit.rows,
         (Numbers::Each(definitions), Numbers::Each(repetitions)) => {
-            for (definition, _) in definitions.iter().zip(repetitions).filter(|(_, repetition)| **repetition == 0) {
-                counts[usize::from(*definition)] += 1;
+            for (definition, repetition) in definitions.iter().zip(repetitions) {
+                counts[usize::from(*definition)] += usize::from(*repetition == 0);
             }
         }
     }
@@ -314,7 +314,7 @@ impl<'a> ColumnWriter<'a> {
             encode(&self.indices, self.index_width, &mut head);
             self.indices.clear();
         } else if !self.booleans.is_empty() {
-            head.extend(self.booleans.chunks(8).map(|bits| bits.iter().enumerate().fold(0, |byte, (i, bit)| byte | bit << i)));
+            head.extend(self.booleans.chunks(8).map(|bits| bits.iter().rev().fold(0, |byte, bit| byte << 1 | bit)));
             self.booleans.clear();
         }
         let size = head.len() + self.size;
