@@ -107,7 +107,7 @@ def _change(action: Action, entry: LogEntry, partition_names: Sequence[str], *, 
         clustered=bool(action.get("clusteringProvider")) or CUBE_TAG in tags,
         landed_ms=entry.modified_ms,
         path=str(action.get("path", "")),
-        tagged=added or bool(tags),
+        tagged=added or bool(tags) or run_of(entry) is not None,
     )
 
 
