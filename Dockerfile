@@ -46,7 +46,7 @@ ENV PYTHONUNBUFFERED=1 \
     RAY_USAGE_STATS_ENABLED=0
 USER 10001:10001
 WORKDIR /home/compactor
-# The command ends by itself with a documented exit code, and the loop by SIGTERM; there is no port whose silence would mean anything.
+# The command ends by itself with a documented exit code, and the loop by SIGTERM; the port of a service is asked by its platform (/healthz).
 HEALTHCHECK NONE
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["compactor"]
