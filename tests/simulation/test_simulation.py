@@ -52,6 +52,19 @@ def test_a_world_stays_right_and_is_the_same_twice(seed: int) -> None:
     assert second.trace.lines == first.trace.lines
 
 
+def test_services_commit_what_they_could() -> None:
+    """Two services of one machine beside all actors, a rival that doubles rows too, keep tables right; of their runs that could commit, all
+    did, and some could; what is in vain is counted."""
+    figures = Figures()
+    for world in [*(World(seed, service=True) for seed in range(12)), *(World(seed, service=True, stale=True) for seed in (0, 4, 8))]:
+        world.play()
+        figures.runs(world.seed, world.attempts)
+        figures.files(*world.outputs())
+    assert figures.missed == []
+    assert figures.endings[Ending.COMMITTED] >= 10
+    assert figures.waste is not None and 0 < figures.waste < 1
+
+
 @pytest.mark.parametrize("seed", range(1000, 1012))
 def test_after_crashes_nothing_is_left_over(seed: int) -> None:
     """Where nearly every compactor dies somewhere, the runs after it leave no byte that no version and no intent accounts for."""
