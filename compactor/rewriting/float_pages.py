@@ -61,9 +61,9 @@ def float_values(meta: Struct, leaf: Leaf, pages: Range, read: Read) -> FloatVal
     kind = FLOATS.get(leaf.kind)
     if kind is None or leaf.repeated:
         return None
-    look = _Look(CODECS.get(meta.integer(ColumnMetaData.CODEC) or 0, ""), kind, leaf.optional)
     source = _Source(pages, read)
     try:
+        look = _Look(CODECS.get(meta.integer(ColumnMetaData.CODEC) or 0, ""), kind, leaf.optional)
         while not source.at_end and not look.nan:
             header = source.header()
             look.page(header, source.take(header.whole(PageHeader.COMPRESSED_SIZE)))

@@ -15,6 +15,8 @@ from support.rewriting import parquet
 
 from compactor.rewriting.encoded import EncodedFile, chunks_of_group, encoded_file
 from compactor.rewriting.float_pages import FloatValues, float_values
+from compactor.rewriting.parquet_fields import ColumnMetaData
+from compactor.rewriting.thrift_compact import I32
 
 VALUES = st.lists(st.one_of(st.none(), st.floats(width=32), st.sampled_from([0.0, -0.0, 1.5, math.nan, math.inf])), max_size=60)
 LAYOUTS = st.fixed_dictionaries(
@@ -84,6 +86,16 @@ def test_changed_pages_have_an_answer_or_none(data: st.DataObject) -> None:
         whole[data.draw(st.integers(4, footer.end - 1))] = data.draw(st.integers(0, 255))
     seen = looked_at(bytes(whole), footer)
     assert seen is None or seen.nan or (seen.low is not None and seen.high is not None and seen.low <= seen.high)
+
+
+@pytest.mark.parametrize("codec", [3, 5, 99])
+def test_codecs_that_are_not_here_have_no_answer(codec: int) -> None:
+    """LZO, Hadoop's LZ4, and numbers that no codec has."""
+    data = parquet(pa.table({"x": [1.0, 2.0]}), compression="snappy")
+    file = footer_of(data)
+    _, meta, pages = chunks_of_group(file, 0)[0]
+    changed = meta.changed({ColumnMetaData.CODEC: (I32, codec)})
+    assert float_values(changed, file.leaves[0], pages, lambda start, length: data[start : start + length]) is None
 
 
 def test_a_chunk_with_fewer_values_than_it_says_has_no_answer() -> None:
