@@ -113,7 +113,7 @@ fuzz: $(NATIVE)  ## CASES=5000 random tables and twice as many changed Parquet f
 fuzz-native: $(NATIVE)  ## RUNS=10000000 changed Parquet files merged page by page, against another decoder; a hundredth of them against pyarrow
 	@if $(RUST_READY) && $(CARGO) fetch --manifest-path native/fuzz/Cargo.toml 2>/dev/null; then \
 	$(CARGO) run --release --manifest-path native/fuzz/Cargo.toml --bin fuzz-native -- $(or $(RUNS),10000000); else $(NO_RUST); fi
-	FUZZ_RUNS=$$(($(or $(RUNS),10000000) / 100)) $(BIN)/python -m pytest -s tests/properties/test_fuse_mutations.py
+	FUZZ_RUNS=$$(($(or $(RUNS),10000000) > 150000 ? $(or $(RUNS),10000000) / 100 : 1500)) $(BIN)/python -m pytest -s tests/properties/test_fuse_mutations.py
 
 conformance: $(STAMP)  ## judge every public and own table again and write docs/conformance.md
 	cd tests && ../$(BIN)/python -m conformance.report $(ARGS)
