@@ -16,6 +16,7 @@ from tests.benchmarks.section import Done
 
 PATH = ROOT / "docs/benchmarks.md"
 PACKAGES = ("pyarrow", "deltalake", "duckdb", "polars", "ray", "numpy", "lakehouse-compactor", "lakehouse-compactor-native")
+_MEASURED = ("compactor", "cli", "native", "tests/benchmarks")
 _HOW = """How to read this: every engine ran in processes of its own, in turns, on hard links to the same files with warm caches; figures
 are medians. `seconds` count beyond interpreter start and imports, and everything that a run starts by itself (worker processes,
 say) is in them; `whole process` has start and imports too. Memory is the peak of the whole process tree, pages that processes
@@ -57,8 +58,13 @@ def command(scale: float, repetitions: int, only: str, arguments: str) -> str:
 
 
 def _commit() -> str:
-    told = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return told.stdout.strip() or "unknown"
+    """The last commit of what is measured, and whether anything of it has been changed since; other files do not matter."""
+    last, changed = (_git(*asked, "--", *_MEASURED) for asked in (("log", "-1", "--format=%h"), ("status", "--porcelain", "-uno")))
+    return (last or "unknown") + (" with changes" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _version(package: str) -> str | None:

@@ -131,7 +131,8 @@ def _environment(server: S3Server) -> dict[str, str]:
 def _upload(table: Path, server: S3Server, bucket: str) -> None:
     """The table as the only one of the bucket, and no request seen so far."""
     objects = server.buckets[bucket]
-    objects.clear()
+    for key in list(objects):
+        del objects[key]  # one by one: the server keeps their names in order
     for number, path in enumerate(sorted(path for path in table.rglob("*") if path.is_file())):
         modified = path.stat().st_mtime
         key = f"t/{path.relative_to(table)}"
