@@ -20,6 +20,7 @@ help:  ## this list
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(PYTHON) is %d.%d, but 3.11 or newer is needed: make PYTHON=python3.12 ..." % sys.version_info[:2])'
+	@echo "Setting up $(VENV): minutes the first time."
 	@# Debian splits ensurepip off; with only pip there, pip brings itself into the environment.
 	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
@@ -29,7 +30,7 @@ setup: $(STAMP)  ## make .venv with everything that tests, demo and lint need
 
 # Not in `setup`: its stamp stays away where they could not be built, so that each target says what it goes without.
 $(NATIVE): $(STAMP) $(wildcard native/*.toml native/*.pyi native/src/*.rs native/src/*/*.rs)
-	@if ! { $(RUST_READY) && $(MATURIN_READY); }; then $(NO_RUST); else \
+	@if ! { $(RUST_READY) && $(MATURIN_READY); }; then $(NO_RUST); else echo "Building the native kernels, which are optional: minutes the first time."; \
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall ./native && touch $(NATIVE); fi
 
 native: $(NATIVE)  ## build the native kernels and install them into .venv, where a Rust toolchain is

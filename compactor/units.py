@@ -58,7 +58,7 @@ def format_bytes(size: float) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """A duration for people: `850 ms`, `12.4 s`, `3 m 20 s`, `2 h 5 m`."""
+    """A duration for people: `850 ms`, `12.4 s`, `3 m 20 s`, `2 h 5 m`, `7 d`, `2 d 3 h`."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
@@ -66,4 +66,7 @@ def format_seconds(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} m {rest} s"
-    return f"{minutes // 60} h {minutes % 60} m"
+    hours = minutes // 60
+    if hours < 48:
+        return f"{hours} h {minutes % 60} m"
+    return f"{hours // 24} d {hours % 24} h" if hours % 24 else f"{hours // 24} d"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from compactor.errors import CompactorError, Interrupted
-from compactor_cli.output import is_debug, mute_stdout, say
+from compactor_cli.output import is_debug, say
 from compactor_cli.signals import Signals
 
 _BUG = "This is a bug in compactor ({kind}: {text}); run it again with COMPACTOR_DEBUG=1 to see the traceback, and please report it."
@@ -36,13 +36,10 @@ def explain(error: BaseException, signals: Signals) -> Failure:
     return Failure(exit_code=1, sentence=_BUG.format(kind=type(error).__name__, text=_short(str(error))), error=error)
 
 
-def guarded(action: Callable[[], int], signals: Signals, report: Callable[[Failure], None]) -> int:
+def guarded(action: Callable[[], int], signals: Signals, report: Callable[[Failure], object]) -> int:
     """The exit code of `action`; a failure is said on stderr and handed to `report`, for programs."""
     try:
         return action()
-    except BrokenPipeError:
-        mute_stdout()
-        return 0
     except BaseException as error:  # noqa: BLE001 - this is where every error becomes a sentence
         failure = explain(error, signals)
         if is_debug():

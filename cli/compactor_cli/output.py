@@ -1,6 +1,7 @@
 """Where words go: data to stdout, messages to stderr. Text is plain and unwrapped, so that it can be piped.
 
-Must never: mix the two, or print a traceback unasked.
+Must never: mix the two, print a traceback unasked, or fail because nobody reads any more: a command goes on to its own end and its own exit
+code, or `… | head -1` would hide that a table is damaged.
 """
 
 from __future__ import annotations
@@ -9,31 +10,44 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 
 def say(message: str) -> None:
     """A message for people, on stderr."""
-    print(message, file=sys.stderr, flush=True)
+    _put(message, sys.stderr)
 
 
-def print_json(value: object) -> None:
-    """One JSON value on one line of stdout."""
-    print(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")), flush=True)
+def print_json(value: object) -> bool:
+    """One JSON value on one line of stdout; letters beyond ASCII are escaped where the terminal could not show them. As print_line."""
+    as_utf8 = (sys.stdout.encoding or "utf-8").lower().replace("-", "").startswith("utf8")
+    return _put(json.dumps(value, ensure_ascii=not as_utf8, separators=(", ", ": ")), sys.stdout)
 
 
-def print_line(text: str = "") -> None:
-    """One line of text on stdout, flushed: lines of a long scan are wanted as they come."""
-    print(text, flush=True)
+def print_line(text: str = "") -> bool:
+    """One line of text on stdout, flushed: lines of a long scan are wanted as they come. False once nobody reads them any more."""
+    return _put(text, sys.stdout)
+
+
+def _put(text: str, stream: TextIO) -> bool:
+    try:
+        print(text, file=stream, flush=True)
+    except UnicodeEncodeError:
+        print(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding), file=stream, flush=True)
+    except BrokenPipeError:
+        _mute(stream)
+        return False
+    return True
+
+
+def _mute(stream: TextIO) -> None:
+    """After the reader of a pipe went away: what is still to come, the interpreter's own flush at exit too, goes nowhere, silently."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def is_debug() -> bool:
     """Whether the user asked for tracebacks (COMPACTOR_DEBUG=1)."""
     return os.environ.get("COMPACTOR_DEBUG", "") not in ("", "0", "false")
-
-
-def mute_stdout() -> None:
-    """After the reader of a pipe went away: let the interpreter's own flush at exit go nowhere, silently."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def counted(number: int, thing: str) -> str:

@@ -22,7 +22,7 @@ from compactor.service.events import ServiceEvent
 from compactor.service.opening import open_service
 from compactor.service.service import Service
 from compactor.service.telemetry.log_lines import LogLines
-from compactor_cli.output import print_json, print_line
+from compactor_cli.output import print_line
 
 if TYPE_CHECKING:
     from compactor.service.config import Http
@@ -37,8 +37,9 @@ def serve_config(path: Path) -> int:
     config = read_config(path)
     http = config.http
     metrics = None if http is None else _metrics()
+    log = LogLines(print_line, SystemClock())
     sinks: list[LogLines | Metrics | Traces] = [
-        LogLines(print_line, SystemClock()),
+        log,
         *([metrics] if metrics else []),
         *([_traces()] if config.pace.traces else []),
     ]
@@ -56,9 +57,9 @@ def serve_config(path: Path) -> int:
         stack.enter_context(_stopped_by_signals(service))
         service.start()
         if http is not None and metrics is not None:
-            stack.callback(_listen(service, metrics, http))
+            stack.callback(_listen(service, metrics, http, log))
         service.serve()
-    _let_go()
+    _let_go(log)
     return 0
 
 
@@ -81,11 +82,11 @@ def _traces() -> Traces:
     return Traces()
 
 
-def _listen(service: Service, metrics: Metrics, http: Http) -> Callable[[], None]:
+def _listen(service: Service, metrics: Metrics, http: Http, log: LogLines) -> Callable[[], None]:
     from compactor.service.http.opening import open_http
 
     server = open_http(service, metrics, http)
-    print_json({"event": "Listening", "level": "info", "host": http.host, "port": server.port})
+    log.line("info", "Listening", {"host": http.host, "port": server.port})
     return server.close
 
 
@@ -106,8 +107,8 @@ def _stopped_by_signals(service: Service) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _let_go() -> None:
+def _let_go(log: LogLines) -> None:
     """Where a run did not come to an end, its threads must not keep the process: nothing that is right waits for them."""
     if any(thread.name.startswith("run-") for thread in threading.enumerate()):
-        print_json({"event": "LeftBehind", "level": "warning"})
+        log.line("warning", "LeftBehind", {})
         os._exit(0)

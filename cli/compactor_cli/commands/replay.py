@@ -25,12 +25,15 @@ def replay(uri: Uri, policy: PolicyFile, every: Every = "1h", as_json: Json = Fa
     """Play a table's retained history again under a policy, and show files, bytes rewritten, spend and lag. Nothing is written."""
 
     def act() -> int:
+        from compactor.errors import UsageError
         from compactor.service.what_if import what_if
         from compactor.units import parse_seconds
         from compactor_cli.render.replay import replay_lines, replay_object
 
-        rules = _policy(policy, uri)
-        found = what_if(uri, rules, parse_seconds(every))
+        every_s = parse_seconds(every)
+        if every_s <= 0:
+            raise UsageError("A table cannot be looked at every 0 seconds; --every takes a time such as 15m.")
+        found = what_if(uri, _policy(policy, uri), every_s)
         if as_json:
             print_json(replay_object(uri, found))
         else:

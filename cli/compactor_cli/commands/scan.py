@@ -30,12 +30,10 @@ def _scan(uri: str, flags: Flags) -> int:
 
     entries: list[ScanEntry] = []
     for entry in compactor.scan(uri, settings=flags.settings()):
-        if flags.as_json:
-            print_json(scan_object(entry))
-        else:
-            if not entries:
-                print_line(HEADER)
-            print_line(entry_line(entry))
+        if not flags.as_json and not entries:
+            print_line(HEADER)
+        if not (print_json(scan_object(entry)) if flags.as_json else print_line(entry_line(entry))):
+            return 0  # `… | head`: there is no need to look at the other tables
         entries = [*entries[-1:], entry]
     if len(entries) == 1 and isinstance(entries[0], ScannedTable) and not flags.as_json:
         for line in health_lines(entries[0].health):

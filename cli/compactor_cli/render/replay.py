@@ -10,6 +10,7 @@ from typing import Any
 from compactor.service.replay import Point, Replayed
 from compactor.units import format_bytes, format_seconds
 from compactor_cli.output import counted
+from compactor_cli.render.usage import amount
 
 _WIDTH = 60
 _ROWS = 24
@@ -50,7 +51,7 @@ def replay_lines(found: Replayed) -> Iterator[str]:
     yield f"{counted(found.commits, 'commit')} after version {found.from_version}; {format_bytes(found.written_bytes)} written by others."
     yield f"{counted(len(found.runs), 'run')}, {counted(read, 'file')} into {made:,}, {rewritten}."
     spent, money = sum(run.gb_hours for run in found.runs), sum(run.money for run in found.runs)
-    yield f"Spend: {spent:,.2f} GB-hours, {money:,.4f} by the price list."
+    yield f"Spend: {spent:,.2f} GB-hours, {amount(money)} by the price list."
     yield f"Lag of runs: {format_seconds(found.lag_s(0.5))} in the middle, {format_seconds(found.lag_s(0.99))} at most for 99 of 100."
 
 

@@ -32,9 +32,12 @@ def money(usage: Usage) -> str:
     """The cost in all: `1.25 USD`, small amounts with two digits that count; `-` without a price list."""
     if usage.cost is None:
         return "-"
-    total = usage.cost.total
-    number = f"{total:.2f}" if total >= 1 or total == 0 else f"{float(f'{total:.2g}'):.10f}".rstrip("0")
-    return f"{number} {usage.cost.currency}"
+    return f"{amount(usage.cost.total)} {usage.cost.currency}"
+
+
+def amount(total: float) -> str:
+    """A sum of money without its currency: `1.25`, `0.000037`."""
+    return f"{total:.2f}" if total >= 1 or total == 0 else f"{float(f'{total:.2g}'):.10f}".rstrip("0")
 
 
 _NAMES = ("files in", "files out", "bytes in", "bytes out", "requests", "time", "memory", "cost")

@@ -13,7 +13,7 @@ from compactor.ambient.ports import Clock
 from compactor.model.events import CommitLanded, CommitRetried, Event, GroupLost, LeaseChanged, LeaseState, Recovered, Warned
 from compactor.service.events import Problem, RunFinished, ServiceEvent
 
-Write = Callable[[str], None]
+Write = Callable[[str], object]
 
 
 class LogLines:
@@ -26,29 +26,30 @@ class LogLines:
     def service(self, event: ServiceEvent) -> None:
         """One line for every event."""
         if isinstance(event, RunFinished):
-            self._line(_level(event.run.exit_code), "RunFinished", _run(event))
+            self.line(_level(event.run.exit_code), "RunFinished", _run(event))
         else:
-            self._line("warning" if isinstance(event, Problem) else "info", type(event).__name__, asdict(event))
+            self.line("warning" if isinstance(event, Problem) else "info", type(event).__name__, asdict(event))
 
     def run(self, table: str, event: Event) -> None:
         """A line for what somebody may have to know of a run at work: commits, conflicts, dropped groups, warnings."""
         match event:
             case CommitLanded():
-                self._line("info", "CommitLanded", {"table": table, "version": event.outcome.version})
+                self.line("info", "CommitLanded", {"table": table, "version": event.outcome.version})
             case CommitRetried():
-                self._line("info", "CommitRetried", {"table": table, "version": event.version, "attempt": event.attempt})
+                self.line("info", "CommitRetried", {"table": table, "version": event.version, "attempt": event.attempt})
             case GroupLost():
-                self._line("warning", "GroupLost", {"table": table, "reason": event.dropped.reason, "detail": event.dropped.detail})
+                self.line("warning", "GroupLost", {"table": table, "reason": event.dropped.reason, "detail": event.dropped.detail})
             case Warned():
-                self._line("warning", "Warned", {"table": table, "code": event.code, "message": event.message})
+                self.line("warning", "Warned", {"table": table, "code": event.code, "message": event.message})
             case Recovered():
-                self._line("info", "Recovered", {"table": table, "run_id": event.left.run_id, "state": event.left.state.value})
+                self.line("info", "Recovered", {"table": table, "run_id": event.left.run_id, "state": event.left.state.value})
             case LeaseChanged(state=LeaseState.LOST | LeaseState.TAKEN_OVER):
-                self._line("warning", "LeaseChanged", {"table": table, "state": event.state.value})
+                self.line("warning", "LeaseChanged", {"table": table, "state": event.state.value})
             case _:
                 pass
 
-    def _line(self, level: str, event: str, body: dict[str, Any]) -> None:
+    def line(self, level: str, event: str, body: dict[str, Any]) -> None:
+        """One line, of an event that is of this process only."""
         line = {"at_ms": self._clock.now_ms(), "level": level, "event": event, **body}
         text = orjson.dumps(line, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY).decode()
         with self._lock:

@@ -192,3 +192,28 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         child.stdout.close()
         assert child.stderr.read() == ""
         assert child.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_reader_that_goes_away_hides_no_failure(closed: str) -> None:
+    """A command whose output nobody takes ends with its own exit code: a pipe that closes early is no success."""
+    code = (
+        "from compactor_cli.output import print_line, say\nfrom compactor_cli.session import conduct\n"
+        "def act(_):\n    for number in range(10_000):\n        print_line('a finding'), say('a word')\n    return 6\n"
+        "raise SystemExit(conduct(act, as_json=False))\n"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, closed: writing}
+    try:
+        assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False, **streams).returncode == 6
+    finally:
+        os.close(writing)
+
+
+def test_a_terminal_without_unicode_shows_what_it_can() -> None:
+    """Letters that standard output has no place for are escaped: as JSON for programs, with backslashes for people."""
+    code = "from compactor_cli.output import print_json, print_line\nprint_line('dïr')\nprint_json({'table': 'dïr'})\n"
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == ["d\\xefr", '{"table": "d\\u00efr"}']

@@ -72,7 +72,7 @@ def test_runs_without_figures_show_none() -> None:
 def test_surroundings() -> None:
     """Held until vacuum, over a region's border, and the cost of all of it; only what there is."""
     assert surroundings(PREDICTED) == [
-        ("held", "720 MiB of replaced files for 48 h 0 m, until vacuum"),
+        ("held", "720 MiB of replaced files for 2 d, until vacuum"),
         ("across regions", "about 1.4 GiB"),
         ("cost", "about 0.034 USD"),
     ]
