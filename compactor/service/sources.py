@@ -25,6 +25,8 @@ def read_sources(config: ServiceConfig, *, stopping: Callable[[], bool] = lambda
                 if stopping():
                     problem = "the service is stopping."
                     break
+            if problem is None and not found and _is_empty(source, config):
+                problem = f"There is nothing at {name_of(source)}: a name that is misspelled, or a volume that is not there?"
         except CompactorError as error:
             problem = str(error)
         yield Reading(source=name_of(source), found=tuple(found), problem=problem)
@@ -52,6 +54,14 @@ def _tables(source: Source, config: ServiceConfig) -> Iterator[Found]:
             yield from glue_tables(source, StorageOptions())
         case ListSource():
             yield from (TableRef(uri=uri) for uri in source.tables)
+
+
+def _is_empty(source: Source, config: ServiceConfig) -> bool:
+    """Whether a prefix has nothing below it. Its tables are not held to have vanished then: the prefix may have."""
+    if not isinstance(source, PrefixSource):
+        return False
+    level = open_store(source.uri, _options(config, source.uri)).list_level("", max_pages=1)
+    return not level.objects and not level.folders
 
 
 def _options(config: ServiceConfig, uri: str) -> StorageOptions:

@@ -76,7 +76,11 @@ class LocalStore:
             temporary.flush_to_disk()
             return _link(temporary, target)
         finally:
-            temporary.abort()
+            try:
+                temporary.abort()
+            except KeyboardInterrupt:  # a signal comes once: what it cut short is done now, so that no temporary file stays
+                temporary.abort()
+                raise
 
     def put(self, key: str, data: bytes) -> None:
         with LocalWriter(self._target(key)) as writer:

@@ -132,12 +132,12 @@ class LocalWriter(ObjectWriter):
     def abort(self) -> None:
         if self.closed:
             return
-        self.closed = True
+        with contextlib.suppress(OSError):
+            self._target.temporary.unlink()
+        self.closed = True  # only now: an abort that a signal cuts short can be asked for again
         # A buffer that could not be flushed makes close() fail; its descriptor is closed all the same.
         with contextlib.suppress(OSError):
             self._file.close()
-        with contextlib.suppress(OSError):
-            self._target.temporary.unlink()
 
 
 def flush_folder(folder: Path) -> None:

@@ -254,3 +254,21 @@ def test_start_after_skips_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, "scandir", lambda path: (opened.append(str(path)), scandir(path))[1])
     assert [meta.key for meta in store.list("", "d=3/a")] == ["d=3/x", "d=4/x"]
     assert len(opened) == 3
+
+
+@pytest.mark.parametrize("step", ["abort", "unlink"])
+def test_a_signal_while_a_temporary_file_is_put_away_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """An interruption that comes in the middle of tidying up ends the creation, and the temporary file is gone all the same."""
+    owner = local_writer.LocalWriter if step == "abort" else Path
+    real, interrupted = getattr(owner, step), []
+
+    def once(self: object, *arguments: object, **named: object) -> object:
+        if not interrupted:
+            interrupted.append(True)
+            raise KeyboardInterrupt
+        return real(self, *arguments, **named)
+
+    monkeypatch.setattr(owner, step, once)
+    with pytest.raises(KeyboardInterrupt):
+        LocalStore(str(tmp_path)).create("a.json", b"{}")
+    assert names(tmp_path) == ["a.json"]
