@@ -80,11 +80,6 @@ impl Rope {
         }
         Some(())
     }
-
-    /// Bytes of its own that it takes.
-    pub fn fresh_bytes(&self) -> usize {
-        self.fresh.capacity() + self.spans.capacity() * size_of::<(Span, usize)>()
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use super::values::Values;
 
 const MOST_PLACES: usize = 16;
 const MOST_VALUES: usize = 512;
+/// More than a dictionary may have: large values are not gathered for the sake of a guess that they have decided already.
+const MOST_KEPT_BYTES: usize = 4 << 20;
 
 /// Values of places spread evenly over all of them.
 pub struct Sample {
@@ -31,11 +33,14 @@ impl Sample {
         self.passed * most / self.places > before
     }
 
-    /// Takes some of these PLAIN values.
+    /// Takes some of these PLAIN values, no more than are kept.
     pub fn add(&mut self, plain: &[u8]) {
+        if self.union.plain.len() > MOST_KEPT_BYTES {
+            return;
+        }
         let prefix = if self.physical.width().is_none() { 4 } else { 0 };
         let first: usize = Values::new(plain, self.physical).take(MOST_VALUES).map(|value| prefix + value.len()).sum();
-        self.taken += self.union.add(&plain[..first], usize::MAX).map_or(0, |indices| indices.len());
+        self.taken += self.union.add(&plain[..first], MOST_KEPT_BYTES).map_or(0, |indices| indices.len());
     }
 
     /// Whether a dictionary of at most `most_bytes` and the indices of `values` values are fewer bytes than the `stored` ones.
@@ -100,6 +105,17 @@ mod tests {
     #[test]
     fn what_compresses_better_than_indices_is_left_as_it_is() {
         assert!(!sample(|i| scattered(i) % 50).is_worth(200_000, 100_000, 1 << 20));
+    }
+
+    #[test]
+    fn of_large_values_few_are_kept_and_they_are_not_worth_a_dictionary() {
+        let mut sample = Sample::new(Physical::ByteArray, 16);
+        for place in 0..16u8 {
+            let value = [&[0, 0, 16, 0], &vec![place; 1 << 20][..]].concat();
+            sample.add(&value.repeat(2));
+        }
+        assert!(sample.union.plain.len() < MOST_KEPT_BYTES + (2 << 20));
+        assert!(!sample.is_worth(1_000_000, 1 << 40, 1 << 20));
     }
 
     #[test]
