@@ -31,9 +31,10 @@ def print_line(text: str = "") -> bool:
 
 def _put(text: str, stream: TextIO) -> bool:
     try:
-        print(text, file=stream, flush=True)
-    except UnicodeEncodeError:
-        print(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding), file=stream, flush=True)
+        try:
+            print(text, file=stream, flush=True)
+        except UnicodeEncodeError:
+            print(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding), file=stream, flush=True)
     except BrokenPipeError:
         _mute(stream)
         return False

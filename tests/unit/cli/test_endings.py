@@ -194,19 +194,21 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         assert child.wait(timeout=30) == 0
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])
-def test_a_reader_that_goes_away_hides_no_failure(closed: str) -> None:
-    """A command whose output nobody takes ends with its own exit code: a pipe that closes early is no success."""
+def test_a_reader_that_goes_away_hides_no_failure(closed: str, encoding: str) -> None:
+    """A command whose output nobody takes ends with its own exit code, also where it is escaped: a pipe that closes early is no success."""
     code = (
         "from compactor_cli.output import print_line, say\nfrom compactor_cli.session import conduct\n"
-        "def act(_):\n    for number in range(10_000):\n        print_line('a finding'), say('a word')\n    return 6\n"
+        "def act(_):\n    for number in range(10_000):\n        print_line('a fïnding'), say('a wörd')\n    return 6\n"
         "raise SystemExit(conduct(act, as_json=False))\n"
     )
     reading, writing = os.pipe()
     os.close(reading)
     streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, closed: writing}
     try:
-        assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False, **streams).returncode == 6
+        env = {**os.environ, "PYTHONIOENCODING": encoding}
+        assert subprocess.run([sys.executable, "-c", code], env=env, timeout=60, check=False, **streams).returncode == 6
     finally:
         os.close(writing)
 
