@@ -5,14 +5,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::Refusal;
+use super::bounds::Bounds;
 use super::codec::Compression;
-use super::column::{Input, Options, merge as merge_column};
+use super::column::merge as merge_column;
+use super::input::{Input, Options};
 use super::metadata::Statistics;
+use super::order::Order;
 use super::pages::Chunk;
 use super::schema::{Leaf, Place};
 use super::source::{Source, Target};
 use super::thrift::Writer;
-use super::values::{Bounds, Order};
 use super::writer::Column;
 use super::{PLAIN, RLE};
 

@@ -2,14 +2,19 @@
 //!
 //! A file's bytes are hostile. Whatever is not understood, or does not add up, is refused with its reason; nothing is guessed.
 
+mod bounds;
 mod buffer;
 mod codec;
 mod column;
 mod delta;
 mod group;
 mod hybrid;
+mod input;
+mod joined;
 mod metadata;
+mod order;
 mod pages;
+mod plain;
 mod rope;
 mod sample;
 mod schema;
@@ -21,11 +26,11 @@ mod writer;
 
 use std::fmt;
 
+pub use bounds::Bounds;
 pub use codec::{Codec, Compression};
 pub use group::{Group, Merge, merge};
 pub use schema::Match;
 pub use source::{Source, Target};
-pub use values::Bounds;
 
 const PLAIN: i32 = 0;
 const PLAIN_DICTIONARY: i32 = 2;

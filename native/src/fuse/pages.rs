@@ -79,6 +79,11 @@ impl<'a> Chunk<'a> {
     pub fn all_indices(&self) -> bool {
         self.dictionary.is_some() && self.pages.iter().all(Page::is_indices)
     }
+
+    /// Bytes of its pages, without their headers.
+    pub fn stored_bytes(&self) -> usize {
+        self.pages.iter().chain(&self.dictionary).map(|page| page.body.len()).sum()
+    }
 }
 
 fn check(page: &Page<'_>) -> Result<()> {
@@ -243,4 +248,22 @@ pub fn dictionary<'a>(page: &Page<'a>, codec: Codec) -> Result<Bytes<'a>> {
         return Err(Refusal::new("a dictionary in an encoding that is not known"));
     }
     decompress(codec, page.body, page.header.uncompressed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hybrid::{encode, encode_run};
+    use super::*;
+
+    #[test]
+    fn indices_beyond_their_dictionary_are_refused() {
+        let (mut run, mut packed) = (vec![3], vec![3]);
+        encode_run(5, 20, 3, &mut run);
+        encode(&[0u32, 5, 1, 2, 5, 0, 3, 4], 3, &mut packed);
+        for (body, count) in [(&run, 20), (&packed, 8)] {
+            assert!(indices(body, count, 6).is_ok());
+            assert!(indices(body, count, 5).is_err());
+            assert!(indices(body, count, 0).is_err());
+        }
+    }
 }

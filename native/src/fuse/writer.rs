@@ -1,11 +1,12 @@
 //! Writes the pages of one column chunk: gathers levels and values until they make a page, and keeps what the indexes will say of it.
 
+use super::bounds::Bounds;
 use super::codec::{Compression, Packer, Piece};
 use super::hybrid::{Numbers, bits_for, encode, encode_run};
 use super::metadata::write_page_header;
+use super::order::Order;
 use super::rope::{Kept, Rope};
 use super::schema::Leaf;
-use super::values::{Bounds, Order};
 use super::{PLAIN, RLE_DICTIONARY, Refusal};
 
 type Result<T> = std::result::Result<T, Refusal>;

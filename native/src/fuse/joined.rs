@@ -1,0 +1,211 @@
+//! One dictionary for the whole of a column, made of the dictionaries of its inputs and of values without one: whether that is worth it,
+//! and the indices that rows then have.
+//!
+//! Where values repeat from file to file, although each file has too few for a dictionary of its own, the merged column has one.
+
+use super::Refusal;
+use super::bounds::Bounds;
+use super::codec::Codec;
+use super::hybrid::{Numbers, bits_for};
+use super::input::{Input, Levels, Reading};
+use super::metadata::Physical;
+use super::pages::{Chunk, Deepest, Page, indices, open};
+use super::sample::Sample;
+use super::union::Union;
+use super::writer::{ColumnWriter, Stored};
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+const MOST_DICTIONARY_BYTES: usize = 1 << 20;
+
+/// A union of dictionaries, and for each input where its values are in it.
+pub struct Joined {
+    union: Union,
+    maps: Vec<Map>,
+}
+
+/// The indices of the values of an input's own dictionary, and its pages that are no indices, taken apart, with an index for each value.
+#[derive(Default)]
+struct Map {
+    dictionary: Vec<u32>,
+    pages: Vec<(Levels, Vec<u32>)>,
+}
+
+impl Joined {
+    /// One dictionary for all inputs, where each has one for all its pages, or none at all, and that is worth it.
+    pub fn of(reading: &Reading<'_>, inputs: &[Input<'_>]) -> std::result::Result<Option<Self>, (usize, Refusal)> {
+        let chunks = || inputs.iter().filter_map(|input| input.chunk.as_ref()).filter(|chunk| !chunk.pages.is_empty());
+        let mixed = chunks().any(|chunk| chunk.dictionary.is_some() && !chunk.all_indices());
+        if chunks().next().is_none() || reading.leaf.physical == Physical::Boolean || mixed || !repeats(reading, inputs)? {
+            return Ok(None);
+        }
+        let coming = chunks().filter_map(|chunk| chunk.dictionary.as_ref()).map(Page::values).sum();
+        let mut union = Union::expecting(reading.leaf.physical, coming);
+        let mut maps = Vec::with_capacity(inputs.len());
+        let mut values = 0;
+        for (i, input) in inputs.iter().enumerate() {
+            let mut map = Map::default();
+            if let Some(chunk) = input.chunk.as_ref().filter(|chunk| !chunk.pages.is_empty()) {
+                if !mapped(reading, input, chunk, &mut union, &mut map).map_err(|refusal| (i, refusal))? {
+                    return Ok(None);
+                }
+                values += chunk.pages.iter().map(Page::values).sum::<usize>();
+            }
+            maps.push(map);
+        }
+        let worth = inputs.len() == 1 || is_worth(reading, inputs, &union, values);
+        Ok(worth.then_some(Self { union, maps }))
+    }
+
+    /// The values of the dictionary, PLAIN, and how many they are.
+    pub fn dictionary(&self) -> (&[u8], usize) {
+        (&self.union.plain, self.union.len())
+    }
+
+    /// Bounds of the values that rows have which were added.
+    pub fn bounds_used(&self, reading: &Reading<'_>) -> Bounds {
+        Bounds::of_values(self.union.values_used(), reading.order)
+    }
+
+    /// Adds the rows of input `i` as indices, once.
+    pub fn add(
+        &mut self,
+        i: usize,
+        reading: &Reading<'_>,
+        input: &Input<'_>,
+        chunk: &Chunk<'_>,
+        writer: &mut ColumnWriter<'_>,
+    ) -> Result<()> {
+        let (union, map) = (&mut self.union, std::mem::take(&mut self.maps[i]));
+        let bounds = match reading.trusted_bounds(input, chunk) {
+            Bounds::Unknown => bounds_of_map(reading, union, &map.dictionary),
+            trusted => trusted,
+        };
+        let mut found = Vec::new();
+        let mut apart = map.pages.into_iter();
+        for page in &chunk.pages {
+            if chunk.dictionary.is_none() {
+                let (levels, indices) = apart.next().expect("one for each page that is no indices");
+                indices.iter().for_each(|index| union.used[*index as usize] = true);
+                let bounds = bounds_of_map(reading, union, &indices);
+                writer.add(&levels.unit(), Stored::Indices(&indices), &bounds)?;
+                continue;
+            }
+            let mut page = reading.open(input, chunk, page)?;
+            let indices = indices(page.body(), page.defined, map.dictionary.len())?;
+            found.clear();
+            match indices {
+                Numbers::Run(_, 0) => {}
+                Numbers::Run(index, n) => {
+                    union.used[map.dictionary[index as usize] as usize] = true;
+                    found.resize(n, map.dictionary[index as usize]);
+                }
+                Numbers::Each(each) => found.extend(each.into_iter().map(|index| {
+                    let index = map.dictionary[index as usize];
+                    union.used[index as usize] = true;
+                    index
+                })),
+            }
+            let levels = Levels::of(&mut page, input.place);
+            writer.add(&levels.unit(), Stored::Indices(&found), &bounds)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a union and its indices take fewer bytes than as many values, compressed as well as those of the inputs.
+fn is_worth(reading: &Reading<'_>, inputs: &[Input<'_>], union: &Union, values: usize) -> bool {
+    let (mut size, mut stored) = (1, 1);
+    for chunk in inputs.iter().filter_map(|input| input.chunk.as_ref()) {
+        for page in chunk.pages.iter().filter(|page| !page.is_indices()).chain(&chunk.dictionary) {
+            size += page.header.uncompressed;
+            stored += page.body.len();
+        }
+    }
+    let share = if reading.options.by.codec == Codec::None { 1.0 } else { (stored as f64 / size as f64).min(1.0) };
+    let width = union.plain.len() as f64 / union.len().max(1) as f64;
+    let indices = values as f64 * f64::from(bits_for(union.len().saturating_sub(1))) / 8.0;
+    union.plain.len() as f64 * share + indices < values as f64 * width * share
+}
+
+/// Adds the values of one input; false when they have become too many.
+fn mapped(reading: &Reading<'_>, input: &Input<'_>, chunk: &Chunk<'_>, union: &mut Union, map: &mut Map) -> Result<bool> {
+    if let Some(page) = &chunk.dictionary {
+        let plain = reading.dictionary(input, chunk, page)?;
+        map.dictionary = match union.add(&plain, MOST_DICTIONARY_BYTES) {
+            Some(indices) => indices,
+            None => return Ok(false),
+        };
+    }
+    for page in chunk.pages.iter().filter(|page| !page.is_indices() || chunk.dictionary.is_none()) {
+        let mut opened = reading.open(input, chunk, page)?;
+        let levels = Levels::of(&mut opened, input.place);
+        let plain = reading.values(input, page.encoding(), &opened)?;
+        match union.add(&plain, MOST_DICTIONARY_BYTES) {
+            Some(indices) => map.pages.push((levels, indices)),
+            None => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// Whether values of inputs without dictionaries repeat so often that one dictionary for all takes fewer bytes, as a sample tells.
+fn repeats(reading: &Reading<'_>, inputs: &[Input<'_>]) -> std::result::Result<bool, (usize, Refusal)> {
+    let bare = |input: &Input<'_>| input.chunk.as_ref().is_some_and(|chunk| !chunk.pages.is_empty() && chunk.dictionary.is_none());
+    let (mut count, mut values, mut stored) = (0, 0, 0);
+    for chunk in inputs.iter().filter(|input| bare(input)).filter_map(|input| input.chunk.as_ref()) {
+        count += 1;
+        values += chunk.pages.iter().map(Page::values).sum::<usize>();
+        stored += chunk.stored_bytes();
+    }
+    if count == 0 {
+        return Ok(true);
+    }
+    let mut sample = Sample::new(reading.leaf.physical, count);
+    for (i, input) in inputs.iter().enumerate().filter(|(_, input)| bare(input)) {
+        let Some((chunk, true)) = input.chunk.as_ref().map(|chunk| (chunk, sample.wants())) else { continue };
+        let page = &chunk.pages[chunk.pages.len() / 2];
+        let opened = open(page, chunk.codec, Deepest::of(input.place)).map_err(|refusal| (i, refusal))?;
+        sample.add(&reading.values(input, page.encoding(), &opened).map_err(|refusal| (i, refusal))?);
+    }
+    Ok(sample.is_worth(values, stored, MOST_DICTIONARY_BYTES))
+}
+
+fn bounds_of_map(reading: &Reading<'_>, union: &Union, map: &[u32]) -> Bounds {
+    Bounds::of_values(map.iter().map(|index| union.value(*index)), reading.order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::codec::Compression;
+    use super::super::input::Options;
+    use super::super::metadata::{Meaning, PageHeader, PageKind, Statistics};
+    use super::super::schema::{Leaf, Place};
+    use super::super::{PLAIN, RLE, RLE_DICTIONARY};
+    use super::*;
+
+    fn page(kind: PageKind, body: &[u8]) -> Page<'_> {
+        Page { header: PageHeader { kind, compressed: body.len(), uncompressed: body.len(), crc: None }, body, start: 4 }
+    }
+
+    #[test]
+    fn dictionaries_are_not_read_once_the_first_tell_that_they_are_too_many() {
+        let each = 4200;
+        let stored: Vec<Vec<u8>> = (0..6).map(|i| (i * each..(i + 1) * each).flat_map(u64::to_le_bytes).collect()).collect();
+        let place = Place::At { column: 0, levels: vec![0], repeated: vec![], stored: Physical::Int64 };
+        let (values, statistics) = (each as usize, Statistics::default());
+        let input = |i: usize| {
+            let encoding = if i < 5 { PLAIN } else { RLE }; // what is read of the sixth is an error
+            let dictionary = Some(page(PageKind::Dictionary { values, encoding }, &stored[i.min(5)]));
+            let pages = vec![page(PageKind::V1 { values, encoding: RLE_DICTIONARY, definitions: RLE, repetitions: RLE }, &[])];
+            let chunk = Some(Chunk { codec: Codec::None, dictionary, pages });
+            Input { source: i, rows: values, place: &place, chunk, statistics: &statistics, trusted: false }
+        };
+        let leaf = Leaf { path: vec![], physical: Physical::Int64, meaning: Meaning::Plain, definition: 0, repetition: 0 };
+        let by = Compression { codec: Codec::None, level: 1 };
+        let reading = Reading::new(&leaf, Options { by, bounds: false, verify: false });
+        let inputs: Vec<Input<'_>> = (0..250).map(input).collect();
+        assert!(matches!(Joined::of(&reading, &inputs), Ok(None)));
+        assert!(matches!(Joined::of(&reading, &inputs[..6]), Err((5, _))));
+    }
+}

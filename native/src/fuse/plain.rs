@@ -1,0 +1,262 @@
+//! Chunks of a column that has no dictionary: values are stored as PLAIN, or pages and compressed bytes are kept as they are.
+//!
+//! Where a chunk's indices count from 0 to the end, its dictionary is its values, and its compressed bytes may become part of a page.
+
+use super::bounds::Bounds;
+use super::buffer::Bytes;
+use super::codec::{Codec, check_joinable, joins};
+use super::delta::booleans;
+use super::hybrid::Numbers;
+use super::input::{Input, Levels, Reading};
+use super::metadata::{PageKind, Physical};
+use super::order::Order;
+use super::pages::{Chunk, Page, indices};
+use super::rope::Kept;
+use super::values::{check_plain, starts};
+use super::writer::{ColumnWriter, Stored, Unit};
+use super::{BYTE_STREAM_SPLIT, MOST_PAGE_BYTES, PLAIN, PLAIN_DICTIONARY, RLE, Refusal};
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+const KEPT_PAGE_BYTES: usize = 16 << 10;
+const KEPT_PIECE_BYTES: usize = 4 << 10;
+
+/// Adds chunks to a column that has no dictionary.
+pub struct Plain<'w, 'a> {
+    pub reading: &'w Reading<'a>,
+    pub writer: &'w mut ColumnWriter<'a>,
+}
+
+impl<'a> Plain<'_, 'a> {
+    /// Adds the rows of a chunk.
+    pub fn add(&mut self, input: &Input<'_>, chunk: &Chunk<'a>) -> Result<()> {
+        if self.reading.leaf.physical == Physical::Boolean {
+            return chunk.pages.iter().try_for_each(|page| self.booleans(input, chunk, page));
+        }
+        let mut indexed = Vec::new();
+        for page in chunk.pages.iter().filter(|page| page.is_indices()) {
+            let count = chunk.dictionary.as_ref().map_or(0, Page::values);
+            let mut page = self.reading.open(input, chunk, page)?;
+            let indices = indices(page.body(), page.defined, count)?;
+            indexed.push((Levels::of(&mut page, input.place), indices));
+        }
+        if indexed.len() == chunk.pages.len() && counts_up(&indexed, chunk.dictionary.as_ref()) {
+            return self.whole_dictionary(input, chunk, &indexed);
+        }
+        let mut values: Option<(Bytes<'_>, Vec<u32>)> = None;
+        let known_bounds = self.reading.trusted_bounds(input, chunk);
+        let mut indexed = indexed.into_iter();
+        for page in &chunk.pages {
+            if !page.is_indices() {
+                self.page(input, chunk, page, &known_bounds)?;
+                continue;
+            }
+            if values.is_none() {
+                let source = chunk.dictionary.as_ref().ok_or_else(|| Refusal::new("indices without a dictionary"))?;
+                let plain = self.reading.dictionary(input, chunk, source)?;
+                let starts = starts(&plain, self.reading.leaf.physical, source.values())?;
+                values = Some((plain, starts));
+            }
+            let (levels, indices) = indexed.next().expect("one for each page of indices");
+            let bounds = if chunk.pages.len() == 1 { &known_bounds } else { &Bounds::Unknown };
+            self.gathered(&levels, indices, values.as_ref().expect("just made"), bounds)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a chunk whose indices count from 0 to the end of its dictionary, which then is its values.
+    fn whole_dictionary(&mut self, input: &Input<'_>, chunk: &Chunk<'a>, pages: &[(Levels, Numbers<u32>)]) -> Result<()> {
+        let Some(source) = &chunk.dictionary else { return Ok(()) };
+        let (stored, bounds) = self.values_of(input, chunk, source)?;
+        let mut stored = Some(stored);
+        // The first page brings the values of all; the others must stay in the same page, as rows that go on do.
+        for (i, (levels, _)) in pages.iter().enumerate() {
+            let unit = Unit { begins_row: i == 0, ..levels.unit() };
+            match stored.take() {
+                Some(Values::Compressed { data, size, kept }) => {
+                    self.writer.add(&unit, Stored::Compressed { data, size, kept }, &bounds)?
+                }
+                Some(Values::Plain(plain)) => self.writer.add(&unit, Stored::Plain(&plain), &bounds)?,
+                None => self.writer.add(&unit, Stored::Nothing, &bounds)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The values of a dictionary, compressed as they are where that may be, and their bounds.
+    fn values_of<'b>(&self, input: &Input<'_>, chunk: &Chunk<'b>, source: &Page<'b>) -> Result<(Values<'b>, Bounds)> {
+        if !matches!(source.encoding(), PLAIN | PLAIN_DICTIONARY) {
+            return Err(Refusal::new("a dictionary in an encoding that is not known"));
+        }
+        let size = source.header.uncompressed;
+        let same = self.reading.same_type(input)
+            && chunk.codec == self.reading.options.by.codec
+            && joins(chunk.codec)
+            && source.body.len() >= KEPT_PIECE_BYTES;
+        let compressed = || Values::Compressed { data: source.body, size, kept: input.kept(source) };
+        let joinable = || check_joinable(chunk.codec, source.body, size).is_ok();
+        let trusted = self.reading.trusted_bounds(input, chunk);
+        let told = trusted != Bounds::Unknown
+            || (!self.reading.options.bounds && !self.reading.order.in_footer())
+            || self.reading.order == Order::None;
+        let counted = self.reading.leaf.physical.width().is_some_and(|width| source.values() * width == size);
+        if same && counted && told && !self.reading.options.verify && joinable() {
+            return Ok((compressed(), trusted));
+        }
+        let plain = self.reading.dictionary(input, chunk, source)?;
+        let bounds = if told && !self.reading.options.verify { trusted } else { self.reading.bounds_of(&plain) };
+        // A stream of Snappy that could be decompressed by itself reaches back nowhere before its beginning.
+        let joins = same && (chunk.codec == Codec::Snappy || joinable());
+        Ok((if joins { compressed() } else { Values::Plain(plain) }, bounds))
+    }
+
+    /// Adds the values that these indices are of. `known_bounds`: of all of them, where they are known.
+    fn gathered(&mut self, levels: &Levels, indices: Numbers<u32>, values: &(Bytes<'_>, Vec<u32>), known_bounds: &Bounds) -> Result<()> {
+        let (plain, starts) = values;
+        let each = match indices {
+            Numbers::Run(index, n) => vec![index; n],
+            Numbers::Each(each) => each,
+        };
+        let width = self.reading.leaf.physical.width();
+        let mut out = Vec::new();
+        if width.is_none_or(|width| !copied(width, plain, &each, &mut out)) {
+            for index in &each {
+                let index = *index as usize;
+                out.extend_from_slice(&plain[starts[index] as usize..starts[index + 1] as usize]);
+                if out.len() > MOST_PAGE_BYTES {
+                    return Err(Refusal::new("a page would become too large"));
+                }
+            }
+        }
+        let bounds = match known_bounds {
+            Bounds::Unknown if self.reading.options.bounds || self.reading.order.in_footer() => {
+                let mut used = vec![false; starts.len() - 1];
+                each.iter().for_each(|index| used[*index as usize] = true);
+                let prefix = if width.is_none() { 4 } else { 0 };
+                let values = (0..used.len()).filter(|i| used[*i]).map(|i| &plain[starts[i] as usize + prefix..starts[i + 1] as usize]);
+                &Bounds::of_values(values, self.reading.order)
+            }
+            known => known,
+        };
+        self.writer.add(&levels.unit(), Stored::Plain(&out), bounds)
+    }
+
+    fn booleans(&mut self, input: &Input<'_>, chunk: &Chunk<'_>, page: &Page<'_>) -> Result<()> {
+        let encoding = page.encoding();
+        let mut page = self.reading.open(input, chunk, page)?;
+        let values = booleans(encoding, page.body(), page.defined)?;
+        let seen = |each: &[u8], value| each.contains(&value).then_some(if value == 0 { &[0][..] } else { &[1] });
+        let bounds = match &values {
+            Numbers::Run(_, 0) => Bounds::Empty,
+            Numbers::Run(value, _) => Bounds::of_values(std::iter::once(&[*value][..]), self.reading.order),
+            Numbers::Each(each) => Bounds::of_values([0, 1].into_iter().filter_map(|value| seen(each, value)), self.reading.order),
+        };
+        let levels = Levels::of(&mut page, input.place);
+        self.writer.add(&levels.unit(), Stored::Booleans(&values), &bounds)
+    }
+
+    /// A page of values that are stored in it.
+    fn page(&mut self, input: &Input<'_>, chunk: &Chunk<'_>, page: &Page<'_>, known_bounds: &Bounds) -> Result<()> {
+        let encoding = page.encoding();
+        self.reading.known(input, encoding)?;
+        if self.kept(input, chunk, page, known_bounds)? {
+            return Ok(());
+        }
+        let large = page.body.len() >= KEPT_PAGE_BYTES;
+        let mut page = self.reading.open(input, chunk, page)?;
+        let levels = Levels::of(&mut page, input.place);
+        let plain = self.reading.values(input, encoding, &page)?;
+        let bounds = self.reading.bounds_of(&plain);
+        if large && encoding != PLAIN && encoding != BYTE_STREAM_SPLIT && self.reading.same_type(input) {
+            return self.writer.add_alone(&levels.unit(), encoding, page.body(), &bounds);
+        }
+        self.writer.add(&levels.unit(), Stored::Plain(&plain), &bounds)
+    }
+
+    /// Adds a large page as it is, where everything that must be known of it is known without decompressing it.
+    fn kept(&mut self, input: &Input<'_>, chunk: &Chunk<'_>, page: &Page<'_>, known_bounds: &Bounds) -> Result<bool> {
+        let PageKind::V1 { values, definitions, encoding, .. } = page.header.kind else { return Ok(false) };
+        let nulls = match input.statistics.null_count {
+            _ if self.reading.leaf.definition == 0 => Some(0),
+            Some(0) if input.trusted => Some(0),
+            Some(nulls) if input.trusted && chunk.pages.len() == 1 => Some(nulls).filter(|nulls| *nulls <= values),
+            _ => None,
+        };
+        let (Some(nulls), true) = (nulls, page.body.len() >= KEPT_PAGE_BYTES) else { return Ok(false) };
+        let told = *known_bounds != Bounds::Unknown
+            || (!self.reading.options.bounds && !self.reading.order.in_footer())
+            || self.reading.order == Order::None;
+        let same = self.reading.same_type(input)
+            && chunk.codec == self.reading.options.by.codec
+            && input.place.same_levels()
+            && self.reading.leaf.repetition == 0;
+        let levels_known = self.reading.leaf.definition == 0 || definitions == RLE;
+        // HAZARD: Spark's vectorised reader does not know byte streams, which other writers only make when they are asked to.
+        if !same || !told || !levels_known || encoding == BYTE_STREAM_SPLIT {
+            return Ok(false);
+        }
+        if self.reading.options.verify || chunk.codec == Codec::None {
+            let found = self.reading.open(input, chunk, page)?;
+            if found.values - found.defined != nulls {
+                return Err(Refusal::new("a page has not the nulls that the footer counts"));
+            }
+            if encoding == PLAIN {
+                check_plain(found.body(), self.reading.leaf.physical, found.defined)?;
+            }
+        } else if chunk.codec == Codec::Snappy {
+            check_joinable(chunk.codec, page.body, page.header.uncompressed)?;
+        }
+        let levels = Numbers::Run(0, 0);
+        let unit = Unit { definitions: &levels, repetitions: &levels, values, nulls, rows: values, begins_row: true };
+        let size = page.header.uncompressed;
+        self.writer.add_as_is(&unit, encoding, size, input.kept(page), known_bounds)?;
+        Ok(true)
+    }
+}
+
+enum Values<'a> {
+    Plain(Bytes<'a>),
+    Compressed { data: &'a [u8], size: usize, kept: Kept },
+}
+
+/// Appends the values of these indices, of `width` bytes each; false where that is a width that columns seldom have.
+fn copied(width: usize, plain: &[u8], indices: &[u32], out: &mut Vec<u8>) -> bool {
+    match width {
+        4 => copy_all::<4>(plain, indices, out),
+        5 => copy_all::<5>(plain, indices, out),
+        6 => copy_all::<6>(plain, indices, out),
+        7 => copy_all::<7>(plain, indices, out),
+        8 => copy_all::<8>(plain, indices, out),
+        9 => copy_all::<9>(plain, indices, out),
+        12 => copy_all::<12>(plain, indices, out),
+        16 => copy_all::<16>(plain, indices, out),
+        _ => return false,
+    }
+    true
+}
+
+fn copy_all<const N: usize>(plain: &[u8], indices: &[u32], out: &mut Vec<u8>) {
+    out.reserve(indices.len() * N);
+    for index in indices {
+        let index = *index as usize;
+        let value: [u8; N] = plain[index * N..index * N + N].try_into().expect("as many bytes");
+        out.extend_from_slice(&value);
+    }
+}
+
+/// Whether these indices count from 0 to the end of the dictionary.
+fn counts_up(pages: &[(Levels, Numbers<u32>)], dictionary: Option<&Page<'_>>) -> bool {
+    let mut at = 0u32;
+    for (levels, indices) in pages {
+        let in_order = match indices {
+            Numbers::Run(_, 0) => true,
+            Numbers::Run(index, n) => *n == 1 && *index == at,
+            Numbers::Each(each) => each.iter().zip(at..).all(|(index, expected)| *index == expected),
+        };
+        if !in_order {
+            return false;
+        }
+        at += levels.defined as u32;
+    }
+    dictionary.map_or(pages.is_empty(), |page| page.values() == at as usize)
+}
