@@ -99,12 +99,6 @@ def _has_extra_below(have: pa.DataType, want: pa.DataType, match: Match) -> bool
     return is_list(have) and is_list(want) and _has_extra_below(have.value_type, want.value_type, match)
 
 
-def read_footer(store: ObjectStore, key: str, size_bytes: int) -> tuple[pq.FileMetaData, int]:
-    """The footer of an object of known size, and how many requests that took. Raises as `footer_bytes` does."""
-    footer, requests = footer_bytes(store, key, size_bytes)
-    return _metadata(footer, key), requests
-
-
 def _metadata(footer: bytes, key: str) -> pq.FileMetaData:
     framed = b"PAR1" + footer + struct.pack("<I", len(footer)) + b"PAR1"
     try:

@@ -131,11 +131,7 @@ def main() -> int:
         parser.error(f"there is no part {unknown[0]}")
     asked = {name: part for name, part in every.items() if not only or name in only}
     if told.generate:
-        for wanted in SETS:
-            print(
-                wanted.make(cache, told.scale).folder if wanted.name in asked else "", end="\n" if wanted.name in asked else "", flush=True
-            )
-        return 0
+        return _generate((wanted for wanted in SETS if wanted.name in asked), cache, told.scale)
     about = document.preface(told.scale, told.repeat)
     arguments = " ".join(argument for argument in sys.argv[1:] if argument != "--resume")
     print(about)
