@@ -11,7 +11,9 @@ import pytest
 from support import delta_log
 from support.plain_compactor import by_partition, clickhouse_rows, compact, deltalake_rows
 
+import compactor
 from compactor.model.commit import Committed
+from compactor.model.engine import EngineMode
 from compactor.storage import open_store
 
 PRECISE = Decimal("9007199254740993.01")
@@ -69,3 +71,18 @@ def test_every_type_reads_alike(compacted: str) -> None:
     columns = "id, cast(d as varchar) as d, s, cast(day as varchar) as day, n"
     other = columns.replace("varchar", "String")
     assert deltalake_rows(compacted, columns=columns) == clickhouse_rows(Path(compacted), other)
+
+
+@pytest.mark.parametrize("engine", ["transcode", "auto"])
+def test_filters_find_minus_zero(engine: EngineMode, tmp_path: Path) -> None:
+    """A filter on zero of either sign finds rows of minus zero by deltalake's SQL, as before the compaction."""
+    from deltalake import DeltaTable, QueryBuilder, write_deltalake
+
+    uri = str(tmp_path / "table")
+    for _ in range(3):
+        write_deltalake(uri, pa.table({"f": [-0.0, 2.0], "g": pa.array([-0.0, -0.0], pa.float32())}), mode="append")
+    assert compactor.run(uri, settings=compactor.Settings(executor="serial", engine=engine, min_input_files=2)).status == "committed"
+    builder = QueryBuilder().register("t", DeltaTable(uri))
+    for condition, rows in [("f = -0.0", 3), ("f <= -0.0", 3), ("f = 0.0", 3), ("g = -0.0", 6), ("g >= 0.0", 6)]:
+        found = pa.table(builder.execute(f"select count(*) as n from t where {condition}").read_all())
+        assert found["n"].to_pylist() == [rows], condition
