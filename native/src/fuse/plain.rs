@@ -260,3 +260,33 @@ fn counts_up(pages: &[(Levels, Numbers<u32>)], dictionary: Option<&Page<'_>>) ->
     }
     dictionary.map_or(pages.is_empty(), |page| page.values() == at as usize)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::codec::Compression;
+    use super::super::input::Options;
+    use super::super::metadata::{Meaning, PageHeader, Statistics};
+    use super::super::schema::{Leaf, Place};
+    use super::*;
+
+    #[test]
+    fn nulls_that_a_footer_counts_are_believed_of_known_writers_only() {
+        let body = vec![0; KEPT_PAGE_BYTES];
+        let kind = PageKind::V1 { values: 9000, encoding: PLAIN, definitions: RLE, repetitions: RLE };
+        let header = PageHeader { kind, compressed: body.len(), uncompressed: 36_000, crc: None };
+        let chunk = Chunk { codec: Codec::Zstd, dictionary: None, pages: vec![Page { header, body: &body, start: 4 }] };
+        let place = Place::At { column: 0, levels: vec![0, 1], repeated: vec![], stored: Physical::Int32 };
+        let leaf = Leaf { path: vec![], physical: Physical::Int32, meaning: Meaning::Plain, definition: 1, repetition: 0 };
+        let by = Compression { codec: Codec::Zstd, level: 1 };
+        let reading = Reading::new(&leaf, Options { by, bounds: true, verify: false });
+        for null_count in [Some(0), Some(7)] {
+            for trusted in [true, false] {
+                let statistics = Statistics { null_count, ..Statistics::default() };
+                let input = Input { source: 0, rows: 9000, place: &place, chunk: None, statistics: &statistics, trusted };
+                let mut writer = ColumnWriter::new(&leaf, by, 1 << 20);
+                let kept = Plain { reading: &reading, writer: &mut writer }.kept(&input, &chunk, &chunk.pages[0], &Bounds::Empty);
+                assert_eq!(kept, Ok(trusted));
+            }
+        }
+    }
+}
