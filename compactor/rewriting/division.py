@@ -1,7 +1,8 @@
 """Where one output ends and the next begins: even shares of the input bytes, cut at rows. Pure.
 
 Within a file its bytes are taken to be spread evenly over its surviving rows, so one input is cut into even rows. An output without a row
-is not made: fewer rows than outputs give fewer outputs. Rows that stay together may make outputs of half to one and a half of a share.
+is not made: fewer rows than outputs give fewer outputs. Rows that stay together may make outputs of half to one and three quarters of a
+share: they fill one to one and a half at most, and one that begins early, by half of such rows, may be filled to its place by others.
 """
 
 from __future__ import annotations

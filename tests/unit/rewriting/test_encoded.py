@@ -137,7 +137,7 @@ def test_whole_row_groups_are_divided_evenly(files: list[tuple[int, list[int]]],
     st.integers(1, 6),
 )
 def test_row_groups_that_fit_keep_outputs_near_their_share(files: list[tuple[int, list[int]]], outputs: int) -> None:
-    """Where those that do not fit are divided, no output is above one and a half of a share but the last, which nothing could divide."""
+    """Where those that do not fit are divided, no output but the last, which nothing could divide, is above 1.75 shares."""
     total = sum(size for size, _ in files)
     division, sizes = Division(total, outputs), [0.0]
     for size, groups in files:
@@ -158,7 +158,7 @@ def test_row_groups_that_fit_keep_outputs_near_their_share(files: list[tuple[int
     sizes = [size for size in sizes if size]
     assert len(sizes) <= outputs
     a_row = max(size / sum(groups) for size, groups in files)
-    assert all(size <= 1.5 * total / outputs + a_row for size in sizes[:-1])
+    assert all(size <= 1.75 * total / outputs + a_row for size in sizes[:-1])
 
 
 def test_a_few_large_row_groups_are_divided_without_being_cut() -> None:
