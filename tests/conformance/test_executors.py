@@ -189,7 +189,7 @@ def test_closing_early_leaves_nothing_running(make: Make, tmp_path: Path) -> Non
 @pytest.mark.parametrize("make", PARALLEL, ids=lambda make: make.__name__)
 def test_a_deadline_ends_a_task(make: Make, tmp_path: Path) -> None:
     """A task that runs too long is dropped as such; the others are not harmed."""
-    executor = make(deadline_s=1.0 if make is threads else 5.0)  # a worker's start counts
+    executor = make(deadline_s=1.0 if make is threads else 15.0)  # a worker's start counts
     outcomes = run(executor, tmp_path, "sleep", "ok", "ok", "ok")
     executor.close()
     late = outcomes.pop(0)
