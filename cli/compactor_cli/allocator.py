@@ -9,8 +9,8 @@ _CHOSEN = "ARROW_DEFAULT_MEMORY_POOL"
 
 
 def choose_allocator() -> None:
-    """From now on Arrow allocates by jemalloc, where it is built in and the surroundings name no other: what a run holds at once is less by
-    a sixth than with Arrow's own choice, which keeps more of what was freed."""
+    """From now on Arrow allocates by jemalloc, where it is built in and the surroundings name no other: Arrow's own choice keeps more of
+    what was freed."""
     import pyarrow as pa
 
     if _CHOSEN not in os.environ:

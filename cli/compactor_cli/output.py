@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
+from compactor.errors import StorageError
+
 
 def say(message: str) -> None:
     """A message for people, on stderr."""
@@ -25,7 +27,10 @@ def print_json(value: object) -> bool:
 
 
 def print_line(text: str = "") -> bool:
-    """One line of text on stdout, flushed: lines of a long scan are wanted as they come. False once nobody reads them any more."""
+    """One line of text on stdout, flushed: lines of a long scan are wanted as they come. False once nobody reads them any more.
+
+    Raises StorageError when stdout takes nothing more, as a file on a full disk.
+    """
     return _put(text, sys.stdout)
 
 
@@ -38,6 +43,10 @@ def _put(text: str, stream: TextIO) -> bool:
     except BrokenPipeError:
         _mute(stream)
         return False
+    except OSError as error:
+        _mute(stream)  # said once, and what is still to come is not tried
+        if stream is sys.stdout:
+            raise StorageError(f"Not everything could be printed: {error.strerror}. Send the output elsewhere.") from error
     return True
 
 

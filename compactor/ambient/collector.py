@@ -1,7 +1,7 @@
 """Parts of a run without Python's search for cycles.
 
-Tens of thousands of parsed actions make the collector search them, and everything else that there is, again and again, for nearly half of
-the time; there are no cycles among them.
+Tens of thousands of parsed actions make the collector search them, and everything else that there is, again and again;
+there are no cycles among them.
 """
 
 from __future__ import annotations

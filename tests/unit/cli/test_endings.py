@@ -213,6 +213,22 @@ def test_a_reader_that_goes_away_hides_no_failure(closed: str, encoding: str) ->
         os.close(writing)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("as_json", [True, False])
+def test_output_that_a_full_disk_does_not_take_is_no_bug(as_json: bool) -> None:
+    """A command that did its work but could not say so ends as storage does, with one sentence, for people and for programs."""
+    code = (
+        "from compactor_cli.output import print_line\nfrom compactor_cli.session import conduct\n"
+        "def act(_):\n    print_line('done')\n    return 0\n"
+        f"raise SystemExit(conduct(act, as_json={as_json}))\n"
+    )
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 5
+    assert done.stderr.splitlines()[0] == "Not everything could be printed: No space left on device. Send the output elsewhere."
+    assert "Traceback" not in done.stderr
+
+
 def test_a_terminal_without_unicode_shows_what_it_can() -> None:
     """Letters that standard output has no place for are escaped: as JSON for programs, with backslashes for people."""
     code = "from compactor_cli.output import print_json, print_line\nprint_line('dïr')\nprint_json({'table': 'dïr'})\n"
