@@ -13,7 +13,7 @@ RUST_READY = command -v cargo >/dev/null && $(CARGO) fetch --manifest-path nativ
 MATURIN_READY = $(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' 2>/dev/null
 NO_RUST = echo "Without the native kernels: there is no Rust toolchain, or its packages cannot be fetched."
 
-.PHONY: help setup native native-wheels test test-long test-spark test-storage lint audit format image image-check infra-tools helm manifests demo bench bench-smoke bench-log bench-memory bench-service conformance fuzz fuzz-native simulate simulate-aborts simulate-crashes simulate-drip simulate-fleet soak clean
+.PHONY: help setup native native-wheels test test-long test-spark test-storage lint audit format image image-check infra-tools helm manifests demo bench bench-smoke bench-log bench-memory bench-service conformance fuzz fuzz-native fuzz-sanitized simulate simulate-aborts simulate-crashes simulate-drip simulate-fleet soak clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -79,7 +79,8 @@ lint: $(STAMP)  ## ruff and mypy; rustfmt and clippy where they are
 	@if ! { $(RUST_READY) && cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then \
 	echo "native/ is not checked: rustfmt, clippy or the packages of the Rust toolchain are missing."; \
 	else cd native && cargo fmt --check && cargo fmt --check --manifest-path fuzz/Cargo.toml && $(CARGO) clippy --all-targets -- -D warnings \
-	&& $(CARGO) clippy --all-targets --no-default-features -- -D warnings; fi
+	&& $(CARGO) clippy --all-targets --no-default-features -- -D warnings \
+	&& $(CARGO) clippy --manifest-path fuzz/Cargo.toml --all-targets $$(command -v c++ >/dev/null && echo --all-features) -- -D warnings; fi
 
 audit: $(STAMP)  ## known vulnerabilities in the pinned dependencies; says so where their database cannot be reached
 	@if test -x .venv-audit/bin/pip-audit || { $(BIN)/python -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet pip-audit; }; \
@@ -115,6 +116,9 @@ fuzz-native: $(NATIVE)  ## RUNS=10000000 changed Parquet files merged page by pa
 	@if $(RUST_READY) && $(CARGO) fetch --manifest-path native/fuzz/Cargo.toml 2>/dev/null; then \
 	$(CARGO) run --release --manifest-path native/fuzz/Cargo.toml --bin fuzz-native -- $(or $(RUNS),10000000); else $(NO_RUST); fi
 	FUZZ_RUNS=$$(($(or $(RUNS),10000000) > 150000 ? $(or $(RUNS),10000000) / 100 : 1500)) $(BIN)/python -m pytest -s tests/properties/test_fuse_mutations.py
+
+fuzz-sanitized:  ## SECONDS=120 the same kernel guided by coverage, with AddressSanitizer; needs a nightly toolchain of Rust
+	@if $(RUST_READY) && $(CARGO) fetch --manifest-path native/fuzz/Cargo.toml 2>/dev/null; then native/fuzz/sanitized $(or $(SECONDS),120); else $(NO_RUST); fi
 
 conformance: $(STAMP)  ## judge every public and own table again and write docs/conformance.md
 	cd tests && ../$(BIN)/python -m conformance.report $(ARGS)

@@ -2,24 +2,23 @@
 //! brings a change to where it is looked at.
 
 use crate::chance::Chance;
-use crate::corpus::Entry;
 use crate::model::{Model, Page, closed, footer};
 use crate::thrift::Value;
 
 const STRIKING: [i64; 14] = [0, 1, -1, 2, 7, 8, 127, 128, 255, 65_535, i32::MAX as i64, i32::MIN as i64, i64::MAX, i64::MIN];
 
-/// The file of this entry with something in it changed.
-pub fn changed(entry: &Entry, chance: &mut Chance) -> Vec<u8> {
+/// A file with something in it changed. `model`: the same file, taken apart.
+pub fn changed(file: &[u8], model: &Model, chance: &mut Chance) -> Vec<u8> {
     match chance.below(10) {
-        0..3 => bytes(&entry.data, chance),
+        0..3 => bytes(file, chance),
         3..8 => {
-            let mut model = entry.model.clone();
+            let mut model = model.clone();
             for _ in 0..chance.of(&[1, 1, 1, 2, 3]) {
                 page(&mut model, chance);
             }
             model.write()
         }
-        _ => of_footer(entry, chance),
+        _ => of_footer(file, model, chance),
     }
 }
 
@@ -28,7 +27,7 @@ fn bytes(file: &[u8], chance: &mut Chance) -> Vec<u8> {
     let mut data = file.to_vec();
     let end = footer(file).map_or(data.len(), |(_, start)| start);
     for _ in 0..chance.of(&[1, 1, 1, 2, 4]) {
-        poke(&mut data[4..end], chance);
+        poke(&mut data[4.min(end)..end], chance);
     }
     data
 }
@@ -141,13 +140,13 @@ fn compressed(codec: i64, data: &[u8]) -> Vec<u8> {
     }
 }
 
-fn of_footer(entry: &Entry, chance: &mut Chance) -> Vec<u8> {
-    let start = footer(&entry.data).map_or(4, |(_, start)| start);
-    let mut tree = entry.model.footer.clone();
+fn of_footer(file: &[u8], model: &Model, chance: &mut Chance) -> Vec<u8> {
+    let start = footer(file).map_or(4, |(_, start)| start);
+    let mut tree = model.footer.clone();
     for _ in 0..chance.of(&[1, 1, 1, 2]) {
         node(&mut tree, chance);
     }
-    let mut file = closed(entry.data[..start].to_vec(), &tree);
+    let mut file = closed(file[..start].to_vec(), &tree);
     if chance.below(8) == 0 {
         let end = file.len();
         poke(&mut file[start..end], chance);

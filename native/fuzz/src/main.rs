@@ -43,7 +43,7 @@ fn case(corpus: &Corpus, number: u64) -> (Vec<u8>, usize, usize) {
     }
     let around = chance.of(&corpus.families[entry.family].members);
     let codec = chance.of(&[0, 0, 0, 0, 1, 1, 1, 2]);
-    (changed(entry, &mut chance), around, codec)
+    (changed(&entry.data, &entry.model, &mut chance), around, codec)
 }
 
 fn main() -> ExitCode {

@@ -43,7 +43,8 @@ impl Model {
             for column in group.list(1) {
                 let meta = column.field(3)?;
                 let start = meta.int(11).filter(|at| *at > 0).map_or(meta.int(9)?, |at| at.min(meta.int(9).unwrap_or(at)));
-                chunks.push(pages(file.get(start as usize..(start + meta.int(7)?) as usize)?)?);
+                let end = start.checked_add(meta.int(7)?)?;
+                chunks.push(pages(file.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)?)?);
             }
         }
         Some(Self { footer, chunks })
