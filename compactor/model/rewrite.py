@@ -103,6 +103,7 @@ class WriteSpec:
     row_group_bytes: encoded size to aim at for a row group; the memory bound may make them smaller, never larger than row_group_rows.
     statistics: leaves to collect statistics for; string_prefix: characters a string bound keeps.
     only_compression, only_page_version: the table asks for them, so that pages of another kind may not be copied as they are.
+    decimals: the form of those of up to 18 digits, whole numbers or bytes.
     """
 
     compression: str = "zstd"
@@ -114,6 +115,7 @@ class WriteSpec:
     string_prefix: int = 32
     only_compression: bool = False
     only_page_version: bool = False
+    decimals: Literal["numbers", "bytes"] = "numbers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

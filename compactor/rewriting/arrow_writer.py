@@ -33,6 +33,7 @@ def open_writer(
         use_dictionary=list(dictionaries) or False,
         write_statistics=_counted(rows.schema),
         write_page_index=True,
+        store_decimal_as_integer=spec.decimals == "numbers",
         store_schema=False,
         metadata_collector=footers,
     )

@@ -21,7 +21,7 @@ from compactor.rewriting.leaves import is_list
 from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.ranged import RangedFile
 from compactor.rewriting.variant import is_variant
-from compactor.rewriting.verdicts import Verdicts, against_footer
+from compactor.rewriting.verdicts import Verdicts, against_footer, forms
 from compactor.storage.base import ObjectStore
 
 _GUESS_BYTES = 64 * 1024
@@ -37,7 +37,7 @@ def survey_files(store: ObjectStore, files: Sequence[tuple[str, str, int]], read
     A file that is gone or whose footer cannot be read is left out: whoever rewrites it says why. Raises StorageError when the store fails
     for another reason than that one file.
     """
-    verdicts = None if write is None else Verdicts(read, write)
+    verdicts = () if write is None else tuple(Verdicts(read, form) for form in forms(read, write))
     with ThreadPoolExecutor(min(_SURVEYS_IN_FLIGHT, max(1, len(files))), thread_name_prefix="survey") as pool:
         looks = list(pool.map(lambda file: _look(store, (read, verdicts), *file), files))
     return Survey(
@@ -56,7 +56,7 @@ class _Look:
     problem: str | None = None
 
 
-def _look(store: ObjectStore, specs: tuple[ReadSpec, Verdicts | None], path: str, key: str, size_bytes: int) -> _Look:
+def _look(store: ObjectStore, specs: tuple[ReadSpec, Sequence[Verdicts]], path: str, key: str, size_bytes: int) -> _Look:
     read, verdicts = specs
     try:
         footer, requests = footer_bytes(store, key, size_bytes)
@@ -71,7 +71,8 @@ def _look(store: ObjectStore, specs: tuple[ReadSpec, Verdicts | None], path: str
         Conformer(schema, read.schema, read.match)
     except FileProblem as problem:
         return _Look(requests=requests, facts=facts, problem=f"{key}: {problem}")
-    against = None if verdicts is None else against_footer(footer, size_bytes, verdicts)
+    found = [against_footer(footer, size_bytes, one) for one in verdicts]
+    against = None if None in found else next(iter(found), None)
     return _Look(requests=requests, facts=replace(facts, extra_columns=has_extra_columns(schema, read), not_copied=against))
 
 

@@ -18,6 +18,7 @@ from compactor.errors import StorageError
 from compactor.model.rewrite import Concat, InputLeftOut, RewriteJob, RewriteResult, RewriteTask
 from compactor.rewriting.budget import Budget, divide
 from compactor.rewriting.choose import Against
+from compactor.rewriting.decimals import settled
 from compactor.rewriting.division import Division, weight_of
 from compactor.rewriting.encoder import OutputPlan
 from compactor.rewriting.engines import Engines
@@ -58,6 +59,7 @@ def _rewritten(
     """The group's result, whose time and memory are not known yet."""
     reading = budget or reading_budget(task.buffer_bytes)
     budget = budget or divide(task.buffer_bytes)
+    job, looked = settled(job, task, store)
     pouring = _Pouring(job, task, store, budget, encoding, meter)
     try:
         offsets = pouring.pour()
@@ -83,7 +85,7 @@ def _rewritten(
         outputs=tuple(one.file for one in written),
         row_map=Concat(offsets=tuple(starts)),
         bytes_read=pouring.fetcher.bytes_read,
-        requests=pouring.fetcher.requests,
+        requests=pouring.fetcher.requests + looked,
         left_out=tuple(pouring.left_out),
         copies=sum((one.copies for one in written), pouring.engines.merged),
         decoded=pouring.engines.decoded(),

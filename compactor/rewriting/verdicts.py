@@ -6,11 +6,15 @@ Says nothing of deleted rows and sizes, which no footer shows or which are a mat
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import pyarrow as pa
 
 from compactor.model.rewrite import ReadSpec, WriteSpec
 from compactor.rewriting.arrow_writer import empty_footer
 from compactor.rewriting.choose import Against
 from compactor.rewriting.encoded import EncodedFile, chunks_of_group, encoded_file, runs_of
+from compactor.rewriting.leaves import leaves as leaves_of
 from compactor.rewriting.parquet_fields import CODECS, DATA_PAGE_V2, PAGE_ENCODING_TYPE, ColumnMetaData, FileMetaData
 from compactor.rewriting.physical import Leaf, Node, difference, field_ids, leaves, tree
 from compactor.rewriting.thrift_compact import Struct, ThriftProblem
@@ -19,6 +23,14 @@ _TRAILER_BYTES = 8
 _DATA_PAGES = (0, DATA_PAGE_V2)
 _UNREADABLE_CODECS = ("lzo", "lz4-hadoop")
 """Codecs that many readers do not have, or read in different ways."""
+_MOST_DIGITS = 18
+"""Decimals of more are always kept as bytes."""
+
+
+def forms(read: ReadSpec, write: WriteSpec) -> Sequence[WriteSpec]:
+    """How outputs of a table may keep decimals, the form that is preferred first."""
+    small = any(pa.types.is_decimal(leaf.type) and leaf.type.precision <= _MOST_DIGITS for leaf in leaves_of(read.schema))
+    return (write, replace(write, decimals="bytes")) if small else (write,)
 
 
 def against_footer(footer: bytes, size_bytes: int, verdicts: Verdicts) -> str | None:

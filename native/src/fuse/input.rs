@@ -10,7 +10,7 @@ use super::order::Order;
 use super::pages::{Chunk, Deepest, Opened, Page, dictionary, open};
 use super::rope::Kept;
 use super::schema::{Leaf, Place};
-use super::values::{check_plain, widened};
+use super::values::{check_plain, converted};
 use super::writer::Unit;
 use super::{PLAIN, Refusal};
 
@@ -143,8 +143,7 @@ impl<'a> Reading<'a> {
         check_plain(&plain, stored, count)?;
         match self.leaf.physical {
             same if same == stored => Ok(plain),
-            Physical::Fixed(length) => Ok(Bytes::Made(widened(&plain, stored, length)?)),
-            _ => Err(Refusal::new("values of another type")),
+            wanted => Ok(Bytes::Made(converted(&plain, stored, wanted)?)),
         }
     }
 

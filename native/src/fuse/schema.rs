@@ -174,12 +174,10 @@ fn find<'a>(theirs: &'a [Node], our: &Node, by: Match, above: &str) -> Result<Op
     only(theirs.iter().filter(|their| folded(their) == folded(our)).collect())
 }
 
-/// Whether values are decimals that the file keeps as whole numbers or in another number of bytes.
-fn widens(theirs: &Element, ours: &Element) -> bool {
-    matches!(
-        (theirs.physical, ours.physical, &ours.meaning),
-        (Some(Physical::Int32 | Physical::Int64 | Physical::Fixed(1..=16)), Some(Physical::Fixed(1..=16)), Meaning::Decimal { .. })
-    )
+/// Whether values are decimals that the file keeps in another form: as whole numbers of another width, or in another number of bytes.
+fn converts(theirs: &Element, ours: &Element) -> bool {
+    let number = |physical| matches!(physical, Some(Physical::Int32 | Physical::Int64 | Physical::Fixed(1..=16)));
+    number(theirs.physical) && number(ours.physical) && matches!(ours.meaning, Meaning::Decimal { .. })
 }
 
 fn pair(their: &Node, our: &Node, by: Match, mut down: Down, above: &str, found: &mut Vec<Place>) -> Result<()> {
@@ -197,7 +195,7 @@ fn pair(their: &Node, our: &Node, by: Match, mut down: Down, above: &str, found:
         }
         _ => return differs("may be null or repeat in it, but not in outputs, or the other way round"),
     }
-    if their.element.physical != our.element.physical && !widens(&their.element, &our.element) {
+    if their.element.physical != our.element.physical && !converts(&their.element, &our.element) {
         return differs("has another physical type in it");
     }
     if their.element.meaning != our.element.meaning {

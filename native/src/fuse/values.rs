@@ -44,25 +44,50 @@ pub fn check_plain(data: &[u8], physical: Physical, count: usize) -> Result<()> 
     if whole { Ok(()) } else { Err(Refusal::new("the values of a page do not add up to its size")) }
 }
 
-/// Decimals that are stored as whole numbers or in another number of bytes, as `length` bytes, most significant first.
-pub fn widened(data: &[u8], stored: Physical, length: usize) -> Result<Vec<u8>> {
-    let width = stored.width().ok_or_else(|| Refusal::new("a decimal that is no number"))?;
+/// Decimals in any of their forms (whole numbers, or up to 16 bytes with the most significant first) in the form `wanted`.
+pub fn converted(data: &[u8], stored: Physical, wanted: Physical) -> Result<Vec<u8>> {
+    let (Some(width), Some(length)) = (stored.width(), wanted.width()) else { return Err(Refusal::new("a decimal that is no number")) };
+    if width > 16 || length > 16 {
+        return Err(Refusal::new("a decimal of more than 16 bytes"));
+    }
     let mut out = Vec::with_capacity(data.len() / width * length);
     for value in data.chunks_exact(width) {
-        let number = match stored {
-            Physical::Int32 => i128::from(i32_of(value)),
-            Physical::Int64 => i128::from(i64_of(value)),
-            _ => value.iter().fold(if value[0] & 0x80 == 0 { 0 } else { -1 }, |number: i128, byte| number << 8 | i128::from(*byte)),
-        };
-        let bytes = number.to_be_bytes();
-        let (dropped, kept) = bytes.split_at(16 - length);
-        let sign = if kept[0] & 0x80 == 0 { 0 } else { 0xff };
-        if dropped.iter().any(|byte| *byte != sign) {
-            return Err(Refusal::new("a decimal has more digits than its type"));
+        match (stored, wanted) {
+            (Physical::Fixed(1..=8), Physical::Int64) => out.extend_from_slice(&short(value).to_le_bytes()),
+            (Physical::Fixed(1..=4), Physical::Int32) => out.extend_from_slice(&(short(value) as i32).to_le_bytes()),
+            _ => out.extend_from_slice(&fitted(number(value, stored), wanted, length)?[16 - length..]),
         }
-        out.extend_from_slice(kept);
     }
     Ok(out)
+}
+
+/// Of one to eight bytes, the most significant first.
+fn short(value: &[u8]) -> i64 {
+    let mut bytes = if value[0] & 0x80 == 0 { [0; 8] } else { [0xff; 8] };
+    bytes[8 - value.len()..].copy_from_slice(value);
+    i64::from_be_bytes(bytes)
+}
+
+fn number(value: &[u8], stored: Physical) -> i128 {
+    match stored {
+        Physical::Int32 => i128::from(i32_of(value)),
+        Physical::Int64 => i128::from(i64_of(value)),
+        _ => value.iter().fold(if value[0] & 0x80 == 0 { 0 } else { -1 }, |number: i128, byte| number << 8 | i128::from(*byte)),
+    }
+}
+
+/// A number whose last `length` bytes are it in the form `wanted`.
+fn fitted(number: i128, wanted: Physical, length: usize) -> Result<[u8; 16]> {
+    let mut bytes = number.to_be_bytes();
+    let (dropped, kept) = bytes.split_at_mut(16 - length);
+    let sign = if kept[0] & 0x80 == 0 { 0 } else { 0xff };
+    if dropped.iter().any(|byte| *byte != sign) {
+        return Err(Refusal::new("a decimal has more digits than its type"));
+    }
+    if matches!(wanted, Physical::Int32 | Physical::Int64) {
+        kept.reverse();
+    }
+    Ok(bytes)
 }
 
 /// Where each of `count` PLAIN values begins, and at last where they end; lengths of byte arrays included.
@@ -94,13 +119,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimals_as_numbers_become_bytes_or_are_refused() {
+    fn decimals_of_any_form_become_any_other_or_are_refused() {
+        use Physical::{Fixed, Int32, Int64};
         let values = [5i32.to_le_bytes(), (-2i32).to_le_bytes()].concat();
-        assert_eq!(widened(&values, Physical::Int32, 3).expect("fits"), [0, 0, 5, 0xff, 0xff, 0xfe]);
-        assert!(widened(&200i32.to_le_bytes(), Physical::Int32, 1).is_err());
-        assert_eq!(widened(&[0xff, 0xff, 0xfe, 0, 1, 2], Physical::Fixed(3), 2).expect("fits"), [0xff, 0xfe, 1, 2]);
-        assert!(widened(&[1, 0, 0], Physical::Fixed(3), 2).is_err());
-        assert_eq!(widened(&i64::MIN.to_le_bytes(), Physical::Int64, 9).expect("fits")[..3], [0xff, 0x80, 0]);
+        assert_eq!(converted(&values, Int32, Fixed(3)).expect("fits"), [0, 0, 5, 0xff, 0xff, 0xfe]);
+        assert!(converted(&200i32.to_le_bytes(), Int32, Fixed(1)).is_err());
+        assert_eq!(converted(&[0xff, 0xff, 0xfe, 0, 1, 2], Fixed(3), Fixed(2)).expect("fits"), [0xff, 0xfe, 1, 2]);
+        assert!(converted(&[1, 0, 0], Fixed(3), Fixed(2)).is_err());
+        assert_eq!(converted(&i64::MIN.to_le_bytes(), Int64, Fixed(9)).expect("fits")[..3], [0xff, 0x80, 0]);
+        for number in [0, 1, -1, 127, -128, 65_537, -65_537, i64::from(i32::MAX), i64::from(i32::MIN), i64::MAX, i64::MIN] {
+            let stored = i128::from(number).to_be_bytes();
+            for width in 1..=16 {
+                let bytes = &stored[16 - width..];
+                if width < 8 && number >> (8 * width - 1) != 0 && number >> (8 * width - 1) != -1 {
+                    continue;
+                }
+                assert_eq!(converted(bytes, Fixed(width), Int64).expect("fits"), number.to_le_bytes());
+                match i32::try_from(number) {
+                    Ok(small) => assert_eq!(converted(bytes, Fixed(width), Int32).expect("fits"), small.to_le_bytes()),
+                    Err(_) => assert!(converted(bytes, Fixed(width), Int32).is_err()),
+                }
+            }
+        }
+        assert_eq!(converted(&7i32.to_le_bytes(), Int32, Int64).expect("fits"), 7i64.to_le_bytes());
+        assert_eq!(converted(&(-7i64).to_le_bytes(), Int64, Int32).expect("fits"), (-7i32).to_le_bytes());
+        assert!(converted(&[0; 17], Fixed(17), Int64).is_err());
     }
 
     #[test]
