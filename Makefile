@@ -11,6 +11,7 @@ CARGO := cargo --quiet
 # everything is here a failure is one: code that does not compile is never passed over.
 RUST_READY = command -v cargo >/dev/null && $(CARGO) fetch --manifest-path native/Cargo.toml 2>/dev/null
 MATURIN_READY = $(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' 2>/dev/null
+SEEDS = (cd tests && ../$(BIN)/python -m support.fuzz_seeds ../native/fuzz/target/seeds)
 NO_RUST = echo "Without the native kernels: there is no Rust toolchain, or its packages cannot be fetched."
 
 .PHONY: help setup native native-wheels test test-long test-spark test-storage lint audit format image image-check infra-tools helm manifests demo bench bench-smoke bench-log bench-memory bench-service conformance fuzz fuzz-native fuzz-sanitized simulate simulate-aborts simulate-crashes simulate-drip simulate-fleet soak clean
@@ -113,12 +114,13 @@ fuzz: $(NATIVE)  ## CASES=5000 random tables and twice as many changed Parquet f
 	FUZZ_CASES=$(or $(CASES),5000) $(BIN)/python -m pytest --timeout 7200 tests/properties/test_fuzz_tables.py tests/properties/test_mutated_parquet.py
 
 fuzz-native: $(NATIVE)  ## RUNS=10000000 changed Parquet files merged page by page, against another decoder; a hundredth of them against pyarrow
-	@if $(RUST_READY) && $(CARGO) fetch --manifest-path native/fuzz/Cargo.toml 2>/dev/null; then \
-	$(CARGO) run --release --manifest-path native/fuzz/Cargo.toml --bin fuzz-native -- $(or $(RUNS),10000000); else $(NO_RUST); fi
+	@if $(RUST_READY) && $(CARGO) fetch --manifest-path native/fuzz/Cargo.toml 2>/dev/null; then $(SEEDS); \
+	$(CARGO) run --release --manifest-path native/fuzz/Cargo.toml --bin fuzz-native -- $(or $(RUNS),10000000) --folder native/fuzz/target/seeds; else $(NO_RUST); fi
 	FUZZ_RUNS=$$(($(or $(RUNS),10000000) > 150000 ? $(or $(RUNS),10000000) / 100 : 1500)) $(BIN)/python -m pytest -s tests/properties/test_fuse_mutations.py
 
-fuzz-sanitized:  ## SECONDS=120 the same kernel guided by coverage, with AddressSanitizer; needs a nightly toolchain of Rust
-	@if $(RUST_READY) && $(CARGO) fetch --manifest-path native/fuzz/Cargo.toml 2>/dev/null; then native/fuzz/sanitized $(or $(SECONDS),120); else $(NO_RUST); fi
+fuzz-sanitized: $(STAMP)  ## SECONDS=120 the same kernel guided by coverage, with AddressSanitizer; needs a nightly toolchain of Rust
+	@if $(RUST_READY) && $(CARGO) fetch --manifest-path native/fuzz/Cargo.toml 2>/dev/null; then $(SEEDS); \
+	native/fuzz/sanitized $(or $(SECONDS),120) target/seeds; else $(NO_RUST); fi
 
 conformance: $(STAMP)  ## judge every public and own table again and write docs/conformance.md
 	cd tests && ../$(BIN)/python -m conformance.report $(ARGS)

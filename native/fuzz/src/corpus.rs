@@ -14,7 +14,7 @@ use parquet::schema::types::ColumnPath;
 
 use crate::model::{Model, footer};
 use crate::reference::{Rows, decode};
-use crate::thrift::{Value, read};
+use crate::thrift::Value;
 
 const COLUMNS: [&str; 7] = [
     "required int64 id;",
@@ -63,37 +63,39 @@ impl Corpus {
         for (family, columns) in SCHEMAS.iter().enumerate() {
             for (i, properties) in kinds().into_iter().enumerate() {
                 let data = written(properties, i as i64 * 100, columns).expect("a sound file");
-                corpus.add(format!("own-{family}-{i}"), data, Some(family)).expect("it can be read again");
+                corpus.add(format!("own-{family}-{i}"), data).expect("it can be read again");
             }
         }
         corpus
     }
 
-    /// Adds the files of a folder, each a family of its own; those that cannot be read are passed over.
+    /// Adds the files of a folder, those of one schema as a family; those that cannot be read are passed over.
     pub fn add_folder(&mut self, folder: &Path) -> std::io::Result<()> {
         let mut paths: Vec<_> = std::fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
         paths.sort();
         for path in paths {
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            if self.add(name, std::fs::read(&path)?, None).is_none() {
+            if self.add(name, std::fs::read(&path)?).is_none() {
                 eprintln!("{} is left out: it cannot be taken apart.", path.display());
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, name: String, data: Vec<u8>, family: Option<usize>) -> Option<()> {
+    fn add(&mut self, name: String, data: Vec<u8>) -> Option<()> {
         let rows = decode(&data, None)?;
         let model = Model::of(&data)?;
-        let (bytes, _) = footer(&data)?;
-        let family = family.filter(|known| *known < self.families.len()).map_or_else(
-            || {
+        let schema = model.footer.field(2)?;
+        let known = self.families.iter().position(|family| family.footer.field(2) == Some(schema));
+        let family = match known {
+            Some(known) => known,
+            None => {
+                let (bytes, _) = footer(&data)?;
                 let targets = CODECS.iter().map(|by| Target::new(bytes, Match::Name, *by).ok()).collect::<Option<Vec<_>>>()?;
-                self.families.push(Family { footer: read(bytes)?.0, targets, members: Vec::new() });
-                Some(self.families.len() - 1)
-            },
-            Some,
-        )?;
+                self.families.push(Family { footer: model.footer.clone(), targets, members: Vec::new() });
+                self.families.len() - 1
+            }
+        };
         self.families[family].members.push(self.entries.len());
         self.entries.push(Entry { name, data, rows, model, family });
         Some(())

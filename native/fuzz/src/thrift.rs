@@ -1,6 +1,6 @@
 //! Any structure of Thrift's compact protocol as a tree that can be changed and written again.
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Value {
     Bool(bool),
     Byte(u8),
