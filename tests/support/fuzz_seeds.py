@@ -1,4 +1,4 @@
-"""Files to begin with for the fuzzers of native/fuzz: small ones by every writer that is here, Spark among them where `make test-spark` has been.
+"""Files to begin with for the fuzzers of native/fuzz: small ones by every writer that is here, Spark where `make test-spark` has been.
 
     python -m support.fuzz_seeds FOLDER [--without-spark]
 

@@ -1,6 +1,6 @@
 """Small Parquet files as writers leave them: each codec, page version and encoding that a writer offers is a kind of file.
 
-What a writer cannot hold is left out of its kinds' columns, by the kind of their type. Spark writes in a session of its own (support/spark.py).
+Columns that a writer cannot hold are left out. Spark writes in a session of its own (support/spark.py).
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ ENCODINGS = ("dictionary", "plain", "turning", "deltas")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """A way to write a file. write(rows, path, page_bytes): pages end at about so many bytes, where the writer lets one choose; `lacks` tells
-    which types it does not hold."""
+    """A way to write a file. write(rows, path, page_bytes): pages end at about so many bytes, where the writer lets one choose.
+
+    lacks: which types it does not hold.
+    """
 
     writer: str
     codec: str
