@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 
 from compactor.ambient.cores import PipeCores, offer
+from compactor.ambient.lean import ALLOCATOR, CHOSEN, MMAP_THRESHOLD_BYTES
 from compactor.ambient.ports import Clock
 from compactor.errors import ExecutionFailed
 from compactor.execution.machine import processors, resident_bytes
@@ -26,19 +27,18 @@ from compactor.execution.work import Attempt, Toolkit, deadline_drop, dropped_by
 from compactor.model.rewrite import GroupDropped, RewriteJob, RewriteTask, TaskOutcome
 from compactor.units import format_bytes
 
-_BOOT = (
-    "import sys; sys.path[:] = sys.argv[4:]; sys.modules['pandas'] = None; "
+BOOT = (
+    "import sys; sys.path[:] = sys.argv[4:]; from compactor.ambient.lean import leave_pandas; leave_pandas(); "
     "from compactor.execution.processes import serve; serve(*map(int, sys.argv[1:4]))"
 )
-"""No pandas: pyarrow would import it, where it is installed, with the first array that it makes of a list."""
 _RAN_OUT = 77
 _ALLOWANCE = 256 * 1024 * 1024
 _LOOK_S = 0.02
 _READY = "ready"
 _SURROUNDINGS = {
-    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    CHOSEN: ALLOCATOR,
     "MALLOC_ARENA_MAX": "2",
-    "MALLOC_MMAP_THRESHOLD_": str(4 * 1024 * 1024),
+    "MALLOC_MMAP_THRESHOLD_": str(MMAP_THRESHOLD_BYTES),
     "MALLOC_TRIM_THRESHOLD_": str(32 * 1024 * 1024),
 }
 """Freed memory goes back at once, so that a worker's size is what it holds, which its limit is measured by; Arrow's own allocator is faster
@@ -53,7 +53,7 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             passed = (theirs.fileno(), cores.reader, cores.writer)
-            command = [sys.executable, "-c", _BOOT, *map(str, passed), *sys.path]
+            command = [sys.executable, "-c", BOOT, *map(str, passed), *sys.path]
             self._process = subprocess.Popen(command, pass_fds=passed, stdin=subprocess.DEVNULL, env={**_SURROUNDINGS, **os.environ})
         self.connection = Connection(ours.detach())
         self._job: RewriteJob | None = None

@@ -7,6 +7,7 @@ says of itself. Engines that know no Delta write Parquet files into OUT.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import sys
@@ -153,10 +154,11 @@ def main(engine: str, table: str, out: str, codec: str, target_bytes: str, optio
     """See the module."""
     if engine.startswith(f"{PREFIX}:"):
         _, name, proof = engine.split(":")
-        go = ours(name, proof, table, int(target_bytes), json.loads(options))
-        from compactor_cli.allocator import choose_allocator
+        from compactor.ambient.lean import choose_allocator, leave_pandas
 
-        choose_allocator()  # as the command does, in a process that is its own
+        choose_allocator(os.environ)  # as the command does, in a process that is its own
+        leave_pandas()
+        go = ours(name, proof, table, int(target_bytes), json.loads(options))
     else:
         go = OTHERS[engine](table, Path(out), codec, int(target_bytes))
     base_bytes, before_s, started = proportional_bytes("self"), processor_s(), time.perf_counter()

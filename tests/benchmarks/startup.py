@@ -19,7 +19,6 @@ RUN_MODULES = (
     "compactor.execution.local",
     "compactor.execution.worker",
     "compactor.planning.plan",
-    "pandas",  # pyarrow imports it where it is installed, at the first array that is made of a list; Ray Data needs it, so it is
 )
 FORBIDDEN_IN_HELP = ("ray", "pyarrow", "deltalake")
 
@@ -56,8 +55,10 @@ def _seconds(code: str, *arguments: str) -> tuple[float, str]:
 def run(uri: str) -> dict[str, object]:
     """`compactor run URI` beyond imports, through the façade that the command calls."""
     import compactor
+    from compactor.ambient.lean import leave_pandas
 
     import_run()
+    leave_pandas()  # as the command does
     started = time.perf_counter()
     done = compactor.run(uri, settings=compactor.load_settings(env={}))
     return {"seconds": time.perf_counter() - started, "status": str(done.status), "reason": done.reason}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,9 +73,11 @@ class Witness:
 
 
 def _run(flags: Flags, run_id: str | None, witness: Witness, signals: Signals) -> int:
+    from compactor.ambient.lean import choose_allocator, leave_pandas
+
+    choose_allocator(os.environ)  # before Arrow is loaded
     import compactor
     from compactor.coordination.documents import check_run_id
-    from compactor_cli.allocator import choose_allocator
     from compactor_cli.jsonable import run_object
     from compactor_cli.progress import progress
     from compactor_cli.render.run import failure_line
@@ -84,7 +87,8 @@ def _run(flags: Flags, run_id: str | None, witness: Witness, signals: Signals) -
     if witness.stored_plan is not None:
         _refuse_policy(flags, witness)
     settings = flags.settings()
-    choose_allocator()
+    if settings.executor != "ray" and settings.ray_address is None:
+        leave_pandas()
 
     with progress() as draw:
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -26,9 +27,9 @@ Grace = Annotated[
 @takes_flags()
 def serve(flags: Flags, uris: Uris = None, every: Every = "15m", once: Once = False, grace: Grace = "20s") -> int:
     """Keep all tables below some prefixes compacted, until SIGTERM: then the table at hand is finished or safely stopped, exit code 0."""
+    from compactor.ambient.lean import choose_allocator
     from compactor.errors import UsageError
     from compactor.units import parse_seconds
-    from compactor_cli.allocator import choose_allocator
     from compactor_cli.guard import Failure, guarded
     from compactor_cli.service_loop import Loop, Pace
     from compactor_cli.signals import Signals, handled
@@ -38,7 +39,7 @@ def serve(flags: Flags, uris: Uris = None, every: Every = "15m", once: Once = Fa
             print_json(failure_object(failure))
 
     def act() -> int:
-        choose_allocator()
+        choose_allocator(os.environ)
         if not uris:
             return _service(flags)
         pace = Pace(every_s=parse_seconds(every), once=once)
