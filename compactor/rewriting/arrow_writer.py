@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,9 +42,22 @@ def open_writer(
 
 
 def empty_footer(schema: pa.Schema, spec: WriteSpec) -> Struct:
-    """The footer of a file of this schema without rows."""
+    """The footer of a file of this schema without rows. It is kept for the next group of the run; nobody changes it."""
+    return _empty_footer(_Schema(form=schema.serialize().to_pybytes(), schema=schema), spec)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Schema:
+    """A schema that equals another where the metadata of its fields, field ids among them, are the same too: Arrow's own are not looked at."""
+
+    form: bytes
+    schema: pa.Schema = field(compare=False)
+
+
+@lru_cache(maxsize=4)
+def _empty_footer(known: _Schema, spec: WriteSpec) -> Struct:
     sink = pa.BufferOutputStream()
-    rows = pa.Table.from_batches([], schema=schema)  # schema.empty_table() looks for pandas, which workers do without
+    rows = pa.Table.from_batches([], schema=known.schema)  # schema.empty_table() looks for pandas, which workers do without
     with open_writer(sink, spec, rows, (), []) as writer:
         writer.write_table(rows)
     data = sink.getvalue().to_pybytes()

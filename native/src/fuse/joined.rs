@@ -6,7 +6,7 @@
 use super::Refusal;
 use super::bounds::Bounds;
 use super::codec::Codec;
-use super::hybrid::{Numbers, bits_for};
+use super::hybrid::Numbers;
 use super::input::{Input, Levels, Reading};
 use super::metadata::Physical;
 use super::pages::{Chunk, Deepest, Page, indices, open};
@@ -40,21 +40,27 @@ impl Joined {
             return Ok(None);
         }
         let coming = chunks().filter_map(|chunk| chunk.dictionary.as_ref()).map(Page::values).sum();
+        let values = chunks().flat_map(|chunk| &chunk.pages).map(Page::values).sum();
         let mut union = Union::expecting(reading.leaf.physical, coming);
         let mut maps = Vec::with_capacity(inputs.len());
-        let mut values = 0;
+        let worth = |union: &Union| match inputs.len() {
+            1 => f64::INFINITY,
+            _ => most_worth(reading, inputs, union.plain.len() as f64 / union.len().max(1) as f64, values),
+        };
         for (i, input) in inputs.iter().enumerate() {
             let mut map = Map::default();
             if let Some(chunk) = input.chunk.as_ref().filter(|chunk| !chunk.pages.is_empty()) {
                 if !mapped(reading, input, chunk, &mut union, &mut map).map_err(|refusal| (i, refusal))? {
                     return Ok(None);
                 }
-                values += chunk.pages.iter().map(Page::values).sum::<usize>();
+                if union.len() > 0 && union.most_values.is_infinite() {
+                    union.most_values = worth(&union);
+                }
             }
             maps.push(map);
         }
-        let worth = inputs.len() == 1 || is_worth(reading, inputs, &union, values);
-        Ok(worth.then_some(Self { union, maps }))
+        let most = worth(&union);
+        Ok(((union.len() as f64) < most).then_some(Self { union, maps }))
     }
 
     /// The values of the dictionary, PLAIN, and how many they are.
@@ -113,8 +119,12 @@ impl Joined {
     }
 }
 
-/// Whether a union and its indices take fewer bytes than as many values, compressed as well as those of the inputs.
-fn is_worth(reading: &Reading<'_>, inputs: &[Input<'_>], union: &Union, values: usize) -> bool {
+/// How many different values a dictionary may have at most so that it and the indices of `values` rows take fewer bytes than as many values,
+/// compressed as well as those of the inputs. width: bytes of one value on average.
+fn most_worth(reading: &Reading<'_>, inputs: &[Input<'_>], width: f64, values: usize) -> f64 {
+    if width == 0.0 {
+        return 0.0;
+    }
     let (mut size, mut stored) = (1, 1);
     for chunk in inputs.iter().filter_map(|input| input.chunk.as_ref()) {
         for page in chunk.pages.iter().filter(|page| !page.is_indices()).chain(&chunk.dictionary) {
@@ -123,9 +133,8 @@ fn is_worth(reading: &Reading<'_>, inputs: &[Input<'_>], union: &Union, values: 
         }
     }
     let share = if reading.options.by.codec == Codec::None { 1.0 } else { (stored as f64 / size as f64).min(1.0) };
-    let width = union.plain.len() as f64 / union.len().max(1) as f64;
-    let indices = values as f64 * f64::from(bits_for(union.len().saturating_sub(1))) / 8.0;
-    union.plain.len() as f64 * share + indices < values as f64 * width * share
+    let spared = |bits: u32| values as f64 * (1.0 - f64::from(bits) / 8.0 / (width * share));
+    (0..32).map(|bits| spared(bits).min(f64::from(bits).exp2())).fold(0.0, f64::max)
 }
 
 /// Adds the values of one input; false when they have become too many.
@@ -191,21 +200,28 @@ mod tests {
     #[test]
     fn dictionaries_are_not_read_once_the_first_tell_that_they_are_too_many() {
         let each = 4200;
-        let stored: Vec<Vec<u8>> = (0..6).map(|i| (i * each..(i + 1) * each).flat_map(u64::to_le_bytes).collect()).collect();
         let place = Place::At { column: 0, levels: vec![0], repeated: vec![], stored: Physical::Int64 };
-        let (values, statistics) = (each as usize, Statistics::default());
-        let input = |i: usize| {
-            let encoding = if i < 5 { PLAIN } else { RLE }; // what is read of the sixth is an error
-            let dictionary = Some(page(PageKind::Dictionary { values, encoding }, &stored[i.min(5)]));
-            let pages = vec![page(PageKind::V1 { values, encoding: RLE_DICTIONARY, definitions: RLE, repetitions: RLE }, &[])];
-            let chunk = Some(Chunk { codec: Codec::None, dictionary, pages });
-            Input { source: i, rows: values, place: &place, chunk, statistics: &statistics, trusted: false }
-        };
+        let (count, statistics) = (each as usize, Statistics::default());
         let leaf = Leaf { path: vec![], physical: Physical::Int64, meaning: Meaning::Plain, definition: 0, repetition: 0 };
         let by = Compression { codec: Codec::None, level: 1 };
         let reading = Reading::new(&leaf, Options { by, bounds: false, verify: false });
-        let inputs: Vec<Input<'_>> = (0..250).map(input).collect();
-        assert!(matches!(Joined::of(&reading, &inputs), Ok(None)));
-        assert!(matches!(Joined::of(&reading, &inputs[..6]), Err((5, _))));
+        // of how many inputs, of which what is read of the sixth is an error; each begins so many values behind the one before
+        let joined = |inputs: usize, step: u64| {
+            let stored: Vec<Vec<u8>> = (0..6).map(|i| (i * step..i * step + each).flat_map(u64::to_le_bytes).collect()).collect();
+            let input = |i: usize| {
+                let encoding = if i < 5 { PLAIN } else { RLE };
+                let dictionary = Some(page(PageKind::Dictionary { values: count, encoding }, &stored[i.min(5)]));
+                let pages = vec![page(PageKind::V1 { values: count, encoding: RLE_DICTIONARY, definitions: RLE, repetitions: RLE }, &[])];
+                let chunk = Some(Chunk { codec: Codec::None, dictionary, pages });
+                Input { source: i, rows: count, place: &place, chunk, statistics: &statistics, trusted: false }
+            };
+            let inputs: Vec<Input<'_>> = (0..inputs).map(input).collect();
+            Joined::of(&reading, &inputs).map(|found| found.is_some())
+        };
+        assert!(matches!(joined(250, each), Ok(false)), "more than a dictionary may have");
+        assert!(matches!(joined(8, each), Ok(false)), "as many as there are rows");
+        assert!(matches!(joined(8, 0), Err((5, _))), "the same in all");
+        assert!(matches!(joined(8, each / 2), Err((5, _))), "half of them twice");
+        assert!(matches!(joined(5, 0), Ok(true)));
     }
 }

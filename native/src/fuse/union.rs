@@ -20,6 +20,8 @@ pub struct Union {
     pub used: Vec<bool>,
     state: hashbrown::DefaultHashBuilder,
     outlook: Outlook,
+    /// With how many values it is still of use: where more must be expected, it is given up.
+    pub most_values: f64,
 }
 
 impl Union {
@@ -38,6 +40,7 @@ impl Union {
             used: Vec::new(),
             state: hashbrown::DefaultHashBuilder::default(),
             outlook: Outlook { coming, ..Outlook::default() },
+            most_values: f64::INFINITY,
         }
     }
 
@@ -65,8 +68,8 @@ impl Union {
             _ => self.add_all(Values::new(dictionary, self.physical), most_bytes),
         }?;
         self.used.resize(self.count, false);
-        let most_values = most_bytes as f64 * self.count as f64 / self.plain.len().max(1) as f64;
-        let bad = self.outlook.is_bad(before, indices.len(), self.count - before, most_values);
+        let fitting = most_bytes as f64 * self.count as f64 / self.plain.len().max(1) as f64;
+        let bad = self.outlook.is_bad(before, indices.len(), self.count - before, fitting.min(self.most_values));
         (!bad).then_some(indices)
     }
 

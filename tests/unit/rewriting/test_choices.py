@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 from support.rewriting import STREAMING, job_of, parquet, put, read_back, rewritten, run, task_of
 
 from compactor.ambient import VirtualClock
-from compactor.model.rewrite import ReadSpec
+from compactor.model.rewrite import ReadSpec, WriteSpec
 from compactor.model.survey import RowGroupFacts
+from compactor.rewriting.arrow_writer import empty_footer
 from compactor.rewriting.budget import divide
 from compactor.rewriting.dictionaries import worth_reading, worth_writing
 from compactor.rewriting.division import Division
 from compactor.rewriting.fetch import Fetcher
 from compactor.rewriting.footer import survey_files
+from compactor.rewriting.parquet_fields import FileMetaData
+from compactor.rewriting.physical import field_ids, tree
 from compactor.rewriting.ranged import RangedFile
 from compactor.rewriting.rewrite import rewrite
 from compactor.rewriting.row_bytes import Probed
@@ -157,3 +160,11 @@ def test_a_file_like_one_that_was_probed_is_taken_to_be_like_it() -> None:
     assert (probed.recall(100.0), probed.recall(140.0), probed.recall(200.0)) == (7.0, 7.0, None)
     probed.learn(300.0, 3.0)
     assert probed.recall(300.0) == 7.0
+
+
+def test_kept_footers_are_those_of_their_very_schema() -> None:
+    """Schemas that differ in field ids only, which Arrow calls equal, have footers of their own."""
+    schemas = [pa.schema([pa.field("a", pa.int64(), metadata={"PARQUET:field_id": name})]) for name in ("1", "2", "1")]
+    assert schemas[0] == schemas[1]
+    found = [tree(empty_footer(schema, WriteSpec()).structs(FileMetaData.SCHEMA)) for schema in schemas]
+    assert [field_ids(nodes) for nodes in found] == [[1], [2], [1]]
