@@ -69,3 +69,26 @@ class FusedRowGroup:
 
 def fuse(target: FuseTarget, sources: Sequence[FuseSource], bounds: Sequence[bool], verify: bool, threads: int) -> FusedRowGroup:
     """One row group of the rows of all sources, in their order. Raises FuseRefused. Lets go of the interpreter while it works."""
+
+class ProofRefused(Exception):
+    """Why a file is not read natively."""
+
+class ProofTarget:
+    """The columns of a table as the proof reads them, and how they are found in files."""
+
+    def __init__(self, key: Key, columns: Sequence[tuple[object, ...]], by_id: bool) -> None: ...
+
+class ProofFile:
+    """A file by its footer. Raises ProofRefused where it is not read."""
+
+    def __init__(self, target: ProofTarget, tail: bytes) -> None: ...
+    @property
+    def row_groups(self) -> int: ...
+    def chunks(self, group: int) -> list[tuple[int, int]]:
+        """Of a row group the begin and length of each column chunk that is read. Raises ProofRefused."""
+
+    def sum(self, target: ProofTarget, group: int, data: Sequence[object], most_bytes: int, threads: int) -> tuple[int, int]:
+        """The sum of the rows of a row group, whose chunks are given, and how many they are. Raises ProofRefused."""
+
+def proof_sums(target: ProofTarget, files: Sequence[object], most_bytes: int, threads: int) -> list[tuple[int, int] | str]:
+    """Of each file the sum of its rows and how many they are, or why it is not read. Lets go of the interpreter while it works."""

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from compactor_native import FusedRowGroup as FusedRowGroup
     from compactor_native import FuseSource as FuseSource
     from compactor_native import FuseTarget as FuseTarget
+    from compactor_native import ProofTarget as ProofTarget
 
-INTERFACE = 3
+INTERFACE = 4
 """Raised together with native/src/border.rs whenever a function of the package changes."""
 
 

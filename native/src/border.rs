@@ -18,10 +18,12 @@ mod compactor_native {
     use super::{Key, sum_of_rows};
     #[pymodule_export]
     use crate::fuse_border::{FuseRefused, FuseSource, FuseTarget, FusedRowGroup, fuse};
+    #[pymodule_export]
+    use crate::proof_border::{ProofFile, ProofRefused, ProofTarget, proof_sums};
 
     /// Raised together with compactor/rewriting/native.py whenever a function here changes.
     #[pymodule_export]
-    const INTERFACE: u32 = 3;
+    const INTERFACE: u32 = 4;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -30,7 +32,7 @@ mod compactor_native {
 
 /// A column, or a place inside one, from the words that its path stands for.
 #[pyclass(frozen, module = "compactor_native")]
-struct Key(Arc<lanes::Key>);
+pub struct Key(pub Arc<lanes::Key>);
 
 #[pymethods]
 impl Key {

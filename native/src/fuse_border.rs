@@ -75,10 +75,10 @@ impl FuseSource {
 }
 
 /// The bytes of an object that lends them and promises not to change them.
-struct Lent(PyBuffer<u8>);
+pub struct Lent(PyBuffer<u8>);
 
 impl Lent {
-    fn of(lender: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub fn of(lender: &Bound<'_, PyAny>) -> PyResult<Self> {
         let lent = PyBuffer::<u8>::get(lender)?;
         if !lent.is_c_contiguous() || !lent.readonly() {
             return Err(PyValueError::new_err("the bytes of a file must be contiguous and read-only"));
@@ -86,7 +86,7 @@ impl Lent {
         Ok(Self(lent))
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         if self.0.item_count() == 0 {
             return &[];
         }

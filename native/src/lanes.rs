@@ -3,6 +3,8 @@
 
 use std::sync::OnceLock;
 
+use crate::layout::word;
+
 const A: u64 = 0x9E37_79B9_7F4A_7C15;
 const B: u64 = 0xD6E8_FEB8_6659_FD93;
 const C: u64 = 0xC2B2_AE3D_27D4_EB4F;
@@ -50,8 +52,23 @@ impl Lanes {
         Self { first: vec![0; rows], second: vec![0; rows] }
     }
 
+    pub fn len(&self) -> usize {
+        self.first.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
     pub fn rows(&mut self, from: usize, to: usize) -> Rows<'_> {
         Rows { first: &mut self.first[from..to], second: &mut self.second[from..to] }
+    }
+
+    /// Adds what other lanes of the same rows hold.
+    pub fn add(&mut self, other: &Self) {
+        for (mine, theirs) in [(&mut self.first, &other.first), (&mut self.second, &other.second)] {
+            mine.iter_mut().zip(theirs).for_each(|(one, another)| *one = one.wrapping_add(*another));
+        }
     }
 
     /// All rows but the last.
@@ -190,6 +207,28 @@ over_rows! {
         if wrong == 0 { Some((longest as usize, total as usize)) } else { None }
     }
 
+    /// Row i gets what `table` holds at indices[i]; false when an index lies beyond it.
+    fn add_taken(rows: Rows<'_>, table: &[Pair], indices: &[u32]) -> bool {
+        for ((first, second), index) in rows.first.iter_mut().zip(rows.second.iter_mut()).zip(indices) {
+            let Some(pair) = table.get(*index as usize) else { return false };
+            *first = first.wrapping_add(pair[0]);
+            *second = second.wrapping_add(pair[1]);
+        }
+        true
+    }
+
+    /// The rows whose level is `wanted` get what `others` hold, one after the other.
+    fn add_spread(rows: Rows<'_>, others: &Lanes, levels: &[u8], wanted: u8) {
+        let (mut next, last) = (0, others.len() - 1);
+        for ((first, second), level) in rows.first.iter_mut().zip(rows.second.iter_mut()).zip(levels) {
+            let there = u64::from(*level == wanted); // no branch: nothing could foresee it
+            let (one, other) = (others.first[next.min(last)], others.second[next.min(last)]);
+            *first = first.wrapping_add(one & there.wrapping_neg());
+            *second = second.wrapping_add(other & there.wrapping_neg());
+            next += there as usize;
+        }
+    }
+
     /// What other lanes of the same rows hold, where the mask is all ones.
     fn add_masked_lanes(rows: Rows<'_>, other: &Lanes, masks: &[u64]) {
         for (((first, second), (one, another)), mask) in
@@ -249,6 +288,24 @@ impl Key {
             Some(pair) => *pair,
             None => self.factors_far(position),
         }
+    }
+
+    /// What the words of a text add, which is the first `length` bytes: the last one filled up with zeros. Words of zero add nothing.
+    #[inline(always)]
+    pub fn text(&self, data: &[u8], length: usize) -> Pair {
+        let (mut at, mut place, mut sum) = (0, 0, [0; 2]);
+        while at + 8 <= length {
+            add(&mut sum, scrambled(word(&data[at..at + 8])), self.factors_at(place));
+            (at, place) = (at + 8, place + 1);
+        }
+        if at < length {
+            let last = match data.get(at..at + 8) {
+                Some(bytes) => word(bytes) & (u64::MAX >> (64 - 8 * (length - at))),
+                None => data[at..length].iter().rev().fold(0, |last, byte| last << 8 | u64::from(*byte)),
+            };
+            add(&mut sum, scrambled(last), self.factors_at(place));
+        }
+        sum
     }
 
     fn factors_far(&self, position: usize) -> Pair {

@@ -4,6 +4,7 @@
 pub mod fuse;
 pub mod lanes;
 pub mod layout;
+pub mod proof;
 pub mod values;
 
 #[cfg(target_endian = "big")]
@@ -13,3 +14,5 @@ compile_error!("Arrow's buffers are read as little-endian.");
 mod border;
 #[cfg(feature = "python")]
 mod fuse_border;
+#[cfg(feature = "python")]
+mod proof_border;

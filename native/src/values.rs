@@ -6,9 +6,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::lanes::{
-    Key, Lanes, Pair, Rows, add, add_masked_lanes, add_masked_words, add_products, add_words, finished, scrambled, spanned,
-};
+use crate::lanes::{Key, Lanes, Pair, Rows, add_masked_lanes, add_masked_words, add_products, add_words, finished, spanned};
 use crate::layout::{BACKWARDS, Bits, SHORT, part, word};
 pub use crate::layout::{Fault, Float, Integer, Offsets};
 
@@ -267,21 +265,7 @@ fn spans(limit: usize, rows: &mut Rows<'_>, key: &Key, valid: Option<Bits<'_>>, 
 /// Texts, whose ends are in the room: their lengths, and words, the last one filled up with zeros. Words of zero add nothing.
 fn add_bytes(data: &[u8], mut rows: Rows<'_>, key: &Key, valid: Option<Bits<'_>>, room: &mut Room) -> Result<(), Fault> {
     spans(data.len(), &mut rows, key, valid, room)?;
-    rows.add_to_each(&room.words, &room.others, |from, length| {
-        let (mut at, mut rest, mut place, mut sum) = (from as usize, length as usize, 0, [0; 2]);
-        while rest >= 8 {
-            add(&mut sum, scrambled(word(&data[at..at + 8])), key.factors_at(place));
-            (at, rest, place) = (at + 8, rest - 8, place + 1);
-        }
-        if rest > 0 {
-            let last = match data.get(at..at + 8) {
-                Some(bytes) => word(bytes) & (u64::MAX >> (64 - 8 * rest)),
-                None => data[at..at + rest].iter().rev().fold(0, |last, byte| last << 8 | u64::from(*byte)),
-            };
-            add(&mut sum, scrambled(last), key.factors_at(place));
-        }
-        sum
-    });
+    rows.add_to_each(&room.words, &room.others, |from, length| key.text(&data[from as usize..], length as usize));
     Ok(())
 }
 

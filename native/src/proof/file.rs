@@ -1,0 +1,180 @@
+//! Sums of whole files and of row groups.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::lanes::{Lanes, finished};
+
+use super::column::{Cursor, Room};
+use super::footer::{Footer, RowGroup, footer_of};
+use super::schema::{Leaf, Plan};
+use super::wanted::Target;
+use super::{Result, refuse};
+
+/// Of so many rows at once all columns are read that are read side by side.
+const STEP: usize = 4096;
+/// Row groups of so many rows are read column by column: their lanes stay in the cache.
+const FEW_ROWS: usize = 1 << 16;
+/// Row groups of more rows are read where their lanes fit what is there.
+const MOST_ROWS: usize = 1 << 20;
+/// What a column that is being read takes, mostly.
+const COLUMN_BYTES: usize = 3 << 20;
+
+/// The sum of some rows modulo 2^128, and how many they are.
+pub type Summed = (u128, usize);
+
+/// What a thread uses again and again.
+#[derive(Default)]
+struct Rooms(Vec<Room>);
+
+impl Rooms {
+    fn of(&mut self, count: usize) -> &mut [Room] {
+        while self.0.len() < count {
+            self.0.push(Room::new());
+        }
+        &mut self.0[..count]
+    }
+}
+
+/// The rows of each of these files, or why it is not read. `most_bytes`: of what is made of their pages on the way.
+pub fn sum_of_each(target: &Target, files: &[&[u8]], most_bytes: usize, threads: usize) -> Vec<Result<Summed>> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::with_capacity(files.len()));
+    let work = || {
+        let (mut rooms, mut known) = (Rooms::default(), None);
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            let Some(file) = files.get(i) else { break };
+            let found = guarded(|| sum_of_file(target, file, most_bytes, &mut rooms, &mut known));
+            done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((i, found));
+        }
+    };
+    std::thread::scope(|scope| {
+        (1..threads.min(files.len())).for_each(|_| {
+            scope.spawn(work);
+        });
+        work();
+    });
+    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    done.sort_by_key(|(i, _)| *i);
+    done.into_iter().map(|(_, found)| found).collect()
+}
+
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| refuse("the reader has a fault that this file brings out"))
+}
+
+/// `known`: the schema that was seen last, and how files that have it are read.
+fn sum_of_file<'a>(
+    target: &Target,
+    file: &'a [u8],
+    most_bytes: usize,
+    rooms: &mut Rooms,
+    known: &mut Option<(&'a [u8], Plan)>,
+) -> Result<Summed> {
+    let footer = Footer::read(footer_of(file)?)?;
+    if known.as_ref().is_none_or(|(schema, _)| *schema != footer.schema) {
+        *known = Some((footer.schema, Plan::new(footer.schema, target)?));
+    }
+    let Some((_, plan)) = known else { return refuse("it has no schema") };
+    let (mut sum, mut rows) = (0u128, 0);
+    for group in &footer.groups {
+        let chunks = plan.leaves.iter().map(|leaf| chunk_of(group, plan, leaf, file)).collect::<Result<Vec<_>>>()?;
+        sum = sum.wrapping_add(sum_of_columns(target, group, &plan.leaves, &chunks, most_bytes, rooms)?);
+        rows += group.rows;
+    }
+    Ok((sum, rows))
+}
+
+fn chunk_of<'a>(group: &RowGroup, plan: &Plan, leaf: &Leaf, file: &'a [u8]) -> Result<&'a [u8]> {
+    if group.chunks.len() != plan.columns {
+        return refuse("a row group has another number of columns than the schema");
+    }
+    let chunk = &group.chunks[leaf.column];
+    file.get(chunk.start..).and_then(|rest| rest.get(..chunk.length)).map_or_else(|| refuse("a column chunk goes beyond its file"), Ok)
+}
+
+/// The rows of one row group, of which the chunks of these leaves are here, in `threads` threads.
+pub fn sum_of_group(target: &Target, group: &RowGroup, plan: &Plan, chunks: &[&[u8]], most_bytes: usize, threads: usize) -> Result<Summed> {
+    if chunks.len() != plan.leaves.len() || group.chunks.len() != plan.columns {
+        return refuse("a row group has another number of columns than the schema");
+    }
+    let threads = threads.clamp(1, plan.leaves.len().max(1));
+    let parts = parted(plan, chunks, threads);
+    let sums: Vec<Result<Lanes>> = std::thread::scope(|scope| {
+        let begun: Vec<_> = parts[1..]
+            .iter()
+            .map(|part| scope.spawn(|| guarded(|| lanes_of(group, part, most_bytes / threads, &mut Rooms::default()))))
+            .collect();
+        let first = guarded(|| lanes_of(group, &parts[0], most_bytes / threads, &mut Rooms::default()));
+        let mut all = vec![first];
+        all.extend(begun.into_iter().map(|thread| thread.join().unwrap_or_else(|_| refuse("the reader has a fault"))));
+        all
+    });
+    let mut sums = sums.into_iter();
+    let Some(first) = sums.next() else { return refuse("there is nothing to read") };
+    let mut lanes = first?;
+    for more in sums {
+        lanes.add(&more?);
+    }
+    Ok((total(target, lanes, group.rows), group.rows))
+}
+
+type Part<'a> = Vec<(&'a Leaf, &'a [u8])>;
+
+/// Leaves divided so that each part has about as many bytes.
+fn parted<'a>(plan: &'a Plan, chunks: &[&'a [u8]], parts: usize) -> Vec<Part<'a>> {
+    let mut leaves: Part<'a> = plan.leaves.iter().zip(chunks.iter().copied()).collect();
+    leaves.sort_by_key(|(_, chunk)| std::cmp::Reverse(chunk.len()));
+    let mut found: Vec<(usize, Part<'a>)> = (0..parts).map(|_| (0, Vec::new())).collect();
+    for (leaf, chunk) in leaves {
+        if let Some(least) = found.iter_mut().min_by_key(|part| part.0) {
+            least.0 += chunk.len() + 1;
+            least.1.push((leaf, chunk));
+        }
+    }
+    found.into_iter().map(|(_, part)| part).collect()
+}
+
+fn sum_of_columns(
+    target: &Target,
+    group: &RowGroup,
+    leaves: &[Leaf],
+    chunks: &[&[u8]],
+    most_bytes: usize,
+    rooms: &mut Rooms,
+) -> Result<u128> {
+    let part: Part<'_> = leaves.iter().zip(chunks.iter().copied()).collect();
+    Ok(total(target, lanes_of(group, &part, most_bytes, rooms)?, group.rows))
+}
+
+fn total(target: &Target, mut lanes: Lanes, rows: usize) -> u128 {
+    (0..rows).step_by(STEP).fold(0u128, |sum, from| sum.wrapping_add(finished(lanes.rows(from, rows.min(from + STEP)), target.finish)))
+}
+
+/// What these columns add to the rows of a row group.
+fn lanes_of(group: &RowGroup, part: &Part<'_>, most_bytes: usize, rooms: &mut Rooms) -> Result<Lanes> {
+    // Lanes are made of what a footer claims.
+    if group.rows > MOST_ROWS.max(most_bytes / 16) {
+        return refuse("a row group has too many rows to be read at once");
+    }
+    let mut lanes = Lanes::zeros(group.rows);
+    let beside = if group.rows <= FEW_ROWS { 1 } else { (most_bytes / COLUMN_BYTES).clamp(1, 64) };
+    for some in part.chunks(beside) {
+        let rooms = rooms.of(some.len());
+        let mut cursors = Vec::with_capacity(some.len());
+        for ((leaf, data), room) in some.iter().zip(rooms.iter_mut()) {
+            cursors.push(Cursor::new(leaf, &group.chunks[leaf.column], data, most_bytes, room)?);
+        }
+        for from in (0..group.rows).step_by(STEP) {
+            for (cursor, room) in cursors.iter_mut().zip(rooms.iter_mut()) {
+                cursor.add(lanes.rows(from, group.rows.min(from + STEP)), room)?;
+            }
+        }
+        for (cursor, room) in cursors.iter_mut().zip(rooms.iter_mut()) {
+            cursor.end(room)?;
+        }
+    }
+    Ok(lanes)
+}
