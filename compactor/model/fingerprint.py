@@ -15,6 +15,9 @@ FINGERPRINT_ALGORITHM = "rows-1"
 ProofLevel = Literal["counts", "full"]
 """counts: rows read and not deleted equal the rows written. full: also their fingerprints, the outputs' as read again from the store."""
 
+ProofReader = Literal["auto", "arrow"]
+"""Who reads what a proof compares. auto: the native reader, a little of it Arrow too, and Arrow alone what the native one leaves."""
+
 Proven = Literal["counts", "bytes", "full"]
 """What was proven in the end. bytes: `full` was asked for, and where row groups were copied as they were, their bytes have the same SHA-256
 when read again from the store as when they were read from their source; fingerprints of rows are equal where rows were decoded."""

@@ -13,7 +13,7 @@ from typing import Literal
 import pyarrow as pa
 
 from compactor.model.engine import Copies, DecodedBecause, EngineChoice
-from compactor.model.fingerprint import Fingerprint, ProofLevel, Proven
+from compactor.model.fingerprint import Fingerprint, ProofLevel, ProofReader, Proven
 from compactor.model.plan import FileKey
 from compactor.model.storage import StorageOptions
 
@@ -120,14 +120,15 @@ class WriteSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewriteJob:
-    """What all tasks of a run share. `proof`: how outputs are held against inputs before a group may be committed. `timed`: whether tasks
-    say where their time went."""
+    """What all tasks of a run share. `proof`: how outputs are held against inputs before a group may be committed, proof_reader: who reads
+    them for that. `timed`: whether tasks say where their time went."""
 
     root_uri: str
     storage: StorageOptions
     read: ReadSpec
     write: WriteSpec
     proof: ProofLevel = "full"
+    proof_reader: ProofReader = "auto"
     engine: EngineChoice = field(default_factory=EngineChoice)
     timed: bool = False
 
@@ -224,7 +225,8 @@ class RewriteResult:
     left_out: inputs that stay as they are; everything else here, the row map too, is about the other inputs.
     proof: how far the group was proven; at `full`, `fingerprint` is that of its rows, the same for inputs and outputs; at `bytes`,
       checksum is that of its copied bytes and decoded rows together. proof_bytes_read and proof_requests are what reading the outputs again
-      took (bytes_read and requests are about the inputs).
+      took (bytes_read and requests are about the inputs). proof_readers: `native` or `arrow`, whoever read files for it, or both with a
+      plus between them; beside `native` Arrow reads a little of the same.
     stages: seconds of each stage of a task that was asked for them, in all its threads.
     """
 
@@ -243,6 +245,7 @@ class RewriteResult:
     fingerprint: Fingerprint | None = None
     proof_bytes_read: int = 0
     proof_requests: int = 0
+    proof_readers: str | None = None
     checksum: Fingerprint | None = None
     copies: Copies = field(default_factory=Copies)
     decoded: tuple[DecodedBecause, ...] = ()

@@ -57,6 +57,11 @@ class Fingerprinter:
         if self._few_rows >= _ENOUGH_ROWS or self._few_bytes >= _ENOUGH_BYTES:
             self._take_few()
 
+    def include(self, rows: Fingerprint) -> None:
+        """Add rows that were added up elsewhere."""
+        self._sum = (self._sum + rows.sum) % (1 << 128)
+        self._rows += rows.rows
+
     def result(self) -> Fingerprint:
         """Of all rows added so far."""
         self._take_few()

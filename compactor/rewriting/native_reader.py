@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -60,7 +61,7 @@ class NativeReader:
 class NativeFile:
     """A file whose row groups are read one by one."""
 
-    def __init__(self, kernels: native.ModuleType, target: ProofTarget, tail: bytes) -> None:
+    def __init__(self, kernels: ModuleType, target: ProofTarget, tail: bytes) -> None:
         self._kernels, self._target = kernels, target
         with _refusals(kernels):
             self._known = kernels.ProofFile(target, tail)
@@ -84,7 +85,7 @@ class NativeFile:
 
 
 @contextlib.contextmanager
-def _refusals(kernels: native.ModuleType) -> Iterator[None]:
+def _refusals(kernels: ModuleType) -> Iterator[None]:
     try:
         yield
     except kernels.ProofRefused as refused:

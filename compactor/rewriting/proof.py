@@ -17,16 +17,15 @@ from compactor.errors import ObjectMissing, ObjectTooShort
 from compactor.model.fingerprint import Fingerprint
 from compactor.model.plan import FileKey
 from compactor.model.rewrite import InputFile, ReadSpec
+from compactor.rewriting.arrow_reader import rows_of
 from compactor.rewriting.budget import Budget, divide
 from compactor.rewriting.copying import IN_FLIGHT, PIECE_BYTES, pieces
 from compactor.rewriting.fetch import Fetcher
-from compactor.rewriting.fingerprint import Fingerprinter
-from compactor.rewriting.memory import MemoryMeter
 from compactor.rewriting.opened import Opener
 from compactor.rewriting.output import Written
 from compactor.rewriting.pools import pool_for
-from compactor.rewriting.problems import FileProblem, at_file, named
-from compactor.rewriting.transcode import transcode
+from compactor.rewriting.problems import FileProblem, at_file
+from compactor.rewriting.reader import Reader
 from compactor.storage.base import ObjectStore
 
 _NO_COLUMNS = pa.schema([])
@@ -54,47 +53,19 @@ def reading_budget(memory_bytes: int) -> Budget:
     return replace(budget, fetch=max(budget.fetch, share), whole_file=max(budget.whole_file, share))
 
 
-def fingerprint_files(
-    files: Sequence[InputFile],
-    spec: ReadSpec,
-    store: ObjectStore,
-    budget: Budget,
-    meter: MemoryMeter | None = None,
-    row_groups: Sequence[Sequence[int] | None] | None = None,
-) -> ReadAgain:
-    """The rows of each file as `spec` reads them, without deleted ones. row_groups: of each file only these (None: all of them).
-
-    Raises FileProblem that names the file, StorageError.
-    """
+def fingerprint_files(files: Sequence[InputFile], spec: ReadSpec, store: ObjectStore, budget: Budget) -> ReadAgain:
+    """The rows of each file as `spec` reads them, without deleted ones, by Arrow. Raises FileProblem that names the file, StorageError."""
     fetcher = Fetcher(files, store, budget)
     opener = Opener(spec, store, budget)
     found = []
     for fetched in fetcher:
         with at_file(fetched.input):
             opened = opener.open(fetched)
-        fingerprinter = Fingerprinter()
-        wanted = None if row_groups is None else row_groups[fetched.index]
-        for span in _spans(range(opened.file.metadata.num_row_groups) if wanted is None else wanted):
-            for fragment in named(fetched.input, transcode(opened, span, budget)):
-                fingerprinter.add(fragment.rows)
-                if meter is not None:
-                    meter.sample()
-        found.append(fingerprinter.result())
+        found.append(rows_of(opened, budget))
     return ReadAgain(fingerprints=tuple(found), bytes_read=fetcher.bytes_read, requests=fetcher.requests)
 
 
-def _spans(row_groups: Sequence[int]) -> list[range]:
-    """Ascending numbers as ranges."""
-    spans: list[range] = []
-    for i in row_groups:
-        if spans and spans[-1].stop == i:
-            spans[-1] = range(spans[-1].start, i + 1)
-        else:
-            spans.append(range(i, i + 1))
-    return spans
-
-
-def read_outputs(written: Sequence[Written], spec: ReadSpec, store: ObjectStore, budget: Budget, meter: MemoryMeter) -> ReadAgain:
+def read_outputs(written: Sequence[Written], reader: Reader, store: ObjectStore, budget: Budget) -> ReadAgain:
     """The fingerprints of the rows of outputs that were encoded here, as the store holds them; bytes that were copied are held against
     their digests. An output that cannot be read is not proven.
 
@@ -102,11 +73,13 @@ def read_outputs(written: Sequence[Written], spec: ReadSpec, store: ObjectStore,
     """
     files = [InputFile(file=FileKey(path=one.file.key), key=one.file.key, size_bytes=one.file.size_bytes) for one in written]
     try:
-        again = fingerprint_files(files, as_written(spec), store, budget, meter, [one.decoded for one in written])
+        fetcher = Fetcher(files, store, budget)
+        found = [reader.of(fetched, written[fetched.index].decoded) for fetched in fetcher]
+        again = ReadAgain(fingerprints=tuple(found), bytes_read=fetcher.bytes_read, requests=fetcher.requests)
         copied = [_check_copied(one, store, budget) for one in written]
         return replace(again, bytes_read=again.bytes_read + sum(copied), requests=again.requests + sum(map(_requests, written)))
     except FileProblem as problem:
-        if problem.reason == "out-of-memory":
+        if problem.reason in ("out-of-memory", "proof"):
             raise
         raise FileProblem("proof", f"An output could not be read again: {problem}", path=problem.path) from problem
     except ObjectMissing as error:

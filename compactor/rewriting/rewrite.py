@@ -31,9 +31,9 @@ from compactor.rewriting.opened import Opener
 from compactor.rewriting.output import Written
 from compactor.rewriting.pools import beside
 from compactor.rewriting.problems import FileProblem, at_file, named
-from compactor.rewriting.proof import ReadAgain, check_equal, checksum_of, read_outputs, reading_budget
+from compactor.rewriting.proof import ReadAgain, as_written, check_equal, checksum_of, read_outputs, reading_budget
+from compactor.rewriting.reader import Reader
 from compactor.rewriting.sink import Sink
-from compactor.rewriting.transcode import transcode
 from compactor.storage.base import ObjectStore
 
 
@@ -71,7 +71,8 @@ def _rewritten(
             raise FileProblem("proof", f"Group {task.group_id} read {rows} rows and wrote {found}.")
         if pouring.fingerprinter is not None:
             with stage("prove"):
-                again = read_outputs(written, job.read, store, reading, meter)
+                outputs = Reader(as_written(job.read), store, reading, meter, job.proof_reader)
+                again = read_outputs(written, outputs, store, reading)
             check_equal(task.group_id, pouring.fingerprinter.result(), again.sum)
     except BaseException:
         with contextlib.suppress(StorageError):
@@ -90,7 +91,9 @@ def _rewritten(
         copies=sum((one.copies for one in written), pouring.engines.merged),
         decoded=pouring.engines.decoded(),
     )
-    return result if pouring.fingerprinter is None else _with_proof(result, written, again)
+    if pouring.fingerprinter is None:
+        return result
+    return replace(_with_proof(result, written, again), proof_readers="+".join(sorted(pouring.reader.used | outputs.used)) or None)
 
 
 def _with_proof(result: RewriteResult, written: Sequence[Written], again: ReadAgain) -> RewriteResult:
@@ -140,6 +143,7 @@ class _Pouring:
         self.sink = Sink(store, plan, budget, encoding)
         self.fetcher = Fetcher(task.inputs, store, budget)
         self.fingerprinter = Fingerprinter() if job.proof == "full" else None
+        self.reader = Reader(job.read, store, budget, meter, job.proof_reader)
         self.engines = Engines(job, division)
         self.left_out: list[InputLeftOut] = []
         half_bytes = None if task.output_files <= 1 else total_bytes // task.output_files // 2
@@ -211,21 +215,14 @@ class _Pouring:
             for member in fused.members:
                 self._offsets.append(self._offset + rows)
                 rows += member.source.rows
-                if self.fingerprinter is not None:
-                    self._fingerprint(member.fetched, self.fingerprinter)
+            if self.fingerprinter is not None:
+                with stage("prove"):
+                    self.fingerprinter.include(self.reader.whole([member.fetched for member in fused.members]))
             self.engines.fused([member.fetched.size_bytes for member in fused.members])
             if rows:
                 self.sink.next_input(sum(weight_of(member.fetched.input) for member in fused.members), rows)
                 self._taken(fused.row_group)
             self._offset += rows
-
-    def _fingerprint(self, fetched: Fetched, fingerprinter: Fingerprinter) -> None:
-        """The rows of an input that is merged without being decoded."""
-        with at_file(fetched.input):
-            opened = self._opener.open(fetched)
-        for row_group in named(fetched.input, transcode(opened, range(opened.file.metadata.num_row_groups), self._budget)):
-            fingerprinter.add(row_group.rows)
-            self._meter.sample()
 
     def _taken(self, fragment: Fragment) -> int:
         """Hand a fragment to the sink; its rows."""
