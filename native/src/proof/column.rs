@@ -8,6 +8,7 @@ use super::levels::{Numbers, unpack};
 use super::nested::Nest;
 use super::pages::{Kind, Page, next_page};
 use super::schema::Leaf;
+use super::shape::Shape;
 use super::values::{BLOCK, Values};
 use super::{Result, refuse};
 
@@ -39,6 +40,7 @@ pub struct Cursor<'a> {
     entries_left: usize,
     most_bytes: usize,
     body: Body<'a>,
+    shapes: Vec<Shape>,
     /// Of the page at hand: entries, how many of them were taken, and their levels.
     pub entries: usize,
     pub at: usize,
@@ -67,6 +69,7 @@ impl<'a> Cursor<'a> {
             entries_left: chunk.values,
             most_bytes,
             body: Body::Lent(&[]),
+            shapes: leaf.groups.iter().map(|group| Shape::new(*group)).collect(),
             entries: 0,
             at: 0,
             definitions: Numbers::Same(0),
@@ -91,9 +94,12 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// All has been added: nothing may be left.
-    pub fn end(&mut self, room: &mut Room) -> Result<()> {
-        if self.ready(room)? || room.values.left() > 0 { refuse("a column has more rows than its row group") } else { Ok(()) }
+    /// All has been added: nothing may be left. What the column tells of the groups above it.
+    pub fn end(&mut self, room: &mut Room) -> Result<impl Iterator<Item = (usize, u64)>> {
+        if self.ready(room)? || room.values.left() > 0 {
+            return refuse("a column has more rows than its row group");
+        }
+        Ok(self.shapes.iter().map(Shape::told))
     }
 
     fn add_flat(&mut self, mut rows: Rows<'_>, room: &mut Room) -> Result<()> {
@@ -189,6 +195,9 @@ impl<'a> Cursor<'a> {
             }
             Kind::Dictionary { .. } | Kind::Other => return Ok(()),
         };
+        for shape in &mut self.shapes {
+            shape.add(self.repetitions, self.definitions, (&room.repetitions, &room.definitions), self.entries);
+        }
         if self.leaf.key.is_none() {
             return Ok(());
         }

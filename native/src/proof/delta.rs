@@ -13,7 +13,7 @@ pub fn numbers<'a>(data: &'a [u8], count: usize, out: &mut Vec<u64>) -> Result<&
     if told != count as u64 {
         return refuse("a page of differences has another number of values than its header says");
     }
-    if parts == 0 || parts > 1024 || block == 0 || block > 1 << 20 || block % parts != 0 || !(block / parts).is_multiple_of(8) {
+    if parts == 0 || parts > 1024 || block == 0 || block > 1 << 20 || !block.is_multiple_of(parts) || !(block / parts).is_multiple_of(8) {
         return refuse("a page of differences is divided in a way that there is not");
     }
     let end = out.len() + count;

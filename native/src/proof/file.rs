@@ -9,6 +9,7 @@ use crate::lanes::{Lanes, finished};
 use super::column::{Cursor, Room};
 use super::footer::{Footer, RowGroup, footer_of};
 use super::schema::{Leaf, Plan};
+use super::shape::agree;
 use super::wanted::Target;
 use super::{Result, refuse};
 
@@ -20,6 +21,8 @@ const FEW_ROWS: usize = 1 << 16;
 const MOST_ROWS: usize = 1 << 20;
 /// What a column that is being read takes, mostly.
 const COLUMN_BYTES: usize = 3 << 20;
+
+const CONTRADICTION: &str = "the columns of a struct or map contradict each other";
 
 /// The sum of some rows modulo 2^128, and how many they are.
 pub type Summed = (u128, usize);
@@ -102,7 +105,7 @@ pub fn sum_of_group(target: &Target, group: &RowGroup, plan: &Plan, chunks: &[&[
     }
     let threads = threads.clamp(1, plan.leaves.len().max(1));
     let parts = parted(plan, chunks, threads);
-    let sums: Vec<Result<Lanes>> = std::thread::scope(|scope| {
+    let sums: Vec<Result<Read>> = std::thread::scope(|scope| {
         let begun: Vec<_> = parts[1..]
             .iter()
             .map(|part| scope.spawn(|| guarded(|| lanes_of(group, part, most_bytes / threads, &mut Rooms::default()))))
@@ -114,9 +117,14 @@ pub fn sum_of_group(target: &Target, group: &RowGroup, plan: &Plan, chunks: &[&[
     });
     let mut sums = sums.into_iter();
     let Some(first) = sums.next() else { return refuse("there is nothing to read") };
-    let mut lanes = first?;
+    let Read { mut lanes, mut told } = first?;
     for more in sums {
-        lanes.add(&more?);
+        let more = more?;
+        lanes.add(&more.lanes);
+        told.extend(more.told);
+    }
+    if !agree(told) {
+        return refuse(CONTRADICTION);
     }
     Ok((total(target, lanes, group.rows), group.rows))
 }
@@ -146,20 +154,27 @@ fn sum_of_columns(
     rooms: &mut Rooms,
 ) -> Result<u128> {
     let part: Part<'_> = leaves.iter().zip(chunks.iter().copied()).collect();
-    Ok(total(target, lanes_of(group, &part, most_bytes, rooms)?, group.rows))
+    let read = lanes_of(group, &part, most_bytes, rooms)?;
+    if agree(read.told) { Ok(total(target, read.lanes, group.rows)) } else { refuse(CONTRADICTION) }
 }
 
 fn total(target: &Target, mut lanes: Lanes, rows: usize) -> u128 {
     (0..rows).step_by(STEP).fold(0u128, |sum, from| sum.wrapping_add(finished(lanes.rows(from, rows.min(from + STEP)), target.finish)))
 }
 
+/// What columns add to rows, and what they tell of the groups above them.
+struct Read {
+    lanes: Lanes,
+    told: Vec<(usize, u64)>,
+}
+
 /// What these columns add to the rows of a row group.
-fn lanes_of(group: &RowGroup, part: &Part<'_>, most_bytes: usize, rooms: &mut Rooms) -> Result<Lanes> {
+fn lanes_of(group: &RowGroup, part: &Part<'_>, most_bytes: usize, rooms: &mut Rooms) -> Result<Read> {
     // Lanes are made of what a footer claims.
     if group.rows > MOST_ROWS.max(most_bytes / 16) {
         return refuse("a row group has too many rows to be read at once");
     }
-    let mut lanes = Lanes::zeros(group.rows);
+    let (mut lanes, mut told) = (Lanes::zeros(group.rows), Vec::new());
     let beside = if group.rows <= FEW_ROWS { 1 } else { (most_bytes / COLUMN_BYTES).clamp(1, 64) };
     for some in part.chunks(beside) {
         let rooms = rooms.of(some.len());
@@ -173,8 +188,8 @@ fn lanes_of(group: &RowGroup, part: &Part<'_>, most_bytes: usize, rooms: &mut Ro
             }
         }
         for (cursor, room) in cursors.iter_mut().zip(rooms.iter_mut()) {
-            cursor.end(room)?;
+            told.extend(cursor.end(room)?);
         }
     }
-    Ok(lanes)
+    Ok(Read { lanes, told })
 }

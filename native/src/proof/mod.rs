@@ -13,6 +13,7 @@ mod levels;
 mod nested;
 mod pages;
 mod schema;
+mod shape;
 mod texts;
 mod thrift;
 mod values;

@@ -13,6 +13,8 @@ use super::{Result, refuse};
 pub struct Nest {
     places: Vec<usize>,
     factors: Vec<Pair>,
+    /// The definition level of the last entry.
+    last: u8,
 }
 
 impl Nest {
@@ -25,14 +27,19 @@ impl Nest {
 
     /// On to the next entry. `level`: the deepest list that goes on; those below begin anew.
     #[inline(always)]
-    fn step(&mut self, leaf: &Leaf, level: usize) {
+    fn step(&mut self, leaf: &Leaf, level: usize, definition: u8) -> Result<()> {
         if level > 0 {
             self.places[level - 1] += 1;
+            if self.last.min(definition) < leaf.lists[level - 1].1 {
+                return refuse("a list of it goes on that has no elements");
+            }
         }
+        self.last = definition;
         self.places[level..].fill(0);
         for depth in level.saturating_sub(1)..self.places.len() {
-            self.factors[depth + 1] = times(self.factors[depth], leaf.lists[depth].factors_at(self.places[depth]));
+            self.factors[depth + 1] = times(self.factors[depth], leaf.lists[depth].0.factors_at(self.places[depth]));
         }
+        Ok(())
     }
 }
 
@@ -84,7 +91,7 @@ fn add_entries(leaf: &Leaf, cursor: &Cursor<'_>, taken: usize, rows: &mut Rows<'
         } else if begun == 0 {
             return refuse("a column begins in the middle of a row");
         }
-        nest.step(leaf, usize::from(repetition));
+        nest.step(leaf, usize::from(repetition), definition)?;
         sum = plus(sum, leaf.count(0, repetition, definition));
         for level in 1..=depth {
             sum = plus(sum, times(leaf.count(level, repetition, definition), nest.factors[level]));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::lanes::{Key, Pair};
 
 use super::footer::{Meaning, Node, nodes};
+use super::shape::Group;
 use super::wanted::{Target, Type, Wanted};
 use super::{Result, refuse};
 
@@ -39,8 +40,10 @@ pub struct Leaf {
     pub key: Option<Arc<Key>>,
     pub definition: u8,
     pub repetition: u8,
-    /// Keys of the lists above it, from the top.
-    pub lists: Vec<Arc<Key>>,
+    /// Keys of the lists above it, from the top, and the definition level from which on each has an element.
+    pub lists: Vec<(Arc<Key>, u8)>,
+    /// The groups above it that other leaves are below, too.
+    pub groups: Vec<Group>,
     /// What an entry counts for, by depth of lists (whose factors it is multiplied by), repetition and definition level.
     counts: Vec<Pair>,
 }
@@ -59,6 +62,7 @@ pub struct Plan {
     pub leaves: Vec<Leaf>,
     /// How many leaves files have, those that are not read included.
     pub columns: usize,
+    groups: usize,
 }
 
 impl Plan {
@@ -74,9 +78,23 @@ impl Plan {
         if at != nodes.len() {
             return refuse("its schema goes on after its end");
         }
-        let mut plan = Self { leaves: Vec::new(), columns };
+        let mut plan = Self { leaves: Vec::new(), columns, groups: 0 };
         plan.fields(&tops, &target.columns, &Place::default(), target.by_id, &mut Vec::new())?;
+        plan.keep_shared_groups();
         if plan.leaves.is_empty() { refuse("it has none of the columns") } else { Ok(plan) }
+    }
+
+    fn keep_shared_groups(&mut self) {
+        let mut leaves = vec![0; self.groups];
+        self.leaves.iter().flat_map(|leaf| &leaf.groups).for_each(|group| leaves[group.number] += 1);
+        self.leaves.iter_mut().for_each(|leaf| leaf.groups.retain(|group| leaves[group.number] > 1));
+    }
+
+    /// A group that leaves are below.
+    fn enter(&mut self, place: &mut Place) {
+        let (repetition, definition) = (place.lists.len() as u8, place.definition);
+        place.groups.push(Group { number: self.groups, repetition, definition });
+        self.groups += 1;
     }
 
     fn fields(&mut self, trees: &[Tree<'_>], wanted: &[Wanted], place: &Place, by_id: bool, marks: &mut Vec<Mark>) -> Result<()> {
@@ -90,13 +108,14 @@ impl Plan {
 
     /// Marks wait for the first leaf below where they were made.
     fn visit(&mut self, tree: &Tree<'_>, wanted: &Wanted, place: Place, by_id: bool, marks: &mut Vec<Mark>) -> Result<()> {
-        let place = place.into(tree.node.repetition)?;
+        let mut place = place.into(tree.node.repetition)?;
         match &wanted.of {
             Type::Struct(fields) => {
                 if tree.children.is_empty() || tree.node.meaning != Meaning::Plain {
                     return refuse("a struct of it is something else");
                 }
                 marks.push(place.mark(place.lists.len(), wanted.key.count));
+                self.enter(&mut place);
                 self.fields(&tree.children, fields, &place, by_id, marks)?;
                 if !marks.is_empty() {
                     self.carry(&tree.children[0], place, marks)?;
@@ -113,7 +132,8 @@ impl Plan {
             }
             Type::Map(entry, fields) => {
                 let group = repeated(tree, Meaning::Map, 2)?;
-                let inside = place.list(&wanted.key, marks)?;
+                let mut inside = place.list(&wanted.key, marks)?;
+                self.enter(&mut inside);
                 marks.push(inside.mark(inside.lists.len(), entry.count));
                 if group.children[0].node.repetition != 0 {
                     return refuse("keys of a map may be missing in it");
@@ -156,8 +176,8 @@ impl Plan {
         }
         marks.clear();
         let physical = tree.node.physical.unwrap_or(-1);
-        let lists = place.lists.clone();
-        self.leaves.push(Leaf { column: tree.column, physical, form, key: key.cloned(), definition, repetition, lists, counts });
+        let (column, key, lists, groups) = (tree.column, key.cloned(), place.lists.clone(), place.groups.clone());
+        self.leaves.push(Leaf { column, physical, form, key, definition, repetition, lists, groups, counts });
     }
 }
 
@@ -173,7 +193,8 @@ struct Mark {
 #[derive(Clone, Default)]
 struct Place {
     definition: u8,
-    lists: Vec<Arc<Key>>,
+    lists: Vec<(Arc<Key>, u8)>,
+    groups: Vec<Group>,
 }
 
 impl Place {
@@ -194,7 +215,7 @@ impl Place {
     fn list(&self, key: &Arc<Key>, marks: &mut Vec<Mark>) -> Result<Self> {
         let mut inside = self.clone();
         inside.definition += 1;
-        inside.lists.push(Arc::clone(key));
+        inside.lists.push((Arc::clone(key), inside.definition));
         marks.push(self.mark(self.lists.len(), key.count));
         marks.push(inside.mark(self.lists.len(), key.count));
         Ok(inside)

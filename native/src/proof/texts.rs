@@ -78,7 +78,8 @@ pub fn by_prefixes(
     let (prefixes, lengths) = words.split_at(count);
     let mut ends = Spans::new();
     lay_out(lengths, suffixes.len(), 0, &mut ends)?;
-    (texts.clear(), spans.clear());
+    texts.clear();
+    spans.clear();
     let mut before = (0usize, 0usize);
     for (prefix, (from, length)) in prefixes.iter().zip(&ends) {
         let Some(prefix) = usize::try_from(*prefix).ok().filter(|prefix| *prefix <= before.1) else {
