@@ -14,7 +14,6 @@ import deltalake
 import duckdb
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from support import rewriting as kit
 
@@ -106,7 +105,8 @@ def value(kind: pa.DataType, chance: random.Random, nulls: float) -> Any:
         most = 10 if few else 10**kind.precision
         return Decimal(chance.randrange(1 - most, most)).scaleb(-kind.scale)
     if types.is_string(kind):
-        return chance.choice(["", "a", "é", "exactly8", "a text of some length", "z" * 200]) if few else f"{chance.random()}" * chance.randrange(5)
+        texts = ["", "a", "é", "exactly8", "a text of some length", "z" * 200]
+        return chance.choice(texts) if few else f"{chance.random()}" * chance.randrange(5)
     if types.is_binary(kind):
         return chance.randbytes(chance.randrange(1 if few else 40))
     if types.is_struct(kind):
@@ -170,7 +170,7 @@ def test_files_of_other_writers_are_read(tmp_path: Path) -> None:
     """DuckDB, Polars and deltalake write the same rows in their own ways."""
     flat = pa.schema([one for one in FLAT if one[0] not in ("i8", "i16", "d5", "raw")] + [NESTED[0], NESTED[1], NESTED[3]])
     for count in (60, 5000):
-        table = rows(count, count, flat, 0.1)  # noqa: F841  (DuckDB finds it by its name)
+        table = rows(count, count, flat, 0.1)
         duckdb.sql(f"COPY \"table\" TO '{tmp_path}/duckdb' (FORMAT parquet)")
         pl.DataFrame(table).write_parquet(tmp_path / "polars")
         deltalake.write_deltalake(tmp_path / str(count), table)
