@@ -48,7 +48,7 @@ def empty_footer(schema: pa.Schema, spec: WriteSpec) -> Struct:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Schema:
-    """A schema that equals another where the metadata of fields (field ids, say) is the same too, which Arrow's own comparison passes over."""
+    """A schema that equals another where the metadata of fields (ids, say) is the same too, which Arrow's own comparison passes over."""
 
     form: bytes
     schema: pa.Schema = field(compare=False)
