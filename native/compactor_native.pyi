@@ -18,6 +18,9 @@ def sum_of_rows(rows: int, key: Key, columns: Sequence[Sequence[tuple[object, ..
     Raises IndexError, ValueError when an array contradicts itself. Lets go of the interpreter while it works.
     """
 
+def held_bytes() -> tuple[int, int]:
+    """Bytes of memory that this package holds now, and the most that it has held since this was asked before."""
+
 class FuseRefused(Exception):
     """Why a file is not merged: args[0]; args[1] is which of the sources it is, None where only one is meant."""
 

@@ -10,12 +10,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
 use crate::lanes;
+use crate::memory;
 use crate::values::{Fault, Float, Integer, Kind, Offsets, Values, row_sum};
 
 #[pymodule(name = "compactor_native")]
 mod compactor_native {
     #[pymodule_export]
-    use super::{Key, sum_of_rows};
+    use super::{Key, held_bytes, sum_of_rows};
     #[pymodule_export]
     use crate::fuse_border::{FuseRefused, FuseSource, FuseTarget, FusedRowGroup, fuse};
     #[pymodule_export]
@@ -23,7 +24,7 @@ mod compactor_native {
 
     /// Raised together with compactor/rewriting/native.py whenever a function here changes.
     #[pymodule_export]
-    const INTERFACE: u32 = 4;
+    const INTERFACE: u32 = 5;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -51,6 +52,15 @@ fn sum_of_rows(py: Python<'_>, rows: usize, key: &Key, columns: Vec<Vec<Array>>)
         Fault::Index => PyIndexError::new_err(fault.to_string()),
         Fault::Layout(_) => PyValueError::new_err(fault.to_string()),
     })
+}
+
+#[global_allocator]
+static ALLOCATOR: memory::Counted = memory::Counted;
+
+/// Bytes of memory that this package holds now, and the most that it has held since this was asked before.
+#[pyfunction]
+fn held_bytes() -> (usize, usize) {
+    memory::held()
 }
 
 /// The bytes of an object that lends them.

@@ -4,6 +4,7 @@
 pub mod fuse;
 pub mod lanes;
 pub mod layout;
+pub mod memory;
 pub mod proof;
 pub mod values;
 
