@@ -16,6 +16,8 @@ from typing import NoReturn
 
 _STORAGE = 5
 """The exit code for storage that cannot be written (compactor.errors); nothing heavy may be imported for it here."""
+_ALGEBRA_THREADS = "OPENBLAS_NUM_THREADS"
+"""numpy starts a thread for each further processor as it is loaded; they spin, and there is no linear algebra here for them to do."""
 
 
 def quiet() -> None:
@@ -46,6 +48,7 @@ def leave(code: int) -> NoReturn:
 def main() -> None:
     """Run the command line."""
     quiet()
+    os.environ.setdefault(_ALGEBRA_THREADS, "1")
     from compactor_cli.main import main as run
 
     try:

@@ -41,3 +41,24 @@ def test_output_that_could_not_be_printed_is_no_success() -> None:
         done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, env=buffered, timeout=60, check=False)
     assert done.returncode == 5
     assert done.stderr.splitlines()[-1].startswith("Not everything could be printed: No space left")
+
+
+_THREADS = """
+import os
+import compactor_cli.main
+
+def run():
+    import numpy
+    print(len(os.listdir("/proc/self/task")))
+
+compactor_cli.main.main = run
+from compactor_cli.entry import main
+main()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="there is no /proc here")
+def test_no_thread_is_started_for_algebra() -> None:
+    """A command in which numpy was loaded still has the one thread that it began with."""
+    done = subprocess.run([sys.executable, "-c", _THREADS], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "1\n")
