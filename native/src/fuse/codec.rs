@@ -4,6 +4,8 @@
 use std::cell::RefCell;
 use std::io::Read;
 
+use brotli_decompressor::BrotliDecoderParameter;
+
 use super::Refusal;
 use super::buffer::{Buffer, Bytes};
 use super::rope::{Kept, Rope};
@@ -13,12 +15,14 @@ type Result<T> = std::result::Result<T, Refusal>;
 
 /// A block of Zstandard takes three bytes at least and makes no more than these.
 const MOST_ZSTD_BLOCK: usize = 128 << 10;
+const MOST_BROTLI_READ: usize = 4 << 10;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Codec {
     None,
     Snappy,
     Gzip,
+    Brotli,
     Zstd,
     Lz4Raw,
 }
@@ -29,10 +33,10 @@ impl Codec {
             0 => Self::None,
             1 => Self::Snappy,
             2 => Self::Gzip,
+            4 => Self::Brotli,
             6 => Self::Zstd,
             7 => Self::Lz4Raw,
             3 => return Err(Refusal::new("it is compressed by LZO")),
-            4 => return Err(Refusal::new("it is compressed by Brotli")),
             5 => return Err(Refusal::new("it is compressed by LZ4 in Hadoop's framing")),
             _ => return Err(Refusal::new(format!("codec {number} is not known"))),
         })
@@ -43,6 +47,7 @@ impl Codec {
             Self::None => 0,
             Self::Snappy => 1,
             Self::Gzip => 2,
+            Self::Brotli => 4,
             Self::Zstd => 6,
             Self::Lz4Raw => 7,
         }
@@ -83,6 +88,11 @@ pub fn decompress(codec: Codec, data: &[u8], size: usize) -> Result<Bytes<'_>> {
             }
             let mut out = Buffer::of(size);
             if unpack(data, out.bytes())? == size { Ok(Bytes::Kept(out)) } else { Err(damaged()) }
+        }
+        Codec::Brotli => {
+            let mut reader = brotli_decompressor::Decompressor::new(data, data.len().min(MOST_BROTLI_READ));
+            reader.set_parameter(BrotliDecoderParameter::BROTLI_DECODER_PARAM_LARGE_WINDOW, 0);
+            read_all(reader, size)
         }
         Codec::Gzip => read_all(flate2::read::MultiGzDecoder::new(data), size),
         Codec::Lz4Raw => {
@@ -133,7 +143,7 @@ impl Packer {
             Codec::None => return Ok(Bytes::Lent(data)),
             Codec::Snappy => Buffer::of(snap::raw::max_compress_len(data.len())),
             Codec::Zstd => Buffer::of(zstd::zstd_safe::compress_bound(data.len())),
-            Codec::Gzip | Codec::Lz4Raw => return Err(Refusal::new("outputs of this codec are not joined")),
+            Codec::Brotli | Codec::Gzip | Codec::Lz4Raw => return Err(Refusal::new("outputs of this codec are not joined")),
         };
         let written = if self.by.codec == Codec::Snappy {
             self.snappy.compress(data, out.bytes()).map_err(|_| failed())?
@@ -345,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_claim_of_a_huge_size_allocates_nothing() {
-        for codec in [Codec::Snappy, Codec::Zstd, Codec::Gzip, Codec::Lz4Raw] {
+        for codec in [Codec::Snappy, Codec::Zstd, Codec::Gzip, Codec::Brotli, Codec::Lz4Raw] {
             assert!(decompress(codec, &[0xff, 0xff, 0xff, 0xff, 0x0f, 0], u32::MAX as usize).is_err());
         }
     }

@@ -23,8 +23,6 @@ WRITERS = sorted({kind.writer for kind in KINDS})
 
 def against(kind: Kind) -> str | None:
     """What stands against merging files of this kind; None: nothing."""
-    if kind.codec == "brotli":
-        return "compressed by Brotli"
     if kind.writer == "fastparquet" and kind.codec == "lz4":
         return "LZ4 in Hadoop's framing"
     if kind.writer == "fastparquet" and kind.pages == "1.0":
