@@ -73,6 +73,14 @@ class FusedRowGroup:
 def fuse(target: FuseTarget, sources: Sequence[FuseSource], bounds: Sequence[bool], verify: bool, threads: int) -> FusedRowGroup:
     """One row group of the rows of all sources, in their order. Raises FuseRefused. Lets go of the interpreter while it works."""
 
+def chain(files: Sequence[bytes | memoryview]) -> tuple[list[tuple[int, int]], list[int], bytes]:
+    """Whole files as the row groups of one: from where to where each one's bytes are part of it, one behind the other behind the four bytes
+    of a Parquet file's magic; the rows of each; and what comes behind them, a footer, its length and a magic.
+
+    Raises FuseRefused for a file with another schema or writer than the first, or with a column that has not the rows of its row group.
+    Lets go of the interpreter while it works.
+    """
+
 class ProofRefused(Exception):
     """Why a file is not read natively."""
 

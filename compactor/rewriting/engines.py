@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from compactor.model.engine import Copies, DecodedBecause, together
 from compactor.model.rewrite import RewriteJob
 from compactor.rewriting.budget import Budget
-from compactor.rewriting.choose import Against, Candidate, Engine, Span, choose
+from compactor.rewriting.choose import ASKED, Against, Candidate, Engine, Span, choose
 from compactor.rewriting.division import Division, weight_of
 from compactor.rewriting.fragment import Fragment
 from compactor.rewriting.opened import Opened
@@ -60,6 +60,15 @@ class Engines:
         """Inputs of these sizes were merged."""
         self._used.add(Engine.FUSE)
         self.merged += Copies(merged_files=len(sizes_bytes), merged_bytes=sum(sizes_bytes))
+
+    def decoded_whole(self, count: int, size_bytes: int, against: Against) -> None:
+        """So many row groups, of inputs of this size, were decoded for this reason."""
+        self._used.add(Engine.TRANSCODE)
+        self._note(Span(engine=Engine.TRANSCODE, row_groups=range(count), against=against), size_bytes)
+
+    def decoded_because(self, against: Against | None) -> Against | None:
+        """The reason that will be given for inputs that are not merged for `against` and too small to be copied; None: they may be."""
+        return ASKED if self._choice.mode == "transcode" else against
 
     def spans(self, opened: Opened, against: Against | None = None) -> Spans:
         """What each row group of an input is taken by. against: why the input is not merged with others. Raises StorageError."""

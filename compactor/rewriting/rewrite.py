@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from itertools import accumulate
 from typing import Literal
 
 from compactor.ambient.ports import Clock
@@ -17,6 +18,7 @@ from compactor.ambient.stopwatch import each, running, stage
 from compactor.errors import StorageError
 from compactor.model.rewrite import Concat, InputLeftOut, RewriteJob, RewriteResult, RewriteTask
 from compactor.rewriting.budget import Budget, divide
+from compactor.rewriting.chained import Chainer
 from compactor.rewriting.choose import Against
 from compactor.rewriting.decimals import settled
 from compactor.rewriting.division import Division, weight_of
@@ -34,6 +36,7 @@ from compactor.rewriting.problems import FileProblem, at_file, named
 from compactor.rewriting.proof import ReadAgain, as_written, check_equal, checksum_of, read_outputs, reading_budget
 from compactor.rewriting.reader import Reader
 from compactor.rewriting.sink import Sink
+from compactor.rewriting.transcode import fits_batch, transcode
 from compactor.storage.base import ObjectStore
 
 
@@ -148,6 +151,7 @@ class _Pouring:
         self.left_out: list[InputLeftOut] = []
         half_bytes = None if task.output_files <= 1 else total_bytes // task.output_files // 2
         self._fuser = Fuser(job, budget, half_bytes) if job.engine.mode in ("auto", "fuse") else None
+        self._chainer = Chainer(job, budget)
         self._shares = task.output_files / max(1, total_bytes)
         self._poured_bytes = self._offset = 0
         self._offsets: list[int] = []
@@ -174,6 +178,7 @@ class _Pouring:
                 self._merge(self._fuser.merged())
         if self._fuser is not None:
             self._merge(self._fuser.merged())
+        self._end_chain()
         return (*self._offsets, self._offset)
 
     def _output_ends(self, size_bytes: int) -> Literal["before", "behind", "elsewhere"]:
@@ -185,6 +190,42 @@ class _Pouring:
         return "before" if int(last) - first < last - int(last) else "behind"
 
     def _one(self, fetched: Fetched, against: Against | None = None) -> None:
+        """One input that is not merged with others, and why not: decoded together with its neighbours where it is small."""
+        because = self.engines.decoded_because(against)
+        if because is None or not self._chainer.takes(fetched, because):
+            self._end_chain()
+            self._alone(fetched, against)
+            return
+        if self._chainer.full_for(fetched, because):
+            self._end_chain()
+        self._chainer.take(fetched, because)
+
+    def _end_chain(self) -> None:
+        """The small inputs that wait to be decoded, in their order."""
+        for chain in each("open", self._chainer.chains()):
+            rows = None if chain.whole is None else self._at_once(chain.whole)
+            if rows is None:
+                for fetched in chain.members:
+                    self._alone(fetched, chain.against)
+                continue
+            self._offsets += accumulate(chain.rows[:-1], initial=self._offset)
+            size_bytes = sum(fetched.size_bytes for fetched in chain.members)
+            self.engines.decoded_whole(len(chain.members), size_bytes, chain.against)
+            self.sink.next_input(sum(weight_of(fetched.input) for fetched in chain.members), sum(chain.rows))
+            self._offset += sum(map(self._taken, rows))
+
+    def _at_once(self, whole: Fetched) -> Sequence[DecodedRows] | None:
+        """All rows of inputs that were chained; None where it is better to decode each by itself, or where one of them cannot be."""
+        try:
+            with stage("open"), at_file(whole.input):
+                opened = self._opener.open(whole)
+                if not fits_batch(opened, self._budget):
+                    return None
+            return list(each("decode", named(whole.input, transcode(opened, range(opened.file.metadata.num_row_groups), self._budget))))
+        except FileProblem:
+            return None
+
+    def _alone(self, fetched: Fetched, against: Against | None = None) -> None:
         """One input by itself. against: why it is not merged with others."""
         try:
             with stage("open"), at_file(fetched.input):
@@ -211,6 +252,7 @@ class _Pouring:
                 for member in fused.members:
                     self._one(member.fetched, fused.against)
                 continue
+            self._end_chain()
             rows = 0
             for member in fused.members:
                 self._offsets.append(self._offset + rows)

@@ -40,12 +40,24 @@ def transcode(opened: Opened, row_groups: range, budget: Budget) -> Iterator[Dec
         raise FileProblem("corrupt-file", f"its pages hold {first - start} rows, its footer counts {counted}")
 
 
-def _decoded(opened: Opened, row_groups: range, budget: Budget) -> Iterator[pa.Table]:
+def fits_batch(opened: Opened, budget: Budget) -> bool:
+    """Whether all rows of an input are decoded at once. Raises what pyarrow raises."""
+    rows, row_bytes = _sized(opened, range(opened.file.metadata.num_row_groups), budget)
+    return rows * row_bytes <= budget.batch
+
+
+def _sized(opened: Opened, row_groups: range, budget: Budget) -> tuple[int, float]:
+    """How many rows these row groups have, and how many bytes each will take."""
     groups = [opened.file.metadata.row_group(i) for i in row_groups]
     rows = sum(group.num_rows for group in groups)
     encoded_bytes = sum(group.total_byte_size for group in groups)
     plain_bytes = encoded_bytes + opened.hiding.repeated_bytes(groups)
     row_bytes = max(1.0, opened.fixed_row_bytes, plain_bytes / max(1, rows)) + _hidden_row_bytes(opened, row_groups, groups, budget)
+    return rows, row_bytes
+
+
+def _decoded(opened: Opened, row_groups: range, budget: Budget) -> Iterator[pa.Table]:
+    rows, row_bytes = _sized(opened, row_groups, budget)
     if rows * row_bytes <= budget.batch:
         yield opened.file.read_row_groups(list(row_groups), columns=opened.columns, use_threads=False)
         return

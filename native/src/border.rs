@@ -18,13 +18,13 @@ mod compactor_native {
     #[pymodule_export]
     use super::{Key, held_bytes, sum_of_rows};
     #[pymodule_export]
-    use crate::fuse_border::{FuseRefused, FuseSource, FuseTarget, FusedRowGroup, fuse};
+    use crate::fuse_border::{FuseRefused, FuseSource, FuseTarget, FusedRowGroup, chain, fuse};
     #[pymodule_export]
     use crate::proof_border::{ProofFile, ProofRefused, ProofTarget, proof_sums};
 
     /// Raised together with compactor/rewriting/native.py whenever a function here changes.
     #[pymodule_export]
-    const INTERFACE: u32 = 5;
+    const INTERFACE: u32 = 6;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]

@@ -177,3 +177,17 @@ pub fn fuse(
         Err((i, refusal)) => Err(FuseRefused::new_err((refusal.to_string(), Some(i)))),
     }
 }
+
+/// Of files as one: the bytes of each that are part of it, the rows of each, and what comes behind them.
+type Chained<'py> = (Vec<(usize, usize)>, Vec<usize>, Bound<'py, PyBytes>);
+
+/// Whole files, one behind the other behind a magic, as the row groups of one file.
+#[pyfunction]
+pub fn chain<'py>(py: Python<'py>, files: Vec<Bound<'py, PyAny>>) -> PyResult<Chained<'py>> {
+    let lent = files.iter().map(Lent::of).collect::<PyResult<Vec<_>>>()?;
+    let bytes: Vec<&[u8]> = lent.iter().map(Lent::bytes).collect();
+    match py.detach(|| crate::fuse::chain(&bytes)) {
+        Ok(found) => Ok((found.parts, found.rows, PyBytes::new(py, &found.tail))),
+        Err((i, refusal)) => Err(FuseRefused::new_err((refusal.to_string(), Some(i)))),
+    }
+}

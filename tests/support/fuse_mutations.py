@@ -66,11 +66,11 @@ def case(seed: int) -> str:
     expected = _expected(data, found.schema)
     mine = found.slice(whole.num_rows, found.num_rows - 2 * whole.num_rows)
     around = (found.slice(0, whole.num_rows), found.slice(found.num_rows - whole.num_rows))
-    if not all(_same(one, whole) for one in around):
+    if not all(same(one, whole) for one in around):
         return "WRONG"
     if expected is None:
         return "lenient"
-    return "equal" if _same(mine, expected) else "WRONG"
+    return "equal" if same(mine, expected) else "WRONG"
 
 
 def changed(seed: int) -> bytes:
@@ -143,7 +143,7 @@ def _expected(data: bytes, schema: pa.Schema) -> pa.Table | None:
         return None
 
 
-def _same(one: pa.Table, other: pa.Table) -> bool:
+def same(one: pa.Table, other: pa.Table) -> bool:
     """Whether all values are the same, bit by bit."""
     return one.num_rows == other.num_rows and all(_bits(a).equals(_bits(b)) for a, b in zip(one.columns, other.columns, strict=True))
 

@@ -137,6 +137,12 @@ fn missing(what: &str) -> Refusal {
 impl Footer {
     /// The footer and its length, of a whole file.
     pub fn of_file(data: &[u8]) -> Result<(Self, usize)> {
+        let start = Self::start_of(data)?;
+        Ok((Self::parse(&data[start..data.len() - 8])?, data.len() - 8 - start))
+    }
+
+    /// Where the footer of a whole file begins; it ends eight bytes before the file does.
+    pub fn start_of(data: &[u8]) -> Result<usize> {
         let n = data.len();
         if n < 12 || &data[..4] != b"PAR1" || &data[n - 4..] != b"PAR1" {
             return Err(Refusal::new("it does not begin and end as a Parquet file does"));
@@ -145,7 +151,7 @@ impl Footer {
         if length > n - 12 {
             return Err(Refusal::new("it is shorter than its footer claims"));
         }
-        Ok((Self::parse(&data[n - 8 - length..n - 8])?, length))
+        Ok(n - 8 - length)
     }
 
     pub fn parse(bytes: &[u8]) -> Result<Self> {

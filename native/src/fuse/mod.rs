@@ -4,6 +4,7 @@
 
 mod bounds;
 mod buffer;
+mod chain;
 mod codec;
 mod column;
 mod delta;
@@ -27,6 +28,7 @@ mod writer;
 use std::fmt;
 
 pub use bounds::Bounds;
+pub use chain::{Chain, chain};
 pub use codec::{Codec, Compression};
 pub use group::{Group, Merge, merge};
 pub use schema::Match;

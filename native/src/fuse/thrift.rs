@@ -318,6 +318,12 @@ impl Writer {
         self.out.extend_from_slice(value);
     }
 
+    /// A field whose value is encoded already.
+    pub fn raw(&mut self, id: i16, of: u8, value: &[u8]) {
+        self.head(id, of);
+        self.out.extend_from_slice(value);
+    }
+
     /// A field that is a struct; `end` ends it.
     pub fn begin_struct(&mut self, id: i16) {
         self.head(id, kind::STRUCT);
