@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use compactor_native::fuse::{Group, Merge, Refusal, Source, Target, merge};
+use compactor_native::memory::held;
 
 use crate::corpus::Corpus;
 use crate::model::closed;
@@ -30,9 +31,14 @@ pub enum Outcome {
     Unreadable,
     /// The kernel panicked.
     Fault,
+    /// The kernel held more memory than a file of this size is worth, where whoever judges counts it.
+    Greedy,
 }
 
-pub const OUTCOMES: [Outcome; 9] = [
+/// Twice the largest page that is merged, and something for everything else.
+const MOST_HELD: usize = 160 << 20;
+
+pub const OUTCOMES: [Outcome; 10] = [
     Outcome::Refused,
     Outcome::Equal,
     Outcome::Lenient,
@@ -42,11 +48,12 @@ pub const OUTCOMES: [Outcome; 9] = [
     Outcome::Neighbours,
     Outcome::Unreadable,
     Outcome::Fault,
+    Outcome::Greedy,
 ];
 
 impl Outcome {
     pub fn is_bad(self) -> bool {
-        matches!(self, Self::Wrong | Self::Neighbours | Self::Unreadable | Self::Fault)
+        matches!(self, Self::Wrong | Self::Neighbours | Self::Unreadable | Self::Fault | Self::Greedy)
     }
 }
 
@@ -55,7 +62,11 @@ pub fn judge(corpus: &Corpus, around: usize, file: &[u8], codec: usize) -> Outco
     let good = &corpus.entries[around];
     let family = &corpus.families[good.family];
     let target = &family.targets[codec];
+    let (before, _) = held();
     let merged = catch_unwind(AssertUnwindSafe(|| merged(target, &[&good.data, file, &good.data])));
+    if held().1 - before > MOST_HELD {
+        return Outcome::Greedy;
+    }
     let group = match merged {
         Err(_) => return Outcome::Fault,
         Ok(Err(refusal)) if refusal.to_string().contains("fault") => return Outcome::Fault,

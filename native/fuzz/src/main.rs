@@ -7,10 +7,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use compactor_native::memory::Counted;
 use compactor_native_fuzz::chance::Chance;
 use compactor_native_fuzz::change::changed;
 use compactor_native_fuzz::corpus::Corpus;
 use compactor_native_fuzz::judge::{OUTCOMES, Outcome, judge};
+
+#[global_allocator]
+static ALLOCATOR: Counted = Counted;
 
 struct Told {
     runs: u64,
