@@ -108,8 +108,9 @@ class _BadKey(SettingsError):
 class Settings(BaseSettings):
     """Everything that a user may choose. Frozen; sizes in bytes and durations in seconds once validated, however they were written.
 
-    Policy (see model/policy.py): target_size, small_ratio, oversized_ratio, min_input_files, max_deleted_ratio, min_age, quiet_period,
-    where, max_groups, max_bytes, max_write_amplification, force_rewrite, purge.
+    Policy (see model/policy.py): target_size, small_ratio, oversized_ratio, min_input_files, max_deleted_ratio, max_encode_debt (without
+    effect where the engine would copy small row groups again), min_age, quiet_period, where, max_groups, max_bytes,
+    max_write_amplification, force_rewrite, purge.
     Execution: engine (`stitch` copies encoded row groups wherever that is possible, `fuse` merges small files page by page, `transcode`
     decodes everything, `auto` copies row groups of at least copy_row_groups bytes, merges small files and decodes the rest),
     verify_decompress (whether what is kept compressed of merged files is decompressed once), proof (how outputs are held against inputs
@@ -135,6 +136,7 @@ class Settings(BaseSettings):
     oversized_ratio: Annotated[float, Field(gt=1)] = 1.8
     min_input_files: Annotated[int, Field(ge=2)] = 5
     max_deleted_ratio: Annotated[float, Field(ge=0, le=1)] = 0.05
+    max_encode_debt: Annotated[float, Field(ge=0, le=1)] = 1.0
     min_age: Duration = 0.0
     quiet_period: Duration | None = None
     where: Annotated[str | None, AfterValidator(_predicate)] = None
@@ -216,6 +218,7 @@ class Settings(BaseSettings):
             oversized_ratio=self.oversized_ratio,
             min_input_files=self.min_input_files,
             max_deleted_ratio=self.max_deleted_ratio,
+            max_encode_debt=self.max_encode_debt if self.engine_choice.pays_debt else 1.0,
             min_age_s=parse_seconds(self.min_age),
             quiet_s=parse_seconds(self.quiet_period or 0.0),
             where=None if self.where is None else _parse_where(self.where),

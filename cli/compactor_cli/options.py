@@ -55,6 +55,9 @@ _FLAGS = (
     _Flag("oversized_ratio", "Policy", "NUMBER", "Above this multiple of the target a file is oversized. Default: 1.8."),
     _Flag("min_input_files", "Policy", "N", "Fewer small files in a partition are left alone. Default: 5."),
     _Flag("max_deleted_ratio", "Policy", "NUMBER", "A file with a larger share of deleted rows is rewritten. Default: 0.05."),
+    _Flag(
+        "max_encode_debt", "Policy", "NUMBER", "A file with a larger share in small row groups that were copied is rewritten. Default: 1."
+    ),
     _Flag("min_age", "Policy", "TIME", "Files that landed more recently wait, for example 15m. Default: 0."),
     _Flag("quiet_period", "Policy", "TIME", "Partitions that others wrote to more recently wait. Default: 15m for serve, else 0."),
     _Flag("where", "Policy", "PREDICATE", "Only these partitions, for example \"date = '2026-01-01' AND region IN ('eu', 'us')\"."),

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
     """A file that came or went. partition: its exact values, as one text; rows: None when the log does not say. generation, finished_for,
-    clustered: as in FILES_SCHEMA. landed_ms: by the store's date of the entry. path: as the log has it, where somebody wants to know.
-    tagged: whether tags were told; deltalake leaves them out of removes, so that without any nothing is known of the file's generation."""
+    encode_debt, clustered: as in FILES_SCHEMA. landed_ms: by the store's date of the entry. path: as the log has it, where somebody wants
+    to know. tagged: whether tags were told; deltalake leaves them out of removes, so that without any nothing is known of the file's
+    generation."""
 
     added: bool
     partition: str
@@ -18,6 +19,7 @@ class FileChange:
     deleted_rows: int = 0
     generation: int = 0
     finished_for_bytes: int = 0
+    encode_debt_bytes: int = 0
     clustered: bool = False
     landed_ms: int = 0
     path: str = ""

@@ -25,6 +25,11 @@ class EngineChoice:
     copied_bytes: int = COPIED_BYTES
     verify: bool = False
 
+    @property
+    def pays_debt(self) -> bool:
+        """Whether small row groups that were copied once (smaller than COPIED_BYTES) are not copied again."""
+        return self.mode != "stitch" and (self.mode != "auto" or self.copied_bytes >= COPIED_BYTES)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedBecause:

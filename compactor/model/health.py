@@ -24,7 +24,7 @@ class Health:
     small/oversized/deletes_heavy: counts under the policy in force (target_bytes). A full scan costs `scan_requests` GETs (footer and
     column ranges of each file) and `bytes` bytes. `partitions` has a row a partition: partition_id, files, bytes, small_files, small_bytes,
     oversized_files, oversized_bytes, rows (null when unknown), deleted_rows. encode_debt_bytes: in small row groups that we copied as they
-    were, because that was asked for.
+    were, because that was asked for; indebted_files: of which the policy calls that too much.
     """
 
     target_bytes: int
@@ -41,6 +41,7 @@ class Health:
     histogram: tuple[SizeBucket, ...]
     partitions: pa.Table
     encode_debt_bytes: int = 0
+    indebted_files: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

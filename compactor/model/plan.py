@@ -25,6 +25,7 @@ class GroupKind(StrEnum):
     SPLIT = "split"  # an oversized file becomes several
     PURGE = "purge"  # deleted rows are dropped
     FORCE = "force"  # the user asked for a rewrite
+    DEBT = "encode-debt"  # small row groups that were copied as they were are encoded anew
 
 
 class LeftOut(StrEnum):

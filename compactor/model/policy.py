@@ -18,6 +18,7 @@ class Policy:
     small_ratio / oversized_ratio: a file below small_ratio*target is small, above oversized_ratio*target oversized.
     min_input_files: fewer small files than this in a merge group are not worth a rewrite (unless they reach small_ratio*target together).
     max_deleted_ratio: a file with a larger share of deleted rows is rewritten even alone.
+    max_encode_debt: a file with a larger share of its bytes in small row groups that were copied is rewritten; 1 means never.
     min_age_s: files whose landing the store dates younger than this wait.
     quiet_s: partitions that others wrote to more recently than this wait, unless many of their files want a rewrite.
     where: only partitions that satisfy it.
@@ -32,6 +33,7 @@ class Policy:
     oversized_ratio: float = 1.8
     min_input_files: int = 5
     max_deleted_ratio: float = 0.05
+    max_encode_debt: float = 1.0
     min_age_s: float = 0.0
     quiet_s: float = 0.0
     where: Predicate | None = None

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from compactor.model.health import Health, SizeBucket
 from compactor.model.policy import Policy
 from compactor.model.snapshot import Snapshot
-from compactor.planning.columns import UNKNOWN_ROWS, Int64s, heavy_with_deletes
+from compactor.planning.columns import UNKNOWN_ROWS, Int64s, heavy_with_deletes, indebted
 
 SCAN_RANGE_BYTES = 16 * 1024 * 1024
 
@@ -41,7 +41,7 @@ def assess(snapshot: Snapshot, policy: Policy, target_bytes: int) -> Health:
     partitions = pa.table([grouped["partition_id"], *(grouped[f"{name}_sum"] for name in names)], names=PARTITIONS_SCHEMA.names).cast(
         PARTITIONS_SCHEMA
     )
-    total = {name: pc.sum(table[name]).as_py() or 0 for name in [*names, "heavy", "requests"]}
+    total = {name: pc.sum(table[name]).as_py() or 0 for name in [*names, "heavy", "indebted", "requests"]}
     rows_known = table["rows"].null_count == 0
     return Health(
         target_bytes=target_bytes,
@@ -58,12 +58,14 @@ def assess(snapshot: Snapshot, policy: Policy, target_bytes: int) -> Health:
         histogram=_histogram(_numpy(snapshot.files["size_bytes"]), policy, target_bytes),
         partitions=partitions.combine_chunks(),
         encode_debt_bytes=pc.sum(snapshot.files["encode_debt_bytes"]).as_py() or 0,
+        indebted_files=total["indebted"],
     )
 
 
 def _measured(files: pa.Table, policy: Policy, target: int) -> pa.Table:
     """One row a file: what is summed per partition and in all."""
     size, deleted = _numpy(files["size_bytes"]), _numpy(files["deleted_rows"])
+    debt = _numpy(pc.fill_null(files["encode_debt_bytes"], 0))
     rows = _numpy(pc.fill_null(files["rows"], UNKNOWN_ROWS))
     small = size < policy.small_ratio * target
     oversized = size > policy.oversized_ratio * target
@@ -79,6 +81,7 @@ def _measured(files: pa.Table, policy: Policy, target: int) -> pa.Table:
             "rows": files["rows"],
             "deleted_rows": deleted,
             "heavy": heavy_with_deletes(rows, deleted, policy.max_deleted_ratio).astype(np.int64),
+            "indebted": indebted(debt, size, policy.max_encode_debt).astype(np.int64),
             "requests": 1 + np.maximum(1, -(-size // SCAN_RANGE_BYTES)),
         }
     )

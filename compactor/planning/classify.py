@@ -7,6 +7,8 @@ The bounds of a compaction (design rule 5) start here:
 * A file of generation W or more is not merged or split again. A purge is the exception: it is charged to the rows that were deleted since,
   so a byte is rewritten at most W times plus once for every time that deletes made its file heavy. Purged outputs still count a
   generation, so that they join fewer merges, never more.
+* A file whose encode debt is to be paid is rewritten although it was finished, but no oftener than any other: with its last rewrite only
+  where that fills three quarters of the target. What comes of it has no debt.
 * A file that is oversized but holds less than one and a half targets would fall apart into small files, so it counts as right-sized; so
   does a file that some policy calls small although it fills three quarters of the target.
 """
@@ -21,7 +23,7 @@ import numpy.typing as npt
 
 from compactor.model.plan import LeftOut
 from compactor.model.policy import Policy
-from compactor.planning.columns import Bools, FileColumns, Int64s, heavy_with_deletes
+from compactor.planning.columns import Bools, FileColumns, Int64s, heavy_with_deletes, indebted
 
 Codes = npt.NDArray[np.int8]
 
@@ -49,13 +51,15 @@ class Setting:
 class Classes:
     """One element a file of FileColumns.
 
-    output_bytes: what the file's live rows are predicted to need when rewritten. heavy: its deletes must be purged.
+    output_bytes: what the file's live rows are predicted to need when rewritten. heavy: its deletes must be purged. indebted: too much of
+    it is in small row groups that were copied.
     packable: to be packed with neighbours; split: to become several; neither, with reason UNDECIDED: to be rewritten alone.
     reason: index into REASONS, or UNDECIDED for a file that wants to be planned.
     """
 
     output_bytes: Int64s
     heavy: Bools
+    indebted: Bools
     packable: Bools
     split: Bools
     reason: Codes
@@ -80,7 +84,9 @@ def classify(files: FileColumns, setting: Setting, selected: Bools, stale: Bools
     oversized = (files.live_bytes > policy.oversized_ratio * target) & (2 * output >= 3 * target)
     one_row = oversized & (files.rows >= 0) & (files.rows - files.deleted_rows <= 1)
     split = oversized & ~one_row
-    wanted = packable | split | heavy
+    debtor = indebted(files.debt_bytes, files.size_bytes, policy.max_encode_debt)
+    debtor &= packable | fills(output, target) | (files.generation < policy.max_write_amplification - 1)
+    wanted = packable | split | heavy | debtor
     reason = np.full(len(files), UNDECIDED, dtype=np.int8)
 
     def leave(mask: Bools, why: LeftOut) -> None:
@@ -90,16 +96,16 @@ def classify(files: FileColumns, setting: Setting, selected: Bools, stale: Bools
     if policy.purge and not policy.force_rewrite:
         leave(~stale, LeftOut.NOTHING_TO_PURGE)
     if not policy.force_rewrite:
-        leave(one_row & ~heavy, LeftOut.INDIVISIBLE)
+        leave(one_row & ~heavy & ~debtor, LeftOut.INDIVISIBLE)
         leave(~wanted, LeftOut.RIGHT_SIZE)
-        leave(_finished(files, target, split) & ~heavy, LeftOut.FINISHED)
+        leave(_finished(files, target, split) & ~heavy & ~debtor, LeftOut.FINISHED)
     for why, which in kept_out.items():
         leave(which, why)
     leave(_young(files, setting), LeftOut.TOO_YOUNG)
     if not policy.force_rewrite:
         leave((files.generation >= policy.max_write_amplification) & ~heavy, LeftOut.WRITE_AMPLIFICATION)
     leave(_busy(files, setting, reason == UNDECIDED), LeftOut.BUSY)
-    return Classes(output_bytes=output, heavy=heavy, packable=packable, split=split, reason=reason)
+    return Classes(output_bytes=output, heavy=heavy, indebted=debtor, packable=packable, split=split, reason=reason)
 
 
 def _finished(files: FileColumns, target: int, split: Bools) -> Bools:

@@ -33,6 +33,7 @@ class FileColumns:
     """One element a live file, sorted by partition and within it by (modified_ms, path).
 
     row: row of Snapshot.files. rows: UNKNOWN_ROWS when neither log nor survey says. finished_for: 0 when never called finished.
+    debt_bytes: of size_bytes, in small row groups that we copied.
     live_bytes: the share of size_bytes that belongs to rows which are not deleted (all of it when rows are unknown).
     """
 
@@ -44,6 +45,7 @@ class FileColumns:
     landed_ms: Int64s
     generation: Int64s
     finished_for: Int64s
+    debt_bytes: Int64s
     live_bytes: Int64s
 
     def __len__(self) -> int:
@@ -66,6 +68,7 @@ def file_columns(files: pa.Table, facts: Mapping[str, FileFacts]) -> FileColumns
         landed_ms=_ints(files, "landed_ms")[order],
         generation=_ints(files, "generation")[order],
         finished_for=_ints(files, "finished_for_bytes")[order],
+        debt_bytes=_ints(files, "encode_debt_bytes")[order],
         live_bytes=_live_bytes(size, rows, deleted)[order],
     )
 
@@ -90,6 +93,12 @@ def heavy_with_deletes(rows: Int64s, deleted_rows: Int64s, max_deleted_ratio: fl
     known = rows >= 0
     too_many = (deleted_rows > max_deleted_ratio * rows) | (deleted_rows >= rows)
     return (deleted_rows > 0) & (too_many | ~known)
+
+
+def indebted(debt_bytes: Int64s, size_bytes: Int64s, max_encode_debt: float) -> Bools:
+    """Files of which too large a share is in small row groups that were copied: more than the ratio, of which 1 is never."""
+    too_much: Bools = debt_bytes > max_encode_debt * size_bytes
+    return too_much if max_encode_debt < 1 else np.zeros_like(too_much)
 
 
 def _ints(table: pa.Table, name: str) -> Int64s:

@@ -33,6 +33,9 @@ def decide(health: Health, policy: Policy) -> Decision:
         found.append(f"{_of(health.oversized_files, health.files)} are larger than {limit}")
     if health.deletes_heavy_files:
         found.append(f"{_of(health.deletes_heavy_files, health.files)} have more than {policy.max_deleted_ratio:.0%} of their rows deleted")
+    if health.indebted_files:
+        share = f"more than {policy.max_encode_debt:.0%} of their bytes in small row groups that were copied"
+        found.append(f"{_of(health.indebted_files, health.files)} have {share}")
     if found:
         return Compact(why="; ".join(found) + ".")
     alone = ", and no partition has two small ones" if health.small_files else ""

@@ -34,6 +34,7 @@ class Thresholds:
     min_age_s: float
     quiet_s: float
     max_write_amplification: int
+    max_encode_debt: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +208,7 @@ def _thresholds(plan: Plan) -> Thresholds:
         min_age_s=policy.min_age_s,
         quiet_s=policy.quiet_s,
         max_write_amplification=policy.max_write_amplification,
+        max_encode_debt=policy.max_encode_debt,
     )
 
 
@@ -260,6 +262,8 @@ def _why_planned(group: GroupSummary, size_class: str) -> str:
             return (
                 f"Too many of its rows are deleted: group {group.group_id} makes {become} of {group.input_files:,} ({size}) without them."
             )
+        case "encode-debt":
+            return f"Much of it is in small row groups that were copied: group {group.group_id} encodes it anew ({size})."
         case _:
             why = "It is small" if size_class == "small" else "Its deleted rows leave little of it"
             return f"{why}, and group {group.group_id} merges {group.input_files:,} files ({size}) into {become}."

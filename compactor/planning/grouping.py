@@ -1,7 +1,8 @@
 """Which files are rewritten together. Pure and columnar.
 
 Small files of one partition, and files whose deletes leave little of them, are packed with their neighbours in file order; an oversized
-file is split alone; a middling file with many deletes is purged alone; a forced rewrite takes the rest alone too.
+file is split alone; a middling file with many deletes is purged alone, one with encode debt to pay is encoded alone; a forced rewrite takes
+the rest alone too.
 
 The bounds of design rule 5, partition by partition, with W = max_write_amplification and a file called *old* from generation W-1 on:
 
@@ -118,6 +119,8 @@ def _groups(case: _Case, members: Int64s, starts: Int64s, outputs: Int64s, *, sp
     counts = run_lengths(starts, members.shape[0])
     heavies = reduce_runs(np.add, heavy, starts)
     kind = np.where(counts > 1, kind_code(GroupKind.MERGE), kind_code(GroupKind.FORCE))
+    debtors = reduce_runs(np.add, case.classes.indebted[members].astype(np.int64), starts)
+    kind = np.where((counts == 1) & (debtors == 1), kind_code(GroupKind.DEBT), kind)
     kind = np.where(heavies == counts, kind_code(GroupKind.PURGE), kind)
     if split is not None:
         kind = np.where(split, kind_code(GroupKind.SPLIT), kind)

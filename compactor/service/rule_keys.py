@@ -31,7 +31,17 @@ RUN_KEYS: tuple[str, ...] = _RUN_ONLY
 RULE_KEYS: tuple[str, ...] = (*SERVICE_KEYS, *(key for key in Settings.model_fields if key not in (*_RUN_ONLY, *_NOT_HERE)))
 """Keys of [defaults], [[match]] and [[table]]."""
 
-_POLICY = ("target_size", "small_ratio", "oversized_ratio", "min_input_files", "max_deleted_ratio", "min_age", "where", "max_groups")
+_POLICY = (
+    "target_size",
+    "small_ratio",
+    "oversized_ratio",
+    "min_input_files",
+    "max_deleted_ratio",
+    "max_encode_debt",
+    "min_age",
+    "where",
+    "max_groups",
+)
 OWNER_KEYS: tuple[str, ...] = (*SERVICE_KEYS, *_POLICY, "max_bytes", "max_write_amplification", "purge", "quiet_period")
 OWNER_KEYS = tuple(key for key in OWNER_KEYS if key in RULE_KEYS and key not in ("priority", "group"))
 """What owners may set in their table's properties, as `compactor.KEY`. Not what a table is worth beside those of others."""

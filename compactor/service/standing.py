@@ -15,16 +15,17 @@ import numpy as np
 from compactor.model.changes import FileChange, LogTail, partition_text
 from compactor.model.policy import Policy
 from compactor.model.snapshot import Snapshot
-from compactor.planning.columns import FileColumns, file_columns, heavy_with_deletes
+from compactor.planning.columns import FileColumns, file_columns, heavy_with_deletes, indebted
 
-SMALL, OVERSIZED, HEAVY, OLD, EXEMPT = range(5)
+SMALL, OVERSIZED, HEAVY, OLD, EXEMPT, DEBTOR = range(6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """Of one partition: files that a run would touch, and their live bytes, by why. old: small ones whose next rewrite is their last, which
     wait until the partition fills a target. exempt: files that a run would touch, had not one finished them. deleted_bytes: in those with
-    many deletes. written_ms: when others last wrote it, by the store's dates; 0 when not known."""
+    many deletes. indebted: those that are rewritten for their encode debt alone. written_ms: when others last wrote it, by the store's
+    dates; 0 when not known."""
 
     small: int = 0
     small_bytes: int = 0
@@ -37,6 +38,8 @@ class Tally:
     old: int = 0
     old_bytes: int = 0
     exempt: int = 0
+    indebted: int = 0
+    indebted_bytes: int = 0
 
     def plus(self, kind: int, sign: int, sizes: tuple[int, int]) -> Tally:
         """With a file more (sign 1) or less (-1). sizes: its live and its deleted bytes."""
@@ -45,6 +48,8 @@ class Tally:
             return replace(self, small=self.small + sign, small_bytes=self.small_bytes + live)
         if kind == EXEMPT:
             return replace(self, exempt=self.exempt + sign)
+        if kind == DEBTOR:
+            return replace(self, indebted=self.indebted + sign, indebted_bytes=self.indebted_bytes + live)
         if kind == OLD:
             return replace(self, old=self.old + sign, old_bytes=self.old_bytes + live)
         if kind == OVERSIZED:
@@ -54,13 +59,13 @@ class Tally:
     @property
     def files(self) -> int:
         """All of them."""
-        return self.small + self.old + self.oversized + self.heavy
+        return self.small + self.old + self.oversized + self.heavy + self.indebted
 
     @property
     def adds_up(self) -> bool:
         """Whether nothing was taken away that was not there."""
         counted = (self.small, self.small_bytes, self.old, self.old_bytes, self.oversized, self.oversized_bytes, self.exempt)
-        return min(*counted, self.heavy, self.heavy_bytes, self.deleted_bytes) >= 0
+        return min(*counted, self.heavy, self.heavy_bytes, self.deleted_bytes, self.indebted, self.indebted_bytes) >= 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +78,7 @@ class Terms:
     max_deleted_ratio: float
     max_write_amplification: int
     keeps_clustering: bool = False
+    max_encode_debt: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +105,7 @@ def terms_of(policy: Policy, target_bytes: int, keeps_clustering: bool) -> Terms
         max_deleted_ratio=policy.max_deleted_ratio,
         max_write_amplification=policy.max_write_amplification,
         keeps_clustering=keeps_clustering,
+        max_encode_debt=policy.max_encode_debt,
     )
 
 
@@ -149,8 +156,11 @@ def _untold(standing: Standing, tail: LogTail) -> str | None:
     kinds = _kinds(columns, np.zeros(len(tail.changes), dtype=np.bool_), standing.terms)
     mixed = {key for key, tally in standing.partitions.items() if tally.old or tally.exempt}
     mixed |= {change.partition for change in tail.changes if change.added and change.generation}
+    debtors = {key for key, tally in standing.partitions.items() if tally.indebted}
+    debtors |= {change.partition for change in tail.changes if change.added and change.encode_debt_bytes}
     for change, kind in zip(tail.changes, kinds.tolist(), strict=True):
-        if not change.added and not change.tagged and kind in (SMALL, OVERSIZED) and change.partition in mixed:
+        told = change.added or change.tagged
+        if not told and (change.partition in debtors or (kind in (SMALL, OVERSIZED) and change.partition in mixed)):
             return "a file was removed without its tags"
     return None
 
@@ -169,17 +179,20 @@ def _follow(tallies: dict[str, Tally], change: FileChange, terms: Terms) -> None
 
 
 def _kinds(files: FileColumns, clustered: np.ndarray, terms: Terms) -> np.ndarray:
-    """SMALL, OVERSIZED, HEAVY, OLD, EXEMPT or -1 for each file; the rules of planning/classify.py, as far as the log alone tells."""
+    """SMALL, OVERSIZED, HEAVY, OLD, EXEMPT, DEBTOR or -1 for each file; the rules of planning/classify.py, as far as the log tells."""
     target = terms.target_bytes
     heavy = heavy_with_deletes(files.rows, files.deleted_rows, terms.max_deleted_ratio)
     small = (files.size_bytes < terms.small_ratio * target) & (4 * files.live_bytes < 3 * target)
     oversized = (files.live_bytes > terms.oversized_ratio * target) & (2 * files.live_bytes >= 3 * target)
     finished = (files.finished_for > 0) & (target <= 2 * files.finished_for) & (~oversized | (2 * target >= files.finished_for))
-    exempt = (finished | (files.generation >= terms.max_write_amplification)) & ~heavy
+    debtor = indebted(files.debt_bytes, files.size_bytes, terms.max_encode_debt)
+    debtor &= small | (4 * files.live_bytes >= 3 * target) | (files.generation < terms.max_write_amplification - 1)
+    debtor &= files.generation < terms.max_write_amplification
+    exempt = ((finished & ~debtor) | (files.generation >= terms.max_write_amplification)) & ~heavy
     if terms.keeps_clustering:
         exempt |= clustered.astype(np.bool_)
     merged = np.where(files.generation >= terms.max_write_amplification - 1, OLD, SMALL)
-    kinds = np.where(heavy, HEAVY, np.where(oversized, OVERSIZED, np.where(small, merged, -1)))
+    kinds = np.where(heavy, HEAVY, np.where(oversized, OVERSIZED, np.where(small, merged, np.where(debtor, DEBTOR, -1))))
     kinds[exempt & (kinds >= 0)] = EXEMPT
     return kinds
 
@@ -202,6 +215,7 @@ def _columns(changes: Iterable[FileChange]) -> FileColumns:
         deleted_rows=deleted,
         landed_ms=ints(c.landed_ms for c in changes),
         generation=ints(c.generation for c in changes),
+        debt_bytes=ints(c.encode_debt_bytes for c in changes),
         finished_for=ints(c.finished_for_bytes for c in changes),
         live_bytes=np.floor(size * share).astype(np.int64),
     )

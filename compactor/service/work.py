@@ -35,7 +35,7 @@ class Work:
     cools_at_ms: int = 0
 
     def worth(self, least_files: float) -> bool:
-        """Whether a run is worth it: it saves so many files, or it has only files to split or to purge."""
+        """Whether a run is worth it: it saves so many files, or it has only files to split, to purge or to encode anew."""
         return self.saves_files >= least_files if self.saves_files else self.saves_requests > 0
 
 
@@ -94,6 +94,8 @@ def _of(tally: Tally, terms: Terms, min_input_files: int) -> np.ndarray:
         ranges = max(1, tally.deleted_bytes // SCAN_RANGE_BYTES)
         whole = tally.heavy_bytes + tally.deleted_bytes
         saved += (0, tally.heavy + ranges, tally.deleted_bytes, tally.heavy, whole, tally.heavy, tally.heavy_bytes)
+    if tally.indebted:
+        saved += (0, tally.indebted, 0, tally.indebted, tally.indebted_bytes, tally.indebted, tally.indebted_bytes)
     return saved
 
 

@@ -103,6 +103,25 @@ def test_a_table_by_deltalake_is_copied_proven_and_done(tmp_path: Path, partitio
     assert (again.status, again.bytes_removed) == ("nothing-to-do", 0)
 
 
+def test_encode_debt_is_paid_once_where_a_policy_asks_for_it(tmp_path: Path) -> None:
+    """A finished file of small row groups that were copied is encoded anew, by no engine that would copy them again, and is done then."""
+    table = tmp_path / "t"
+    for i in range(4):
+        write_deltalake(table, rows(i * 3000, 3000), mode="append")
+    before = sums(table)
+    small = str(sum(path.stat().st_size for path in table.glob("*.parquet")))
+    assert run(table, target_size=small).copies.row_groups == 4
+    debt = compactor.assess(str(table)).encode_debt_bytes
+    assert run(table, target_size=small, engine="auto").status == "nothing-to-do"
+    assert run(table, target_size=small, max_encode_debt=0.25).status == "nothing-to-do"  # `stitch` would make the same again
+    paid = run(table, target_size=small, engine="auto", max_encode_debt=0.25)
+    assert (paid.status, paid.files_removed, paid.files_added, paid.copies.row_groups) == ("committed", 1, 1, 0)
+    health = compactor.assess(str(table), settings=compactor.Settings(max_encode_debt=0.0))
+    assert 0 == health.encode_debt_bytes < debt
+    assert (health.indebted_files, sums(table)) == (0, before)
+    assert run(table, target_size=small, engine="auto", max_encode_debt=0.0).status == "nothing-to-do"
+
+
 def test_small_row_groups_are_decoded_beside_large_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing is merged, row groups below the threshold are decoded into the same output, and the run says so."""
     monkeypatch.setattr(native, "KERNELS", None)

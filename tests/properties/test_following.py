@@ -15,7 +15,7 @@ from compactor.service.standing import Standing, followed, taken, terms_of
 from compactor.storage.memory import MemoryBucket, MemoryStore
 from compactor.tables.delta.tail import identity_of, read_tail
 
-POLICY = Policy(target_bytes=100 * MIB)
+POLICY = Policy(target_bytes=100 * MIB, max_encode_debt=0.25)
 TERMS = terms_of(POLICY, 100 * MIB, False)
 FEATURES = ("deletionVectors",)
 
@@ -36,6 +36,8 @@ def file(number: int, draw: Any) -> dict[str, Any]:
         more["tags"] = {"compactor.generation": str(draw(st.integers(1, 3)))}
         if draw(st.booleans()):
             more["tags"]["compactor.finishedFor"] = str(draw(st.sampled_from([20 * MIB, 100 * MIB])))
+        if draw(st.booleans()):
+            more["tags"]["compactor.encodeDebt"] = str(draw(st.sampled_from([900, 60 * MIB])))
     size = draw(st.sampled_from([1000, 5 * MIB, 60 * MIB, 74 * MIB, 90 * MIB, 181 * MIB, 400 * MIB]))
     return add(f"f{number}", partition=draw(st.sampled_from(["x", "y", None])), size=size, **more)
 

@@ -44,6 +44,7 @@ def world_files(draw: st.DrawFn) -> list[WorldFile]:
                 deleted_rows=deleted,
                 generation=generation,
                 finished_for_bytes=draw(st.sampled_from([None, TARGET, TARGET // 2, TARGET // 3, 3 * TARGET])) if generation else None,
+                debt_bytes=draw(st.sampled_from([None, None, 1, 10**7])) if generation else None,
                 modified_ms=draw(st.integers(0, 5)),
                 landed_ms=draw(st.sampled_from([0, 0, 0, 9_000])),
             )
@@ -58,6 +59,7 @@ policies = st.builds(
     oversized_ratio=st.sampled_from([1.8, 1.8, 1.2, 3.0]),
     min_input_files=st.integers(1, 6),
     max_deleted_ratio=st.sampled_from([0.05, 0.5]),
+    max_encode_debt=st.sampled_from([1.0, 0.5, 0.0]),
     min_age_s=st.sampled_from([0.0, 0.0, 5.0]),
     where=st.sampled_from([None, None, parse("p IS NOT NULL"), parse("p = 'a'")]),
     max_write_amplification=st.integers(1, 3),
@@ -120,7 +122,7 @@ def test_outputs_are_balanced(files: list[WorldFile], policy: Policy, force: boo
 @settings(deadline=None)
 @given(world_files(), policies, compressions)
 def test_a_merge_removes_files(files: list[WorldFile], policy: Policy, compression: float) -> None:
-    """A merge always leaves fewer files than it takes, and only a purge or a split takes a file alone."""
+    """A merge always leaves fewer files than it takes, and only a purge, a split or an encode debt takes a file alone."""
     for group in _plan(files, policy, compression):
         assert group.kind is not GroupKind.FORCE
         assert group.kind is not GroupKind.MERGE or len(group.files) > group.output_files
@@ -194,6 +196,7 @@ def test_bytes_are_rewritten_at_most_w_times(policy: Policy, rng: random.Random,
         target = rng.choice([TARGET, 3 * TARGET, TARGET // 3]) if targets_change else TARGET
         planned = _plan(files, replace(policy, target_bytes=target), rng.choice([1.0, 1.0, 0.2, 0.6, 1.4]))
         files = carried_out(files, planned, lambda: rng.uniform(0.3, 1.3), at_ms=100 + step)
+        files = [replace(f, debt_bytes=rng.choice([None, f.size_bytes])) for f in files]  # by runs that copied what is small
         assert max((f.rewrites for f in files), default=0) <= policy.max_write_amplification
         assert all(f.rewrites == f.generation for f in files)
 

@@ -136,6 +136,7 @@ def _file_line(world: _World, words: list[str]) -> None:
                 deleted_rows=int(options.get("deleted", 0)),
                 generation=int(options.get("gen", 0)),
                 finished_for_bytes=parse_bytes(options["finished"]) if "finished" in options else None,
+                debt_bytes=parse_bytes(options["debt"]) if "debt" in options else None,
                 modified_ms=len(world.files),
                 landed_ms=NOW_MS - age_ms,
             )

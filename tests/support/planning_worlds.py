@@ -29,6 +29,7 @@ class WorldFile:
     deleted_rows: int = 0
     generation: int = 0
     finished_for_bytes: int | None = None
+    debt_bytes: int | None = None
     clustered: bool = False
     modified_ms: int = 0
     landed_ms: int = 0
@@ -51,7 +52,7 @@ def snapshot_of(files: Sequence[WorldFile], *, now_ms: int = 0, partition_type: 
         "landed_ms": [f.landed_ms for f in files],
         "generation": [f.generation for f in files],
         "finished_for_bytes": [f.finished_for_bytes for f in files],
-        "encode_debt_bytes": [None] * len(files),
+        "encode_debt_bytes": [f.debt_bytes for f in files],
         "clustered": [f.clustered for f in files],
         "source": [0] * len(files),
         "source_row": list(range(len(files))),
@@ -88,6 +89,7 @@ def carried_out(files: Sequence[WorldFile], done: Plan, factor: Callable[[], flo
             deleted_rows=0,
             generation=group.generation,
             finished_for_bytes=done.target_bytes if group.finishes else None,
+            debt_bytes=None,
             modified_ms=at_ms,
             rewrites=1 + max(f.rewrites for f in inputs),
         )

@@ -15,7 +15,7 @@ from compactor.errors import TableCorrupt
 from compactor.model.changes import FileChange, LogTail, partition_text
 from compactor.storage.base import ObjectMeta, ObjectStore
 from compactor.tables.delta.clustering import CUBE_TAG
-from compactor.tables.delta.columns import FINISHED_TAG, GENERATION_TAG
+from compactor.tables.delta.columns import DEBT_TAG, FINISHED_TAG, GENERATION_TAG
 from compactor.tables.delta.landed import run_of
 from compactor.tables.delta.log import list_log, read_entries
 from compactor.tables.delta.state import Action, LogEntry
@@ -104,6 +104,7 @@ def _change(action: Action, entry: LogEntry, partition_names: Sequence[str], *, 
         deleted_rows=int(vector.get("cardinality", 0)),
         generation=int(tags.get(GENERATION_TAG) or 0),
         finished_for_bytes=int(tags.get(FINISHED_TAG) or 0),
+        encode_debt_bytes=int(tags.get(DEBT_TAG) or 0),
         clustered=bool(action.get("clusteringProvider")) or CUBE_TAG in tags,
         landed_ms=entry.modified_ms,
         path=str(action.get("path", "")),
