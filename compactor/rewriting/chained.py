@@ -2,8 +2,8 @@
 kilobytes that costs a fraction of doing so one by one.
 
 Their pages stay as they are and Arrow decodes them; the native package writes the footer, and holds every column of every file against the
-rows that its footer counts. Needs that package. A file that it refuses is decoded by itself, which reads it or names it. Where all rows are
-to be proven, each file is decoded by itself too: fingerprints of inputs must not rest on how these were put together.
+rows that its footer counts. Needs that package. A file that it refuses is decoded by itself, which reads it or names it. Fingerprints of
+inputs must not rest on how these were put together: whoever takes fingerprints takes them of the files.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Chain:
 class Chainer:
     """Gathers the files of one task into chains. Order is kept: whatever else goes to the sink goes behind them."""
 
-    def __init__(self, job: RewriteJob, budget: Budget) -> None:
-        asked = job.proof == "counts" and job.engine.mode != "stitch"
-        self._able = asked and native.KERNELS is not None and not added_fields(job.read)
+    def __init__(self, job: RewriteJob, budget: Budget, *, fingerprinted: bool) -> None:
+        """fingerprinted: whether files need not be decoded one by one for their fingerprints."""
+        self._able = fingerprinted and job.engine.mode != "stitch" and native.KERNELS is not None and not added_fields(job.read)
         self._most_bytes = budget.batch // 4
         self._waiting: list[Fetched] = []
         self._bytes = 0

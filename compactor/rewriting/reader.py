@@ -35,6 +35,11 @@ class Reader:
         self._native = _native(spec, choice)
         self.used: set[str] = set()
 
+    @property
+    def is_native(self) -> bool:
+        """Whether files are read natively, as far as they can be."""
+        return self._native is not None
+
     def whole(self, files: Sequence[Fetched]) -> Fingerprint:
         """All rows of files that are in memory whole and have no deleted rows. Raises FileProblem, StorageError."""
         sums: Sequence[Fingerprint | str] = [""] * len(files)

@@ -151,7 +151,7 @@ class _Pouring:
         self.left_out: list[InputLeftOut] = []
         half_bytes = None if task.output_files <= 1 else total_bytes // task.output_files // 2
         self._fuser = Fuser(job, budget, half_bytes) if job.engine.mode in ("auto", "fuse") else None
-        self._chainer = Chainer(job, budget)
+        self._chainer = Chainer(job, budget, fingerprinted=self.fingerprinter is None or self.reader.is_native)
         self._shares = task.output_files / max(1, total_bytes)
         self._poured_bytes = self._offset = 0
         self._offsets: list[int] = []
@@ -159,7 +159,8 @@ class _Pouring:
     def pour(self) -> tuple[int, ...]:
         """Every input into the sink; the offset at which each one's rows begin, and at last the number of all.
 
-        Rows are fingerprinted when they are decoded, before the sink has them, so that whatever happens to them later shows in the outputs.
+        Rows are fingerprinted when they are decoded, before the sink has them, or file by file where files are put together first, so that
+        whatever happens to them later shows in the outputs.
         An input that must not be rewritten, as its footer shows before a row of it is read, joins `left_out` instead.
         """
         for fetched in each("read", self.fetcher):
@@ -209,10 +210,13 @@ class _Pouring:
                     self._alone(fetched, chain.against)
                 continue
             self._offsets += accumulate(chain.rows[:-1], initial=self._offset)
+            if self.fingerprinter is not None:
+                with stage("prove"):
+                    self.fingerprinter.include(self.reader.whole(chain.members))
             size_bytes = sum(fetched.size_bytes for fetched in chain.members)
             self.engines.decoded_whole(len(chain.members), size_bytes, chain.against)
             self.sink.next_input(sum(weight_of(fetched.input) for fetched in chain.members), sum(chain.rows))
-            self._offset += sum(map(self._taken, rows))
+            self._offset += sum(map(self._given, rows))
 
     def _at_once(self, whole: Fetched) -> Sequence[DecodedRows] | None:
         """All rows of inputs that were chained; None where it is better to decode each by itself, or where one of them cannot be."""
@@ -267,10 +271,14 @@ class _Pouring:
             self._offset += rows
 
     def _taken(self, fragment: Fragment) -> int:
-        """Hand a fragment to the sink; its rows."""
+        """Hand a fragment to the sink, fingerprinted if it was decoded; its rows."""
         if self.fingerprinter is not None and isinstance(fragment, DecodedRows):
             with stage("hash"):
                 self.fingerprinter.add(fragment.rows)
+        return self._given(fragment)
+
+    def _given(self, fragment: Fragment) -> int:
+        """Hand a fragment to the sink; its rows."""
         self.sink.write(fragment)
         self._meter.sample()
         return fragment.count

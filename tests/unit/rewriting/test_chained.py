@@ -13,10 +13,14 @@ from support.rewriting import MIB, inline_deletes, job_of, parquet, put, read_ba
 
 from compactor.ambient import VirtualClock
 from compactor.model.engine import EngineChoice
+from compactor.model.fingerprint import ProofReader
 from compactor.model.plan import FileKey
 from compactor.model.rewrite import GroupDropped, InputFile, RewriteJob
 from compactor.rewriting import chained, native
 from compactor.rewriting.budget import divide
+from compactor.rewriting.chained import Chain
+from compactor.rewriting.choose import ASKED, Against
+from compactor.rewriting.fetch import Fetched
 from compactor.rewriting.opened import Opener
 from compactor.rewriting.parquet_fields import ColumnChunk, ColumnMetaData, FileMetaData, RowGroup
 from compactor.rewriting.rewrite import rewrite
@@ -103,12 +107,29 @@ def test_without_the_package_the_rows_are_the_same(monkeypatch: pytest.MonkeyPat
     assert alone.equals(together)
 
 
-def test_where_all_rows_are_to_be_proven_each_file_is_decoded_by_itself(opens: list[int]) -> None:
-    """Fingerprints of inputs do not rest on how these were put together."""
+@pytest.mark.parametrize("reader", ["auto", "arrow"])
+def test_where_all_rows_are_to_be_proven_fingerprints_are_taken_of_the_files(reader: ProofReader, opens: list[int]) -> None:
+    """By the native reader; where Arrow is to read everything, files are decoded one by one and not put together."""
     store = MemoryStore()
     inputs = [put(store, f"f{i}", rows(50 * i, 50)) for i in range(5)]
-    rewritten(run(store, replace(job(), proof="full"), inputs))
-    assert opens[:5] == [1] * 5
+    result = rewritten(run(store, replace(job(), proof="full", proof_reader=reader), inputs))
+    assert result.proof == "full"
+    assert (5 in opens) == (reader == "auto")
+
+
+@pytest.mark.parametrize("wrong", [[1, 0, 2], [0, 0, 2], [0, 2, 1]])
+def test_files_that_are_put_together_wrongly_are_not_proven(wrong: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain that holds one file twice is no group of these files; one in another order holds the same rows."""
+    make = chained._chained
+
+    def other(files: Sequence[Fetched], against: Against) -> Chain:
+        return replace(make([files[i] for i in wrong], against), members=files)
+
+    monkeypatch.setattr(chained, "_chained", other)
+    store = MemoryStore()
+    outcome = run(store, replace(job(), proof="full"), [put(store, f"f{i}", rows(50 * i, 50)) for i in range(3)])
+    doubled = len(set(wrong)) < len(wrong)
+    assert (isinstance(outcome, GroupDropped) and outcome.reason == "proof") == doubled
 
 
 def test_files_of_one_row_group_each_that_grow_when_decoded_are_decoded_one_by_one(opens: list[int]) -> None:
@@ -192,9 +213,7 @@ def test_a_chain_ends_before_a_file_of_another_writer() -> None:
 
 def test_chains_stay_within_what_a_batch_may_take() -> None:
     """However many files wait, they are no more bytes than a quarter of it."""
-    chainer = chained.Chainer(job(), replace(divide(64 * MIB), batch=40_000))
-    from compactor.rewriting.choose import ASKED
-    from compactor.rewriting.fetch import Fetched
+    chainer = chained.Chainer(job(), replace(divide(64 * MIB), batch=40_000), fingerprinted=True)
 
     data = parquet(rows(0, 20))
     file = Fetched(index=0, input=InputFile(file=FileKey(path="f"), key="f", size_bytes=len(data)), size_bytes=len(data), source=data)
