@@ -211,7 +211,7 @@ class _Pouring:
                 continue
             self._offsets += accumulate(chain.rows[:-1], initial=self._offset)
             if self.fingerprinter is not None:
-                with stage("prove"):
+                with stage("hash"):
                     self.fingerprinter.include(self.reader.whole(chain.members))
             size_bytes = sum(fetched.size_bytes for fetched in chain.members)
             self.engines.decoded_whole(len(chain.members), size_bytes, chain.against)

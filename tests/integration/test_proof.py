@@ -33,14 +33,14 @@ def small_files(folder: Path, files: int = 12) -> str:
 
 
 class Corrupting(Sink):
-    """Changes a value of the third fragment that it is given."""
+    """Changes a value of the first fragment that it is given."""
 
     written = 0
 
     def write(self, fragment: Fragment) -> None:
         Corrupting.written += 1
         rows = fragment.rows
-        if Corrupting.written == 3:
+        if Corrupting.written == 1:
             wrong = pa.array([rows["n"][0].as_py() ^ 4, *rows["n"].to_pylist()[1:]], rows.schema.field("n").type)
             rows = rows.set_column(rows.schema.get_field_index("n"), rows.schema.field("n"), wrong)
         super().write(replace(fragment, rows=rows))
