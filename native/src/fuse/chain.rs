@@ -15,6 +15,7 @@ type Result<T> = std::result::Result<T, Refusal>;
 
 const MAGIC: &[u8] = b"PAR1";
 const ARROW_SCHEMA: &[u8] = b"ARROW:schema";
+const NEEDED: [i16; 8] = [1, 2, 3, 4, 5, 6, 7, 9];
 
 /// Files as one: the bytes of each that are part of it, in order and behind a magic, and the footer behind them, its length and a magic too.
 pub struct Chain {
@@ -173,7 +174,8 @@ impl<'a> Parts<'a> {
     fn of(bytes: &'a [u8]) -> Result<Self> {
         let mut found = Self::default();
         let (mut schema, mut rows) = (None, None);
-        Reader::new(bytes).fields(|r, field| {
+        let mut reader = Reader::new(bytes);
+        reader.fields(|r, field| {
             match field.id {
                 2 => schema = Some(raw(r, field, bytes)?),
                 3 => rows = Some(r.size64(field)?),
@@ -189,6 +191,9 @@ impl<'a> Parts<'a> {
             }
             Ok(true)
         })?;
+        if reader.at != bytes.len() {
+            return Err(Refusal::new("its footer ends early"));
+        }
         found.schema = schema.ok_or_else(|| lacks("a schema"))?;
         found.rows = rows.ok_or_else(|| lacks("a number of rows"))?;
         Ok(found)
@@ -231,37 +236,38 @@ fn key_value<'a>(r: &mut Reader<'_>, arrow: &mut Option<&'a [u8]>, bytes: &'a [u
 
 fn group<'a>(r: &mut Reader<'_>, bytes: &'a [u8]) -> Result<Group<'a>> {
     let mut found = Group::default();
-    let mut rows = None;
+    let (mut rows, mut size) = (None, None);
     r.fields(|r, field| {
         match field.id {
             1 => found.links = r.structs(field, |r| link(r, bytes))?,
-            2 => found.size = r.size64(field)?,
+            2 => size = Some(r.size64(field)?),
             3 => rows = Some(r.size64(field)?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
     found.rows = rows.ok_or_else(|| lacks("the rows of a row group"))?;
+    found.size = size.ok_or_else(|| lacks("the size of a row group"))?;
     Ok(found)
 }
 
 fn link<'a>(r: &mut Reader<'_>, bytes: &'a [u8]) -> Result<Link<'a>> {
     let mut found = Link::default();
-    let mut described = false;
+    let mut told = Vec::new();
     r.fields(|r, field| {
         match field.id {
             1 => return Err(Refusal::new("a column of it is in another file")),
-            3 => {
-                described = true;
-                r.nested(field, |r, field| about(r, field, bytes, &mut found))?;
-            }
+            3 => r.nested(field, |r, field| {
+                told.push(field.id);
+                about(r, field, bytes, &mut found)
+            })?,
             8 | 9 => return Err(Refusal::new("it is encrypted")),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
     let sound = found.data >= MAGIC.len() && found.dictionary.is_none_or(|at| (MAGIC.len()..found.data).contains(&at));
-    if !described || !sound || found.encodings.is_empty() || found.path.is_empty() {
+    if !sound || !NEEDED.iter().all(|id| told.contains(id)) {
         return Err(Refusal::new("a column chunk is not described as it should be"));
     }
     Codec::of(found.codec)?;
