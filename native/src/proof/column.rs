@@ -175,7 +175,7 @@ impl<'a> Cursor<'a> {
                 let Some(key) = &self.leaf.key else { return Ok(()) };
                 let from_room = self.open(page.body, page.size, room)?;
                 let data = if from_room { &room.page[..page.size] } else { page.body };
-                return room.values.learn(self.leaf.form, key, data, page.values, encoding);
+                return room.values.learn(self.leaf.form, key, data, (page.values, encoding), &mut room.lanes);
             }
             Kind::Data { .. } | Kind::DataV2 { .. } => {}
         }

@@ -29,14 +29,28 @@ pub type Summed = (u128, usize);
 
 /// What a thread uses again and again.
 #[derive(Default)]
-struct Rooms(Vec<Room>);
+struct Rooms {
+    rooms: Vec<Room>,
+    lanes: Option<Lanes>,
+}
 
 impl Rooms {
     fn of(&mut self, count: usize) -> &mut [Room] {
-        while self.0.len() < count {
-            self.0.push(Room::new());
+        while self.rooms.len() < count {
+            self.rooms.push(Room::new());
         }
-        &mut self.0[..count]
+        &mut self.rooms[..count]
+    }
+
+    /// Lanes of at least so many rows, of which those are zero.
+    fn lanes(&mut self, rows: usize) -> Lanes {
+        match self.lanes.take() {
+            Some(mut lanes) if lanes.len() >= rows => {
+                lanes.rows(0, rows).clear();
+                lanes
+            }
+            _ => Lanes::zeros(rows),
+        }
     }
 }
 
@@ -126,7 +140,7 @@ pub fn sum_of_group(target: &Target, group: &RowGroup, plan: &Plan, chunks: &[&[
     if !agree(told) {
         return refuse(CONTRADICTION);
     }
-    Ok((total(target, lanes, group.rows), group.rows))
+    Ok((total(target, &mut lanes, group.rows), group.rows))
 }
 
 type Part<'a> = Vec<(&'a Leaf, &'a [u8])>;
@@ -154,11 +168,16 @@ fn sum_of_columns(
     rooms: &mut Rooms,
 ) -> Result<u128> {
     let part: Part<'_> = leaves.iter().zip(chunks.iter().copied()).collect();
-    let read = lanes_of(group, &part, most_bytes, rooms)?;
-    if agree(read.told) { Ok(total(target, read.lanes, group.rows)) } else { refuse(CONTRADICTION) }
+    let Read { mut lanes, told } = lanes_of(group, &part, most_bytes, rooms)?;
+    if !agree(told) {
+        return refuse(CONTRADICTION);
+    }
+    let sum = total(target, &mut lanes, group.rows);
+    rooms.lanes = Some(lanes);
+    Ok(sum)
 }
 
-fn total(target: &Target, mut lanes: Lanes, rows: usize) -> u128 {
+fn total(target: &Target, lanes: &mut Lanes, rows: usize) -> u128 {
     (0..rows).step_by(STEP).fold(0u128, |sum, from| sum.wrapping_add(finished(lanes.rows(from, rows.min(from + STEP)), target.finish)))
 }
 
@@ -174,7 +193,7 @@ fn lanes_of(group: &RowGroup, part: &Part<'_>, most_bytes: usize, rooms: &mut Ro
     if group.rows > MOST_ROWS.max(most_bytes / 16) {
         return refuse("a row group has too many rows to be read at once");
     }
-    let (mut lanes, mut told) = (Lanes::zeros(group.rows), Vec::new());
+    let (mut lanes, mut told) = (rooms.lanes(group.rows), Vec::new());
     let beside = if group.rows <= FEW_ROWS { 1 } else { (most_bytes / COLUMN_BYTES).clamp(1, 64) };
     for some in part.chunks(beside) {
         let rooms = rooms.of(some.len());

@@ -1,12 +1,14 @@
 //! Leaves below lists: their levels say where a row begins, and at which place of which list a value lies.
 
-use crate::lanes::{Pair, Rows};
+use crate::lanes::{Key, Lanes, Pair, Rows};
 
 use super::column::{Cursor, Room, count_of};
 use super::levels::Numbers;
 use super::schema::Leaf;
 use super::values::BLOCK;
 use super::{Result, refuse};
+
+const ENDED: &str = "a list of it goes on that has no elements";
 
 /// Where in its lists the last entry was, and what an entry there is multiplied by, list by list from the top.
 #[derive(Default)]
@@ -31,7 +33,7 @@ impl Nest {
         if level > 0 {
             self.places[level - 1] += 1;
             if self.last.min(definition) < leaf.lists[level - 1].1 {
-                return refuse("a list of it goes on that has no elements");
+                return refuse(ENDED);
             }
         }
         self.last = definition;
@@ -75,24 +77,34 @@ pub fn add(cursor: &mut Cursor<'_>, leaf: &Leaf, mut rows: Rows<'_>, room: &mut 
 }
 
 /// Adds entries of which the values are in the room's lanes; how many rows have begun then.
-fn add_entries(leaf: &Leaf, cursor: &Cursor<'_>, taken: usize, rows: &mut Rows<'_>, mut begun: usize, room: &mut Room) -> Result<usize> {
+fn add_entries(leaf: &Leaf, cursor: &Cursor<'_>, taken: usize, rows: &mut Rows<'_>, begun: usize, room: &mut Room) -> Result<usize> {
     let Room { repetitions, definitions, lanes, nest, .. } = room;
     let repetitions = some(cursor.repetitions, repetitions, cursor.at, taken);
     let definitions = some(cursor.definitions, definitions, cursor.at, taken);
+    if begun == 0 && taken > 0 && repetitions.at(0) != 0 {
+        return refuse("a column begins in the middle of a row");
+    }
+    if let ([(list, elements)], Some(table)) = (leaf.lists.as_slice(), Table::of(leaf)) {
+        return table.add(list, *elements, [repetitions, definitions], (taken, begun), rows, (lanes, nest));
+    }
+    add_deep(leaf, [repetitions, definitions], (taken, begun), rows, (lanes, nest))
+}
+
+/// Below lists in lists.
+fn add_deep(
+    leaf: &Leaf,
+    [repetitions, definitions]: [Levels<'_>; 2],
+    (taken, mut begun): (usize, usize),
+    rows: &mut Rows<'_>,
+    (lanes, nest): (&Lanes, &mut Nest),
+) -> Result<usize> {
     let (depth, valued) = (leaf.lists.len(), leaf.key.is_some());
-    let (mut sum, mut next) = ([0u64; 2], 0);
+    let mut next = 0;
     for i in 0..taken {
         let (repetition, definition) = (repetitions.at(i), definitions.at(i));
-        if repetition == 0 {
-            if begun > 0 {
-                rows.add_pair(begun - 1, sum);
-            }
-            (begun, sum) = (begun + 1, [0; 2]);
-        } else if begun == 0 {
-            return refuse("a column begins in the middle of a row");
-        }
+        begun += usize::from(repetition == 0);
         nest.step(leaf, usize::from(repetition), definition)?;
-        sum = plus(sum, leaf.count(0, repetition, definition));
+        let mut sum = leaf.count(0, repetition, definition);
         for level in 1..=depth {
             sum = plus(sum, times(leaf.count(level, repetition, definition), nest.factors[level]));
         }
@@ -100,11 +112,67 @@ fn add_entries(leaf: &Leaf, cursor: &Cursor<'_>, taken: usize, rows: &mut Rows<'
             sum = plus(sum, times(lanes.pair(next), nest.factors[depth]));
             next += 1;
         }
-    }
-    if begun > 0 {
         rows.add_pair(begun - 1, sum);
     }
     Ok(begun)
+}
+
+const MOST_LEVELS: usize = 32;
+
+/// What entries below a single list count for by their levels: most lists are no deeper, and there no branch can be foreseen.
+struct Table {
+    outside: [Pair; MOST_LEVELS],
+    inside: [Pair; MOST_LEVELS],
+    levels: usize,
+    valued: bool,
+}
+
+impl Table {
+    fn of(leaf: &Leaf) -> Option<Self> {
+        let (levels, none) = (usize::from(leaf.definition) + 1, [[0; 2]; MOST_LEVELS]);
+        if leaf.repetition != 1 || 2 * levels > MOST_LEVELS {
+            return None;
+        }
+        let mut table = Self { outside: none, inside: none, levels, valued: leaf.key.is_some() };
+        for (repetition, definition) in (0..=1).flat_map(|repetition| (0..=leaf.definition).map(move |definition| (repetition, definition)))
+        {
+            let at = usize::from(repetition) * levels + usize::from(definition);
+            table.outside[at] = leaf.count(0, repetition, definition);
+            table.inside[at] = leaf.count(1, repetition, definition);
+        }
+        Some(table)
+    }
+
+    fn add(
+        &self,
+        list: &Key,
+        elements: u8,
+        levels: [Levels<'_>; 2],
+        (taken, mut begun): (usize, usize),
+        rows: &mut Rows<'_>,
+        (lanes, nest): (&Lanes, &mut Nest),
+    ) -> Result<usize> {
+        let mut block = [[0u8; BLOCK]; 2];
+        levels.iter().zip(&mut block).for_each(|(levels, block)| levels.copy(&mut block[..taken]));
+        let [repetitions, definitions] = block;
+        let (mut place, mut last, mut next, mut wrong) = (nest.places[0], nest.last, 0, false);
+        let (valued, most, end) = (self.levels - 1, self.valued, lanes.len() - 1);
+        for (repetition, definition) in repetitions[..taken].iter().zip(&definitions[..taken]) {
+            let goes_on = usize::from(*repetition & 1);
+            place = (place + 1) * goes_on;
+            begun += 1 - goes_on;
+            wrong |= goes_on == 1 && last.min(*definition) < elements;
+            last = *definition;
+            let at = (goes_on * self.levels + usize::from(*definition)) % MOST_LEVELS;
+            let there = usize::from(most && usize::from(*definition) == valued);
+            let (worth, mask) = (lanes.pair(next.min(end)), (there as u64).wrapping_neg());
+            next += there;
+            let inside = plus(self.inside[at], [worth[0] & mask, worth[1] & mask]);
+            rows.add_pair(begun - 1, plus(self.outside[at], times(inside, list.factors_at(place))));
+        }
+        (nest.places[0], nest.last) = (place, last);
+        if wrong { refuse(ENDED) } else { Ok(begun) }
+    }
 }
 
 /// Some levels of a page.
@@ -127,6 +195,13 @@ impl Levels<'_> {
         match self {
             Self::Same(level) => *level,
             Self::Each(each) => each[i],
+        }
+    }
+
+    fn copy(&self, block: &mut [u8]) {
+        match self {
+            Self::Same(level) => block.fill(*level),
+            Self::Each(each) => block.copy_from_slice(&each[..block.len()]),
         }
     }
 

@@ -73,8 +73,8 @@ impl Values {
         self.left
     }
 
-    /// The dictionary of a column: what each of its values is worth.
-    pub fn learn(&mut self, form: Form, key: &Key, data: &[u8], count: usize, encoding: i32) -> Result<()> {
+    /// The dictionary of a column: what each of its values is worth. `lanes`: room for a block of them.
+    pub fn learn(&mut self, form: Form, key: &Key, data: &[u8], (count, encoding): (usize, i32), lanes: &mut Lanes) -> Result<()> {
         if !matches!(encoding, PLAIN | PLAIN_DICTIONARY) || form == Form::Boolean {
             return refuse("its dictionary is encoded in a way that there is not");
         }
@@ -82,11 +82,15 @@ impl Values {
             return refuse("a dictionary has fewer values than its header says");
         }
         (self.taken, self.left) = (Taken::Stored(0), count);
-        let mut lanes = Lanes::zeros(count + 1);
+        let mut table = std::mem::take(&mut self.table);
+        table.clear();
         for start in (0..count).step_by(BLOCK) {
-            self.add(form, key, data, lanes.rows(start, count.min(start + BLOCK)))?;
+            let some = BLOCK.min(count - start);
+            lanes.rows(0, some).clear();
+            self.add(form, key, data, lanes.rows(0, some))?;
+            table.extend((0..some).map(|i| lanes.pair(i)));
         }
-        self.table = lanes.pairs();
+        self.table = table;
         Ok(())
     }
 
