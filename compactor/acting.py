@@ -65,6 +65,7 @@ class Act:
             read=read,
             write=write,
             proof=proof,
+            proof_reader=self._ports.proof_reader,
             engine=self._ports.engine,
             timed=self._ports.timed,
         )

@@ -14,7 +14,7 @@ from compactor.execution.base import Executor
 from compactor.model.commit import CommitBounds
 from compactor.model.engine import EngineChoice
 from compactor.model.events import Sink
-from compactor.model.fingerprint import ProofLevel
+from compactor.model.fingerprint import ProofLevel, ProofReader
 from compactor.model.health import Decision, Health
 from compactor.model.plan import Plan, Resources
 from compactor.model.rewrite import GroupDropped
@@ -52,6 +52,7 @@ class Ports:
     sink: Sink
     economy: Callable[[Snapshot], Economy]
     proof: ProofLevel = "full"
+    proof_reader: ProofReader = "auto"
     engine: EngineChoice = field(default_factory=EngineChoice)
     not_merged: Callable[[Snapshot], str | None] = lambda _: "small"
     read_files: ReadFiles | None = None

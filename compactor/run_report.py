@@ -23,7 +23,7 @@ from compactor.errors import CompactorError, ConflictGaveUp, Interrupted, Storag
 from compactor.model.commit import Committed
 from compactor.model.engine import Copies, DecodedBecause, together
 from compactor.model.events import Checkpointed, Event, Sink, Warned
-from compactor.model.fingerprint import FINGERPRINT_ALGORITHM, Fingerprint, GroupFingerprint, ProofLevel, Proven
+from compactor.model.fingerprint import FINGERPRINT_ALGORITHM, Fingerprint, GroupFingerprint, ProofLevel, Proven, readers_together
 from compactor.model.rewrite import GroupDropped, RewriteResult
 from compactor.model.run import Run, RunStatus
 from compactor.model.usage import Economy, Usage
@@ -80,6 +80,7 @@ class Tally:
     proof: ProofLevel | None = None
     fingerprints: dict[int, Fingerprint] = field(default_factory=dict)
     proven: set[Proven] = field(default_factory=set)
+    proof_readers: str | None = None
     copies: Copies = field(default_factory=Copies)
     decoded: tuple[DecodedBecause, ...] = ()
 
@@ -96,6 +97,7 @@ class Tally:
         if result.fingerprint is not None:
             self.fingerprints[result.group_id] = result.fingerprint
         self.proven.add(result.proof)
+        self.proof_readers = readers_together((self.proof_readers, result.proof_readers))
         self.copies += result.copies
         self.decoded = together((*self.decoded, *result.decoded))
 
@@ -132,6 +134,7 @@ def report(tally: Tally, *, seconds: float, error: CompactorError | None = None,
         predicted=tally.predicted,
         actual=_actual(tally, seconds) if tally.acted else None,
         proof="bytes" if tally.proof == "full" and "bytes" in tally.proven else tally.proof,
+        proof_readers=tally.proof_readers,
         copies=tally.copies,
         decoded=tally.decoded,
         fingerprint_algorithm=FINGERPRINT_ALGORITHM if proven else None,

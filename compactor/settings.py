@@ -114,11 +114,12 @@ class Settings(BaseSettings):
     Execution: engine (`stitch` copies encoded row groups wherever that is possible, `fuse` merges small files page by page, `transcode`
     decodes everything, `auto` copies row groups of at least copy_row_groups bytes, merges small files and decodes the rest),
     verify_decompress (whether what is kept compressed of merged files is decompressed once), proof (how outputs are held against inputs
-    before a group may be committed), commit_files, commit_bytes and commit_interval (what one commit removes at most, and how long
-    finished groups wait for theirs), timings (whether a run says where its time went), executor (`auto` takes Ray when `ray_address` is
-    set), ray_address (`local` starts a cluster for the run), memory (all that a run may use on this machine, or what a task may ask for
-    on a cluster), parallelism; compute_region (where workers run: reads of a bucket elsewhere are priced) and prices (a price list, TOML
-    or JSON, instead of prices.toml in this package).
+    before a group may be committed), proof_reader (who reads them for that: `auto` natively where that is possible, and Arrow a little of
+    the same; `arrow` Arrow alone), commit_files, commit_bytes and commit_interval (what one commit removes at most, and how long finished
+    groups wait for theirs), timings (whether a run says where its time went), executor (`auto` takes Ray when `ray_address` is set),
+    ray_address (`local` starts a cluster for the run), memory (all that a run may use on this machine, or what a task may ask for on a
+    cluster), parallelism; compute_region (where workers run: reads of a bucket elsewhere are priced) and prices (a price list, TOML or
+    JSON, instead of prices.toml in this package).
     Tables: state (a URI for intents and journals; unset: `_compactor/` inside each table), lease (whether a run takes the table's lease
     first; unset: a service does, a single run does not) and lease_wait (how long a single run waits for one that is held), arbiter (who
     decides the next version on S3 when Spark writes too), dynamodb_table, dynamodb_region and dynamodb_endpoint (where the arbiter
@@ -150,6 +151,7 @@ class Settings(BaseSettings):
     copy_row_groups: Size = COPIED_BYTES
     verify_decompress: bool = False
     proof: Literal["counts", "full"] = "full"
+    proof_reader: Literal["auto", "arrow"] = "auto"
     commit_files: Count = 10_000
     commit_bytes: Size = 64 * 1024**3
     commit_interval: Annotated[float | str, BeforeValidator(_duration), AfterValidator(_at_most_an_hour)] = 900.0

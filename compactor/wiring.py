@@ -88,6 +88,7 @@ def wire(
         sink=sink or _nobody,
         economy=_economy(store, settings),
         proof=settings.proof,
+        proof_reader=settings.proof_reader,
         engine=settings.engine_choice,
         not_merged=_not_merged(table, settings.engine_choice),
         timed=settings.timings,

@@ -51,6 +51,7 @@ def run_object(run: Run, *, dry_run: bool = False) -> dict[str, object]:
         "predicted": usage_object(run.predicted),
         "actual": usage_object(run.actual),
         "proof": run.proof,
+        "proof_readers": run.proof_readers,
         "engine": {**asdict(run.copies), "decoded": [asdict(one) for one in run.decoded]},
         "timings": None if run.timings is None else {"driver": dict(run.timings.driver), "tasks": dict(run.timings.tasks)},
     }

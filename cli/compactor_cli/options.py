@@ -75,6 +75,12 @@ _FLAGS = (
     _Flag("copy_row_groups", "Execution", "SIZE", "Row groups of at least this many encoded bytes count as large. Default: 20MiB."),
     _Flag("verify_decompress", "Execution", None, "Decompress once what merged files keep compressed, so that damage in it is refused."),
     _Flag("proof", "Execution", "counts|full", "Before a commit, compare only row counts, or every row, read again. Default: full."),
+    _Flag(
+        "proof_reader",
+        "Execution",
+        "auto|arrow",
+        "Who reads for the proof: natively, Arrow as a witness, or Arrow alone. Default: auto.",
+    ),
     _Flag("commit_files", "Execution", "N", "Remove at most this many files with one commit; a group may have more. Default: 10000."),
     _Flag("commit_bytes", "Execution", "SIZE", "Remove at most this much with one commit; a group may have more. Default: 64GiB."),
     _Flag("commit_interval", "Execution", "TIME", "Commit what is finished at least this often, 1h at most. Default: 15m."),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from compactor.execution.base import Capacity, Executor
 from compactor.execution.work import MAX_TRIES
-from compactor.model.fingerprint import Fingerprint
+from compactor.model.fingerprint import Fingerprint, readers_together
 from compactor.model.rewrite import Concat, GroupDropped, InputFile, RewriteJob, RewriteResult, RewriteTask, TaskOutcome
 from compactor.units import format_bytes
 
@@ -125,6 +125,7 @@ def merged(group: RewriteTask, results: Sequence[RewriteResult]) -> RewriteResul
         fingerprint=sum((r.fingerprint for r in results if r.fingerprint is not None), Fingerprint()) if proven else None,
         proof_bytes_read=sum(result.proof_bytes_read for result in results),
         proof_requests=sum(result.proof_requests for result in results),
+        proof_readers=readers_together(result.proof_readers for result in results),
     )
 
 

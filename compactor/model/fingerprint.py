@@ -6,6 +6,7 @@ compose. Two fingerprints can be compared only when they were made by the same a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +27,11 @@ CHECKSUM_ALGORITHM = "bytes-1"
 """Names the sum modulo 2^128 of the fingerprints of decoded rows and of the first 128 bits of the SHA-256 of each range that was copied."""
 
 _MODULUS = 1 << 128
+
+
+def readers_together(readers: Iterable[str | None]) -> str | None:
+    """Who read anything, by name with a plus between them, where several read with some names each; None where nobody did."""
+    return "+".join(sorted({name for some in readers if some for name in some.split("+")})) or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,8 +40,9 @@ class Run:
     masked_rows: rows besides that others deleted while their files were rewritten, and that the outputs mark as deleted.
     why: what was wrong with the table. plan_id: of the stored plan that was applied, if one was. predicted, actual: what the plan said that
     the run takes, and what it took (groups that were rewritten and then lost to other writers included); None when nothing was planned.
-    proof: how groups were proven before they were committed, the least of it; None when nothing was rewritten. fingerprints: of the
-    committed groups, where they were proven in full, made by fingerprint_algorithm.
+    proof: how groups were proven before they were committed, the least of it; None when nothing was rewritten. proof_readers: who
+    read files for it (see RewriteResult). fingerprints: of the committed groups, where they were proven in full, made by
+    fingerprint_algorithm.
     copies, decoded: what was copied as it was encoded, and why the rest was not; of all groups that were rewritten.
     timings: where the time went, for who asked; not kept in the journal. not_yet: files that were left out of the plan for the time being,
     as too young or in partitions that others write to.
@@ -70,6 +71,7 @@ class Run:
     predicted: Usage | None = None
     actual: Usage | None = None
     proof: Proven | None = None
+    proof_readers: str | None = None
     fingerprint_algorithm: str | None = None
     fingerprints: tuple[GroupFingerprint, ...] = ()
     copies: Copies = field(default_factory=Copies)

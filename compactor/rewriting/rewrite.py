@@ -16,6 +16,7 @@ from typing import Literal
 from compactor.ambient.ports import Clock
 from compactor.ambient.stopwatch import each, running, stage
 from compactor.errors import StorageError
+from compactor.model.fingerprint import readers_together
 from compactor.model.rewrite import Concat, InputLeftOut, RewriteJob, RewriteResult, RewriteTask
 from compactor.rewriting.budget import Budget, divide
 from compactor.rewriting.chained import Chainer
@@ -96,7 +97,7 @@ def _rewritten(
     )
     if pouring.fingerprinter is None:
         return result
-    return replace(_with_proof(result, written, again), proof_readers="+".join(sorted(pouring.reader.used | outputs.used)) or None)
+    return replace(_with_proof(result, written, again), proof_readers=readers_together({*pouring.reader.used, *outputs.used}))
 
 
 def _with_proof(result: RewriteResult, written: Sequence[Written], again: ReadAgain) -> RewriteResult:

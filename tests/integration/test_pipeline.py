@@ -22,7 +22,7 @@ from compactor.storage.local import LocalStore
 from compactor.wiring import open_ports, wire
 
 SETTINGS = Settings(executor="serial", target_size="1MiB")
-PROVEN = ("proof", "fingerprint_algorithm", "fingerprints")
+PROVEN = ("proof", "proof_readers", "fingerprint_algorithm", "fingerprints")
 
 
 def small_files(folder: Path, files: int = 12) -> str:

@@ -3,6 +3,7 @@
 compactor.proof                 the level: counts, bytes or full, the least of what was proven of the commit's groups
 compactor.fingerprint           of all rows that the commit rewrote, 32 hexadecimal digits; of a file: the algorithm, a colon, digits
 compactor.fingerprintRows       how many rows those are
+compactor.proofReaders          who read files for the proof: native, arrow, or both with a plus between them
 compactor.fingerprintAlgorithm  who makes such digits; others cannot be compared with ours
 """
 
@@ -12,13 +13,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compactor.model.fingerprint import CHECKSUM_ALGORITHM, FINGERPRINT_ALGORITHM, Fingerprint
+from compactor.model.fingerprint import CHECKSUM_ALGORITHM, FINGERPRINT_ALGORITHM, Fingerprint, readers_together
 from compactor.model.rewrite import OutputFile, RewriteResult
 
 PROOF_TAG = "compactor.proof"
 FINGERPRINT_TAG = "compactor.fingerprint"
 ROWS_TAG = "compactor.fingerprintRows"
 ALGORITHM_TAG = "compactor.fingerprintAlgorithm"
+READERS_TAG = "compactor.proofReaders"
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 
@@ -31,7 +33,9 @@ def commit_tags(results: Sequence[RewriteResult]) -> dict[str, str]:
         return {PROOF_TAG: "counts"}
     total = sum((*full, *checked), Fingerprint())
     level, algorithm = ("bytes", CHECKSUM_ALGORITHM) if checked else ("full", FINGERPRINT_ALGORITHM)
-    return {PROOF_TAG: level, FINGERPRINT_TAG: total.digest, ROWS_TAG: str(total.rows), ALGORITHM_TAG: algorithm}
+    readers = readers_together(result.proof_readers for result in results)
+    told = {READERS_TAG: readers} if readers else {}
+    return {PROOF_TAG: level, FINGERPRINT_TAG: total.digest, ROWS_TAG: str(total.rows), ALGORITHM_TAG: algorithm, **told}
 
 
 def file_tags(output: OutputFile) -> dict[str, str]:

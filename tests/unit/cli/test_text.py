@@ -162,7 +162,7 @@ FIELDS = {
     ("run", "x"): [
         "format_version table run_id dry_run status reason version files_removed files_added bytes_removed bytes_added rows "
         "masked_rows groups seconds "
-        "peak_memory_bytes warnings exit_code why plan_id predicted actual proof engine timings"
+        "peak_memory_bytes warnings exit_code why plan_id predicted actual proof proof_readers engine timings"
     ],
     ("history", "x"): [
         "format_version version timestamp_ms operation engine run_id files_removed files_added bytes_removed bytes_added",
