@@ -161,8 +161,9 @@ def test_outputs_that_were_encoded_are_read_natively_too() -> None:
     assert (result.engine, result.proof, result.proof_readers) == ("transcode", "full", "native")
 
 
-def test_large_outputs_are_read_by_ranges() -> None:
+def test_large_outputs_are_read_by_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """Row group after row group, under a small budget; what is read and asked for is counted."""
+    monkeypatch.setattr("compactor.rewriting.ranged.TAIL_BYTES", 2048)
     store = MemoryStore()
     task = kit.task_of(inputs(store))
     job, budget = replace(JOB, engine=EngineChoice(mode="transcode")), replace(kit.STREAMING, fetch=64 * 1024)
