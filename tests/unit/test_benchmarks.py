@@ -70,6 +70,29 @@ def test_copied_row_groups_are_held_against_both_their_bars() -> None:
     assert verdict(slow, "D5 against a byte copy") is False
 
 
+def test_what_the_byte_copy_itself_reaches_stands_beside_a_bar_beyond_it() -> None:
+    """Where not even a copy is as fast as asked the bar says so, and is missed all the same."""
+    copied = figures("compactor:auto:counts", 2.0, ran={"stitch": 1})
+    for seconds, beside in ((1.0, " (the byte copy itself: ×10.00)"), (0.1, "")):
+        (bar,) = (
+            bar
+            for bar in bars(comparison("D5", figures("deltalake", 10.0), figures("copy", seconds), copied))
+            if "deltalake" in bar.about and "against" in bar.about
+        )
+        assert (bar.found, bar.met) == (f"×5.00{beside}", False)
+
+
+def test_reads_that_spend_what_copying_saved_are_counted() -> None:
+    """By the query that costs more by most than on the result of transcode, whichever reader."""
+    costs = {"deltalake": 1.0, "compactor:stitch:counts": 0.75, "compactor:transcode:counts": 0.5}
+    readers = {name: {"duckdb": {"scan": 1.0, "column": cost}} for name, cost in costs.items()}
+    runs = [figures(f"compactor:{name}:counts", seconds, ran={name: 1}) for name, seconds in (("stitch", 2.0), ("transcode", 12.0))]
+    auto = figures("compactor:auto:counts", 2.0, ran={"stitch": 1})
+    found = comparison("D5", figures("deltalake", 9.0), figures("copy", 1.0), auto, *runs, readers=readers)
+    (bar,) = (bar for bar in bars(found) if "cheaper" in bar.about)
+    assert (bar.found, bar.met) == ("40 (column)", None)
+
+
 @pytest.mark.parametrize(("theirs", "ours", "met"), [(100, 300, True), (100, 301, False), (1000, 500, True), (1000, 501, False)])
 def test_memory_may_be_half_of_deltalakes_or_300_mib(theirs: int, ours: int, met: bool) -> None:
     """Whichever is larger."""

@@ -76,6 +76,19 @@ def test_oversized_files_and_deletes_are_work_too() -> None:
     assert found.saves_requests > 2
 
 
+def test_encode_debt_is_work_where_the_policy_pays_it() -> None:
+    """Once, for a file of a good size; one that has no rewrite left is none, and a remove that does not tell needs a load."""
+    indebted = FileChange(added=True, partition="", size_bytes=90 * MIB, rows=9, generation=1, encode_debt_bytes=80 * MIB)
+    spent = replace(indebted, generation=2)
+    paying = replace(EMPTY, terms=terms_of(Policy(max_encode_debt=0.25), 100 * MIB, False))
+    table = followed(paying, LogTail(version=1, entry=None, changes=(indebted, spent)))
+    found = work_of(table, min_input_files=5)
+    assert (found.saves_files, found.input_files, found.input_bytes, found.worth(1)) == (0, 1, 90 * MIB, True)
+    assert work_of(standing(indebted), min_input_files=5) == Work()
+    gone = replace(indebted, added=False, generation=0, encode_debt_bytes=0, tagged=False)
+    assert followed(table, LogTail(version=2, entry=None, changes=(gone,))).unclear is not None
+
+
 def test_a_remove_that_was_never_there_is_noticed() -> None:
     """The table is to be loaded then."""
     gone = FileChange(added=False, partition="", size_bytes=MIB, rows=10)
