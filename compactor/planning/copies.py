@@ -20,10 +20,11 @@ from compactor.planning.groups import Groups
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copied:
-    """Bytes and row groups that will be copied, and bytes that will be merged, one element a group. not_copied: bytes of files by reason
-    that are neither, the most first."""
+    """Bytes and row groups that will be copied, and bytes that will be merged, one element a group. surely: of the bytes that are copied
+    those that no end of an output can divide. not_copied: bytes of files by reason that are neither, the most first."""
 
     bytes: Int64s
+    surely: Int64s
     row_groups: Int64s
     merged: Int64s
     not_copied: tuple[tuple[str, int], ...]
@@ -43,10 +44,10 @@ class _Members:
 
 def copied(files: FileColumns, groups: Groups, surveyed: Mapping[int, FileFacts], assumed: Assumptions, whole_bytes: int) -> Copied:
     """surveyed: facts by index into `files`. whole_bytes: a larger file is not read at once, and so not merged."""
-    size, count, merged = (np.zeros(len(groups), dtype=np.int64) for _ in range(3))
+    size, surely, count, merged = (np.zeros(len(groups), dtype=np.int64) for _ in range(4))
     choice = assumed.engine
     if choice.mode == "transcode":
-        return Copied(bytes=size, row_groups=count, merged=merged, not_copied=())
+        return Copied(bytes=size, surely=surely, row_groups=count, merged=merged, not_copied=())
     members = _members(files, groups, surveyed, assumed, whole_bytes)
     np.add.at(merged, members.group[members.merged], members.sizes[members.merged])
     reasons = _unknown(members, assumed)
@@ -58,11 +59,12 @@ def copied(files: FileColumns, groups: Groups, surveyed: Mapping[int, FileFacts]
                 why = assumed.not_merged or "large"
             if why is None:
                 size[group] += row_group.compressed_bytes
+                surely[group] += row_group.compressed_bytes if row_group.compressed_bytes <= members.most[at] else 0
                 count[group] += 1
             else:
                 reasons[why] = reasons.get(why, 0) + row_group.compressed_bytes
     told = sorted(((code, total) for code, total in reasons.items() if total), key=lambda one: (-one[1], one[0]))
-    return Copied(bytes=size, row_groups=count, merged=merged, not_copied=tuple(told))
+    return Copied(bytes=size, surely=surely, row_groups=count, merged=merged, not_copied=tuple(told))
 
 
 def _least(choice: EngineChoice) -> int:

@@ -30,6 +30,7 @@ _PIECE = 8 * MIB
 _MERGED_CHURNED = 24 * MIB
 _MADE = 1.25
 """Bytes that are made for each byte of a row group that is merged, most of which are kept where they lie."""
+_COPIES_IN_FLIGHT = 4
 _CHUNK = 600
 """Bytes that a merged file takes for each of its columns, however small."""
 
@@ -142,7 +143,8 @@ def _between(wanted: int, low: int, high: int) -> int:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Load:
     """What memory depends on, one element a group: encoded bytes of all inputs and of the largest, encoded and decoded bytes of one output,
-    decoded bytes of the largest row group of an input, encoded bytes of the inputs that are merged page by page, and how many inputs."""
+    decoded bytes of the largest row group of an input, encoded bytes of the inputs that are merged page by page, of row groups that are
+    surely copied, and how many inputs."""
 
     inputs: Int64s
     largest: Int64s
@@ -150,6 +152,7 @@ class Load:
     each_output: Int64s
     row_group: Int64s
     merged: Int64s
+    copied: Int64s
     files: Int64s
 
 
@@ -161,12 +164,20 @@ def group_memory(load: Load, bound: int, assumed: Assumptions) -> Int64s:
     gathered = np.minimum(load.each_output, held.row_group)
     decoding = fetched + batch + np.floor(gathered * assumed.gathered).astype(np.int64)
     proving = 2 * np.minimum(load.encoded, _between(bound // 8, MIB, 32 * MIB)) + 2 * batch
-    decoded = load.inputs - load.merged
+    decoded = np.where(16 * (load.inputs - load.merged - load.copied) > load.inputs, load.inputs - load.merged, 0)  # footers are not copied
     churned = np.minimum(decoded * 3 // 4, _CHURNED)  # what allocators do not give back at once
-    rewriting = np.maximum(np.where(decoded > 0, decoding, 0), _merging(load, held, assumed) + batch)
+    proving = np.where(decoded + load.merged > 0, proving, 0)  # what is copied is compared piece by piece
+    rewriting = np.maximum(np.where(decoded > 0, decoding, 0), _merging(load, held, assumed) + np.where(load.merged > 0, batch, 0))
+    rewriting = np.maximum(rewriting, np.minimum(load.copied, _copying(held)))
     need = assumed.floor_bytes + np.maximum(churned, np.minimum(load.merged * 3 // 4, _MERGED_CHURNED)) + np.maximum(rewriting, proving)
     peak: Int64s = np.minimum(need, bound).astype(np.int64)
     return peak
+
+
+def _copying(held: Buffers) -> int:
+    """What is held of row groups that are copied: pieces under way, and the one that is being written (rewriting/copying.py)."""
+    size = max(1, min(_PIECE, held.stream // 2))
+    return size * (1 + max(1, min(_COPIES_IN_FLIGHT, held.stream // size - 1)))
 
 
 def _merging(load: Load, held: Buffers, assumed: Assumptions) -> Int64s:

@@ -19,7 +19,7 @@ from compactor.model.snapshot import Snapshot
 from compactor.model.survey import FileFacts, Survey
 from compactor.planning.classify import REASONS, UNDECIDED, Classes, Codes, Setting, classify, code
 from compactor.planning.columns import Bools, FileColumns, Int64s, file_columns, named_partitions, positions_in
-from compactor.planning.copies import copied
+from compactor.planning.copies import Copied, copied
 from compactor.planning.cost import (
     Assumptions,
     Load,
@@ -116,7 +116,7 @@ def _assemble(out: _Outcome, setting: Setting, resources: Resources, assumed: As
     files, groups = out.files, out.groups
     output_bytes = groups.sums(out.classes.output_bytes)
     stitched = copied(files, groups, _surveyed(out), assumed, buffers(resources.memory_bytes).fetch)
-    memory = _memory(out, (output_bytes, stitched.merged), resources.memory_bytes, assumed)
+    memory = _memory(out, (output_bytes, stitched), resources.memory_bytes, assumed)
     reads = groups.sums(read_requests(files.size_bytes, assumed.part_bytes))
     sent = np.maximum(0, output_bytes - stitched.bytes) if assumed.store_copies else output_bytes
     writes = write_requests(sent, groups.outputs, assumed.part_bytes) + (stitched.row_groups if assumed.store_copies else 0)
@@ -148,8 +148,8 @@ def _surveyed(out: _Outcome) -> dict[int, FileFacts]:
     return {int(i): known[int(k)] for i, k in zip(where[at], which, strict=True)}
 
 
-def _memory(out: _Outcome, output_and_merged: tuple[Int64s, Int64s], bound: int, assumed: Assumptions) -> Int64s:
-    output_bytes, merged = output_and_merged
+def _memory(out: _Outcome, output_and_copied: tuple[Int64s, Copied], bound: int, assumed: Assumptions) -> Int64s:
+    output_bytes, stitched = output_and_copied
     files, groups, facts = out.files, out.groups, out.survey.files
     at, which = positions_in(out.snapshot.files["path"], list(facts))
     where = np.empty(len(files), dtype=np.int64)
@@ -164,7 +164,8 @@ def _memory(out: _Outcome, output_and_merged: tuple[Int64s, Int64s], bound: int,
         encoded=output_bytes // np.maximum(1, groups.outputs),
         each_output=groups.sums(decoded) // np.maximum(1, groups.outputs),
         row_group=groups.maxima(row_group),
-        merged=merged,
+        merged=stitched.merged,
+        copied=stitched.surely,
         files=groups.counts(),
     )
     return group_memory(load, bound, assumed)

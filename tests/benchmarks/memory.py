@@ -87,6 +87,7 @@ SETS: dict[str, tuple[Callable[[int, int], pa.Table], int, int]] = {
     "mid wide": (wide, 8, 4_000),
     "small wide": (wide, 20, 300),
     "mid repeated": (repeated, 10, 300_000),
+    "large row groups": (events, 4, 400_000),
 }
 
 

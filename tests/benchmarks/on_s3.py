@@ -44,7 +44,7 @@ class _Runs:
     def row(self, engine: str) -> tuple[str, ...]:
         requests, printed = self.requests[-1], self.measured[-1].printed
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(requests.items()))
-        predicted = f"{printed['predicted_requests']:,} of data" if "predicted_requests" in printed else ""
+        predicted = f"{printed['predicted_requests']:,}, took {printed['requests']:,} of data" if "predicted_requests" in printed else ""
         seconds = statistics.median(one.printed["seconds"] for one in self.measured)
         return (choice.label(engine), f"{seconds:.2f}", f"{self.processor_s:.2f}", f"{requests.total():,}", predicted, kinds)
 
