@@ -31,6 +31,8 @@ _MERGED_CHURNED = 24 * MIB
 _MADE = 1.25
 """Bytes that are made for each byte of a row group that is merged, most of which are kept where they lie."""
 _COPIES_IN_FLIGHT = 4
+_FOOTERS = 1 / 16
+"""Share of a file up to which what is not copied of it is taken for its footer and indexes."""
 _CHUNK = 600
 """Bytes that a merged file takes for each of its columns, however small."""
 
@@ -46,7 +48,8 @@ class Assumptions:
     expansion: decoded bytes per encoded byte where no footer says; row_bytes: of a decoded row, at least, as the schema says.
     floor_bytes: what a task needs before it holds any data. gathered: bytes held for each decoded byte of a row group.
     economy: prices, regions and retention, where somebody knows them. proof: how far groups are proven; at `full` outputs are read again,
-    at proof_bytes_per_s. columns: of the files' lowest level, each of which a reader that streams asks for by itself.
+    at proof_bytes_per_s. columns: of the files' lowest level, each of which a reader that streams asks for by itself; floats: of those, for
+    bounds of which copied row groups are looked into.
     engine: what takes row groups, those copied as they are at copied_bytes_per_s; store_copies: by the store itself. not_merged: why small
     files are decoded and not merged page by page, at merged_bytes_per_s; None: they are merged.
     """
@@ -63,6 +66,7 @@ class Assumptions:
     proof: ProofLevel = "counts"
     proof_bytes_per_s: float = 100.0 * MIB
     columns: int = 1
+    floats: int = 0
     engine: EngineChoice = field(default_factory=lambda: EngineChoice(mode="transcode"))
     copied_bytes_per_s: float = 400.0 * MIB
     store_copies: bool = False
@@ -72,8 +76,8 @@ class Assumptions:
 
 def assume(schema: pa.Schema, compression: float, economy: Economy, proof: ProofLevel) -> Assumptions:
     """The assumptions for a table of this schema."""
-    columns = sum(_leaves(field.type) for field in schema)
-    return Assumptions(compression=compression, economy=economy, proof=proof, row_bytes=row_bytes(schema), columns=columns)
+    columns, floats = (sum(count(field.type) for field in schema) for count in (_leaves, _floats))
+    return Assumptions(compression=compression, economy=economy, proof=proof, row_bytes=row_bytes(schema), columns=columns, floats=floats)
 
 
 def largest_decoded(facts: FileFacts) -> int:
@@ -91,9 +95,18 @@ def decoded_by_path(facts: Mapping[str, FileFacts]) -> Int64s:
     return np.array([sum(g.uncompressed_bytes for g in f.row_groups) for f in facts.values()], dtype=np.int64)
 
 
-def read_requests(size_bytes: Int64s, part_bytes: int) -> Int64s:
-    """GETs to read each file: one for a small file, else one for the footer and one a range."""
-    requests: Int64s = np.where(size_bytes <= part_bytes, 1, 1 + -(-size_bytes // part_bytes))
+def read_requests(size_bytes: Int64s, part_bytes: int, chunks: Int64s | None = None) -> Int64s:
+    """GETs to read each file: one for a small file, else one for the footer and one a range, at least one for each of its column chunks."""
+    ranges = -(-size_bytes // part_bytes)
+    requests: Int64s = np.where(size_bytes <= part_bytes, 1, 1 + (ranges if chunks is None else np.maximum(ranges, chunks)))
+    return requests
+
+
+def copy_requests(row_groups: Int64s, copied_bytes: Int64s, assumed: Assumptions) -> Int64s:
+    """GETs for row groups that are copied, but for footers: their floats are looked at, and their bytes are read in pieces where the store
+    does not copy them by itself, or where they are proven."""
+    brought = assumed.proof == "full" or not assumed.store_copies
+    requests: Int64s = row_groups * assumed.floats + (-(-copied_bytes // _PIECE) if brought else 0)
     return requests
 
 
@@ -104,13 +117,13 @@ def write_requests(output_bytes: Int64s, outputs: Int64s, part_bytes: int) -> In
     return outputs * one
 
 
-def proof_requests(output_bytes: Int64s, outputs: Int64s, rows: Int64s, assumed: Assumptions) -> Int64s:
+def proof_requests(output_bytes: Int64s, outputs: Int64s, rows: Int64s, copied: Floats, assumed: Assumptions) -> Int64s:
     """GETs to read each group's outputs again: one for a small output, else its tail, and each column of each of its row groups by itself,
-    in pieces. `rows`: of the group, zero where unknown."""
+    in pieces. `rows`: of the group, zero where unknown; copied: the share of its bytes that was copied, and is read in pieces only."""
     each = output_bytes // np.maximum(1, outputs)
     decoded = np.maximum(each * assumed.expansion, rows // np.maximum(1, outputs) * assumed.row_bytes)
     row_groups = np.ceil(decoded / _ROW_GROUP)
-    streamed = 1 + row_groups * assumed.columns + each // _PIECE
+    streamed = 1 + np.ceil(row_groups * (1 - copied) - _FOOTERS) * assumed.columns + each // _PIECE
     requests: Int64s = (outputs * np.where(each <= _READ_WHOLE, 1, streamed)).astype(np.int64)
     return requests
 
@@ -164,7 +177,8 @@ def group_memory(load: Load, bound: int, assumed: Assumptions) -> Int64s:
     gathered = np.minimum(load.each_output, held.row_group)
     decoding = fetched + batch + np.floor(gathered * assumed.gathered).astype(np.int64)
     proving = 2 * np.minimum(load.encoded, _between(bound // 8, MIB, 32 * MIB)) + 2 * batch
-    decoded = np.where(16 * (load.inputs - load.merged - load.copied) > load.inputs, load.inputs - load.merged, 0)  # footers are not copied
+    rest = load.inputs - load.merged
+    decoded = np.where(rest - load.copied > _FOOTERS * load.inputs, rest, 0)
     churned = np.minimum(decoded * 3 // 4, _CHURNED)  # what allocators do not give back at once
     proving = np.where(decoded + load.merged > 0, proving, 0)  # what is copied is compared piece by piece
     rewriting = np.maximum(np.where(decoded > 0, decoding, 0), _merging(load, held, assumed) + np.where(load.merged > 0, batch, 0))
@@ -212,6 +226,13 @@ def _value_bytes(kind: pa.DataType) -> float:
         return float(kind.bit_width) / 8
     except ValueError:
         return 8.0
+
+
+def _floats(kind: pa.DataType) -> int:
+    """Leaves that are floats, and in no list or map."""
+    if pa.types.is_struct(kind):
+        return sum(_floats(field.type) for field in kind)
+    return int(pa.types.is_float32(kind) or pa.types.is_float64(kind))
 
 
 def _leaves(kind: pa.DataType) -> int:

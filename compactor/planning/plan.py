@@ -24,6 +24,7 @@ from compactor.planning.cost import (
     Assumptions,
     Load,
     buffers,
+    copy_requests,
     decoded_by_path,
     decoded_estimate,
     group_memory,
@@ -117,7 +118,7 @@ def _assemble(out: _Outcome, setting: Setting, resources: Resources, assumed: As
     output_bytes = groups.sums(out.classes.output_bytes)
     stitched = copied(files, groups, _surveyed(out), assumed, buffers(resources.memory_bytes).fetch)
     memory = _memory(out, (output_bytes, stitched), resources.memory_bytes, assumed)
-    reads = groups.sums(read_requests(files.size_bytes, assumed.part_bytes))
+    reads = _reads(out, stitched, buffers(resources.memory_bytes).fetch, assumed)
     sent = np.maximum(0, output_bytes - stitched.bytes) if assumed.store_copies else output_bytes
     writes = write_requests(sent, groups.outputs, assumed.part_bytes) + (stitched.row_groups if assumed.store_copies else 0)
     predicted = {"output_bytes": output_bytes, "memory_bytes": memory, "read_requests": reads, "write_requests": writes}
@@ -136,6 +137,19 @@ def _assemble(out: _Outcome, setting: Setting, resources: Resources, assumed: As
         not_copied=stitched.not_copied,
         partitions=named_partitions(out.snapshot),
     )
+
+
+def _reads(out: _Outcome, stitched: Copied, whole_bytes: int, assumed: Assumptions) -> Int64s:
+    """GETs for the inputs of each group. whole_bytes: a larger file is streamed, each of its column chunks by itself; but for row groups
+    that are copied."""
+    row_groups = np.ones(len(out.files), dtype=np.int64)
+    for at, facts in _surveyed(out).items():
+        row_groups[at] = len(facts.row_groups)
+    chunks = row_groups * assumed.columns
+    reads = read_requests(out.files.size_bytes, min(assumed.part_bytes, whole_bytes), chunks)
+    spared = np.minimum(stitched.row_groups * assumed.columns, out.groups.sums(reads) - out.groups.counts())
+    total: Int64s = out.groups.sums(reads) - spared + copy_requests(stitched.row_groups, stitched.bytes, assumed)
+    return total
 
 
 def _surveyed(out: _Outcome) -> dict[int, FileFacts]:
