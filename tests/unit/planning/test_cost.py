@@ -47,7 +47,7 @@ def test_what_is_surely_copied_takes_the_pieces_that_are_under_way() -> None:
     assert copying(25).peak_memory_bytes == 10 * MIB + 5 * 8 * MIB
     assert copying(25, files=1, row_groups=8).peak_memory_bytes == 10 * MIB + 5 * 8 * MIB
     assert copying(70, files=1, row_groups=4).peak_memory_bytes > 100 * MIB
-    assert copying(15).peak_memory_bytes > 100 * MIB
+    assert copying(15, files=6).peak_memory_bytes > 100 * MIB
 
 
 @pytest.mark.parametrize(
