@@ -25,7 +25,8 @@ from support.spark import Spark
 
 CODECS = ("none", "snappy", "zstd", "gzip", "lz4", "brotli")
 ENCODINGS = ("dictionary", "plain", "turning", "deltas")
-"""turning: chunks that begin with dictionary pages and go on with PLAIN ones, because their dictionary has become too large."""
+"""turning: chunks that begin with dictionary pages and go on with PLAIN ones, because their dictionary has become too large. Beside them
+there is int96 of some writers: timestamps of 96 bits, which is what Spark writes unless it is told otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,8 @@ _ALL_DELTAS = {"number": "DELTA_BINARY_PACKED", "text": "DELTA_BYTE_ARRAY", "byt
 def _by_pyarrow() -> Iterator[Kind]:
     def write(codec: str, pages: str, encoding: str, rows: pa.Table, path: Path, page_bytes: int) -> None:
         options: dict[str, Any] = {"use_dictionary": encoding in ("dictionary", "turning")}
+        if encoding == "int96":
+            options = {"use_dictionary": ["at"], "use_deprecated_int96_timestamps": True}
         if encoding == "deltas":
             options["column_encoding"] = _deltas(rows.schema, {**_ALL_DELTAS, "decimal": ""})
         if encoding == "turning":
@@ -94,7 +97,7 @@ def _by_pyarrow() -> Iterator[Kind]:
 
     for codec in CODECS:
         for pages in ("1.0", "2.0"):
-            for encoding in ENCODINGS:
+            for encoding in (*ENCODINGS, "int96"):
                 by = functools.partial(write, codec, pages, encoding)
                 yield Kind(writer="pyarrow", codec=codec, pages=pages, encoding=encoding, write=by)
 
@@ -186,7 +189,7 @@ def _by_spark(spark: Spark) -> Iterator[Kind]:
             "parquet.dictionary.page.size": str(page_bytes if encoding == "turning" else 1024 * 1024),
         }
         told = ", ".join(f"'{key}' = '{value}'" for key, value in options.items())
-        spark.sql("set spark.sql.parquet.outputTimestampType = TIMESTAMP_MICROS")
+        spark.sql(f"set spark.sql.parquet.outputTimestampType = {'INT96' if encoding == 'int96' else 'TIMESTAMP_MICROS'}")
         spark.sql(f"insert overwrite directory '{target}' using parquet options ({told}) select * from parquet.`{source}`")
         (file,) = target.glob("part-*.parquet")
         file.rename(path)
@@ -195,6 +198,6 @@ def _by_spark(spark: Spark) -> Iterator[Kind]:
 
     for codec in ("none", "snappy", "zstd", "gzip", "lz4"):
         for pages in ("1.0", "2.0"):
-            for encoding in ("dictionary", "plain", "turning") if codec == "snappy" else ("dictionary",):
+            for encoding in ("dictionary", "plain", "turning", "int96") if codec == "snappy" else ("dictionary",):
                 by = functools.partial(write, codec, pages, encoding)
                 yield Kind(writer="spark", codec=codec, pages=pages, encoding=encoding, write=by)

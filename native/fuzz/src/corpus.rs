@@ -12,10 +12,11 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::ColumnPath;
 
-use crate::model::{Model, footer};
+use crate::model::Model;
 use crate::reference::{Rows, decode};
-use crate::thrift::Value;
+use crate::thrift::{I32, Value};
 
+const TIMESTAMP_MICROS: i64 = 10;
 const COLUMNS: [&str; 7] = [
     "required int64 id;",
     "optional int32 n;",
@@ -85,20 +86,33 @@ impl Corpus {
     fn add(&mut self, name: String, data: Vec<u8>) -> Option<()> {
         let rows = decode(&data, None)?;
         let model = Model::of(&data)?;
-        let schema = model.footer.field(2)?;
-        let known = self.families.iter().position(|family| family.footer.field(2) == Some(schema));
+        let mut wanted = model.footer.clone();
+        wanted.list_mut(2)?.iter_mut().for_each(without_96_bits);
+        let known = self.families.iter().position(|family| family.footer.field(2) == wanted.field(2));
         let family = match known {
             Some(known) => known,
             None => {
-                let (bytes, _) = footer(&data)?;
-                let targets = CODECS.iter().map(|by| Target::new(bytes, Match::Name, *by).ok()).collect::<Option<Vec<_>>>()?;
-                self.families.push(Family { footer: model.footer.clone(), targets, members: Vec::new() });
+                let bytes = wanted.write();
+                let targets = CODECS.iter().map(|by| Target::new(&bytes, Match::Name, *by).ok()).collect::<Option<Vec<_>>>()?;
+                self.families.push(Family { footer: wanted, targets, members: Vec::new() });
                 self.families.len() - 1
             }
         };
         self.families[family].members.push(self.entries.len());
         self.entries.push(Entry { name, data, rows, model, family });
         Some(())
+    }
+}
+
+/// Outputs have timestamps in microseconds where a file has them in 96 bits.
+fn without_96_bits(element: &mut Value) {
+    if let Value::Struct(fields) = element
+        && let Some((_, physical @ Value::Int(_, 3))) = fields.iter_mut().find(|(id, _)| *id == 1)
+    {
+        *physical = Value::Int(I32, 2);
+        fields.retain(|(id, _)| *id != 6 && *id != 10);
+        fields.push((6, Value::Int(I32, TIMESTAMP_MICROS)));
+        fields.sort_by_key(|(id, _)| *id);
     }
 }
 

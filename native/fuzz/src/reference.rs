@@ -8,6 +8,8 @@ use parquet::data_type::{AsBytes, DataType};
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 
 const MOST_RECORDS: usize = 1 << 22;
+const INT64: i32 = 2;
+const INT96: i32 = 3;
 
 /// A column: levels and values of all its rows. `shape`: physical type and largest levels.
 #[derive(PartialEq, Eq, Debug)]
@@ -18,6 +20,24 @@ pub struct Leaf {
     pub repetitions: Vec<i16>,
     /// Each value behind its length.
     pub values: Vec<u8>,
+}
+
+impl Leaf {
+    /// Timestamps of 96 bits as the microseconds that outputs have instead.
+    fn to_micros(&mut self) {
+        if self.shape.0 != INT96 {
+            return;
+        }
+        self.shape.0 = INT64;
+        let micros = |value: &[u8]| {
+            let (nanoseconds, day) =
+                (u64::from_le_bytes(value[4..12].try_into().unwrap()), u32::from_le_bytes(value[12..].try_into().unwrap()));
+            (i128::from(day) - 2_440_588) * 86_400_000_000 + i128::from(nanoseconds / 1000)
+        };
+        let each =
+            self.values.chunks_exact(16).map(micros).map(|moment| [&8u32.to_le_bytes()[..], &(moment as i64).to_le_bytes()].concat());
+        self.values = each.collect::<Vec<_>>().concat();
+    }
 }
 
 #[derive(PartialEq, Eq, Debug)]
@@ -62,6 +82,7 @@ fn attempt(file: &[u8], wanted: Option<&Rows>) -> Option<Rows> {
         }
         rows.count += count;
     }
+    rows.leaves.iter_mut().for_each(Leaf::to_micros);
     (rows.count as i64 == reader.metadata().file_metadata().num_rows()).then_some(rows)
 }
 

@@ -12,6 +12,7 @@ pub enum Value {
 }
 
 const I16: u8 = 4;
+pub const I32: u8 = 5;
 const I64: u8 = 6;
 const BINARY: u8 = 8;
 const STRUCT: u8 = 12;

@@ -180,6 +180,13 @@ fn converts(theirs: &Element, ours: &Element) -> bool {
     number(theirs.physical) && number(ours.physical) && matches!(ours.meaning, Meaning::Decimal { .. })
 }
 
+/// Whether values are timestamps that the file keeps in 96 bits, which only means points in time.
+fn is_moment(theirs: &Element, ours: &Element) -> bool {
+    theirs.physical == Some(Physical::Int96)
+        && ours.physical == Some(Physical::Int64)
+        && ours.meaning == Meaning::Timestamp { unit: 2, utc: true }
+}
+
 fn pair(their: &Node, our: &Node, by: Match, mut down: Down, above: &str, found: &mut Vec<Place>) -> Result<()> {
     let name = shown(above, our);
     let differs = |what: &str| Err(Refusal::new(format!("column {name} {what}")));
@@ -195,16 +202,17 @@ fn pair(their: &Node, our: &Node, by: Match, mut down: Down, above: &str, found:
         }
         _ => return differs("may be null or repeat in it, but not in outputs, or the other way round"),
     }
-    if their.element.physical != our.element.physical && !converts(&their.element, &our.element) {
+    let moment = is_moment(&their.element, &our.element);
+    if their.element.physical == Some(Physical::Int96) && !moment {
+        return differs("holds INT96 timestamps");
+    }
+    if their.element.physical != our.element.physical && !moment && !converts(&their.element, &our.element) {
         return differs("has another physical type in it");
     }
-    if their.element.meaning != our.element.meaning {
+    if their.element.meaning != our.element.meaning && !moment {
         return differs("has another type in it");
     }
     if let Some(stored) = their.element.physical {
-        if stored == Physical::Int96 {
-            return differs("holds INT96 timestamps");
-        }
         down.levels.push(down.ours);
         found.push(Place::At { column: their.leaf, levels: down.levels, repeated: down.repeated, stored });
         return Ok(());

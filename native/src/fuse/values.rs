@@ -5,6 +5,9 @@ use super::metadata::Physical;
 
 type Result<T> = std::result::Result<T, Refusal>;
 
+const DAY_US: i64 = 86_400_000_000;
+const JULIAN_DAY_OF_1970: i64 = 2_440_588;
+
 /// Iterates over PLAIN values that were checked; of byte arrays without their lengths.
 pub struct Values<'a> {
     rest: &'a [u8],
@@ -44,8 +47,12 @@ pub fn check_plain(data: &[u8], physical: Physical, count: usize) -> Result<()> 
     if whole { Ok(()) } else { Err(Refusal::new("the values of a page do not add up to its size")) }
 }
 
-/// Decimals in any of their forms (whole numbers, or up to 16 bytes with the most significant first) in the form `wanted`.
+/// PLAIN values in the form `wanted`: decimals in any of their forms (whole numbers, or up to 16 bytes with the most significant first), and
+/// timestamps of 96 bits.
 pub fn converted(data: &[u8], stored: Physical, wanted: Physical) -> Result<Vec<u8>> {
+    if stored == Physical::Int96 {
+        return moments(data);
+    }
     let (Some(width), Some(length)) = (stored.width(), wanted.width()) else { return Err(Refusal::new("a decimal that is no number")) };
     if width > 16 || length > 16 {
         return Err(Refusal::new("a decimal of more than 16 bytes"));
@@ -57,6 +64,23 @@ pub fn converted(data: &[u8], stored: Physical, wanted: Physical) -> Result<Vec<
             (Physical::Fixed(1..=4), Physical::Int32) => out.extend_from_slice(&(short(value) as i32).to_le_bytes()),
             _ => out.extend_from_slice(&fitted(number(value, stored), wanted, length)?[16 - length..]),
         }
+    }
+    Ok(out)
+}
+
+/// Timestamps of 96 bits, nanoseconds of a day and its Julian number, as microseconds since 1970. What is finer is cut off, as Arrow does.
+fn moments(data: &[u8]) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(data.len() / 12 * 8);
+    for value in data.chunks_exact(12) {
+        let (nanoseconds, day) = value.split_at(8);
+        let nanoseconds = u64::from_le_bytes(nanoseconds.try_into().expect("eight bytes"));
+        let day = i64::from(u32::from_le_bytes(day.try_into().expect("four bytes")));
+        if nanoseconds >= DAY_US as u64 * 1000 {
+            return Err(Refusal::new("a timestamp of 96 bits is beyond its day"));
+        }
+        let start = (day - JULIAN_DAY_OF_1970).checked_mul(DAY_US);
+        let moment = start.and_then(|start| start.checked_add((nanoseconds / 1000) as i64));
+        out.extend_from_slice(&moment.ok_or_else(|| Refusal::new("a timestamp of 96 bits is too far away"))?.to_le_bytes());
     }
     Ok(out)
 }
@@ -144,6 +168,21 @@ mod tests {
         assert_eq!(converted(&7i32.to_le_bytes(), Int32, Int64).expect("fits"), 7i64.to_le_bytes());
         assert_eq!(converted(&(-7i64).to_le_bytes(), Int64, Int32).expect("fits"), (-7i32).to_le_bytes());
         assert!(converted(&[0; 17], Fixed(17), Int64).is_err());
+    }
+
+    #[test]
+    fn timestamps_of_96_bits_become_microseconds_or_are_refused() {
+        let of = |nanoseconds: u64, day: u32| {
+            let stored = [&nanoseconds.to_le_bytes()[..], &day.to_le_bytes()[..]].concat();
+            converted(&stored, Physical::Int96, Physical::Int64).map(|out| i64_of(&out))
+        };
+        assert_eq!(of(0, 2_440_588), Ok(0));
+        assert_eq!(of(86_399_999_999_999, 2_440_587), Ok(-1));
+        assert_eq!(of(1999, 2_440_589), Ok(86_400_000_001));
+        assert_eq!(of(0, 1_721_426), Ok(-62_135_596_800_000_000)); // the first day of the year 1
+        assert_eq!(of(86_399_999_999_000, 5_373_484), Ok(253_402_300_799_999_999)); // the last of the year 9999
+        assert!(of(86_400_000_000_000, 2_440_588).is_err());
+        assert!(of(0, u32::MAX).is_err());
     }
 
     #[test]
