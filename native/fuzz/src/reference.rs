@@ -24,7 +24,7 @@ pub struct Leaf {
 
 impl Leaf {
     /// Timestamps of 96 bits as the microseconds that outputs have instead.
-    fn to_micros(&mut self) {
+    fn turn_to_micros(&mut self) {
         if self.shape.0 != INT96 {
             return;
         }
@@ -82,7 +82,7 @@ fn attempt(file: &[u8], wanted: Option<&Rows>) -> Option<Rows> {
         }
         rows.count += count;
     }
-    rows.leaves.iter_mut().for_each(Leaf::to_micros);
+    rows.leaves.iter_mut().for_each(Leaf::turn_to_micros);
     (rows.count as i64 == reader.metadata().file_metadata().num_rows()).then_some(rows)
 }
 
