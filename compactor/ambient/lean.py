@@ -1,5 +1,5 @@
-"""What a process that is ours alone does without: an allocator that keeps what was freed, and pandas. A program that calls the library
-keeps whatever it has.
+"""What a process that is ours alone does without: an allocator that keeps what was freed, pandas, and frequent looks for garbage. A
+program that calls the library keeps whatever it has.
 
 HAZARD: `pyarrow.set_memory_pool` reaches what Python asks for only; Arrow's own writers, codecs and kernels go on with the pool that the
 surroundings named when Arrow was loaded, and two allocators keep twice as much. So the choice is made before Arrow is loaded.
@@ -8,6 +8,7 @@ surroundings named when Arrow was loaded, and two allocators keep twice as much.
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ CHOSEN = "ARROW_DEFAULT_MEMORY_POOL"
 ALLOCATOR = "system"
 MMAP_THRESHOLD_BYTES = 4 * 1024 * 1024
 TRIM_THRESHOLD_BYTES = 8 * 1024 * 1024
+_NEW_OBJECTS = 100_000
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
@@ -36,6 +38,12 @@ def choose_allocator(surroundings: MutableMapping[str, str]) -> bool:
         mallopt(_M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
         mallopt(_M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES)
     return True
+
+
+def collect_seldom() -> None:
+    """From now on Python looks for cycles of garbage after a hundred thousand new objects only: plans and logs are as many, all of which
+    live on, so that to look through them again and again takes as long as to make them."""
+    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
 
 
 class _NoPandas:

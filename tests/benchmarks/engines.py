@@ -154,9 +154,10 @@ def main(engine: str, table: str, out: str, codec: str, target_bytes: str, optio
     """See the module."""
     if engine.startswith(f"{PREFIX}:"):
         _, name, proof = engine.split(":")
-        from compactor.ambient.lean import choose_allocator, leave_pandas
+        from compactor.ambient.lean import choose_allocator, collect_seldom, leave_pandas
 
         choose_allocator(os.environ)  # as the command does, in a process that is its own
+        collect_seldom()
         leave_pandas()
         go = ours(name, proof, table, int(target_bytes), json.loads(options))
     else:

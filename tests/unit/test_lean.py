@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LEAN = "import os\nfrom compactor.ambient.lean import choose_allocator, leave_pandas\n"
+LEAN = "import os\nfrom compactor.ambient.lean import choose_allocator, collect_seldom, leave_pandas\n"
 
 
 def said(code: str, **surroundings: str) -> str:
@@ -49,3 +49,11 @@ def test_workers_make_arrays_of_lists_from_the_first_one_on() -> None:
 
     prelude = BOOT.partition("from compactor.execution")[0].replace("sys.path[:] = sys.argv[4:]; ", "")
     assert said(f"{prelude}\nimport pyarrow as pa\nprint(len(pa.array([1])), 'pandas' in sys.modules)") == "1 False"
+
+
+def test_garbage_is_looked_for_seldom_and_still_found() -> None:
+    """A run makes many objects that all stay; a service runs for months."""
+    code = "import gc\nclass Own: pass\ncollect_seldom()\nprint(gc.isenabled(), gc.get_threshold()[0] >= 50_000)\n"
+    cycles = "import weakref\none = Own()\nseen = weakref.ref(one)\none.me = one\ndel one\n"
+    more = "kept = [[] for _ in range(250_000)]\nprint(seen())"
+    assert said(code + cycles + more).split() == ["True", "True", "None"]

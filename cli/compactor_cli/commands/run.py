@@ -73,9 +73,10 @@ class Witness:
 
 
 def _run(flags: Flags, run_id: str | None, witness: Witness, signals: Signals) -> int:
-    from compactor.ambient.lean import choose_allocator, leave_pandas
+    from compactor.ambient.lean import choose_allocator, collect_seldom, leave_pandas
 
     choose_allocator(os.environ)  # before Arrow is loaded
+    collect_seldom()
     import compactor
     from compactor.coordination.documents import check_run_id
     from compactor_cli.jsonable import run_object

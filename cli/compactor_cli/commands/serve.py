@@ -27,7 +27,7 @@ Grace = Annotated[
 @takes_flags()
 def serve(flags: Flags, uris: Uris = None, every: Every = "15m", once: Once = False, grace: Grace = "20s") -> int:
     """Keep all tables below some prefixes compacted, until SIGTERM: then the table at hand is finished or safely stopped, exit code 0."""
-    from compactor.ambient.lean import choose_allocator
+    from compactor.ambient.lean import choose_allocator, collect_seldom
     from compactor.errors import UsageError
     from compactor.units import parse_seconds
     from compactor_cli.guard import Failure, guarded
@@ -40,6 +40,7 @@ def serve(flags: Flags, uris: Uris = None, every: Every = "15m", once: Once = Fa
 
     def act() -> int:
         choose_allocator(os.environ)
+        collect_seldom()
         if not uris:
             return _service(flags)
         pace = Pace(every_s=parse_seconds(every), once=once)
