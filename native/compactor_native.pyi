@@ -34,15 +34,17 @@ class FuseTarget:
 
 @final
 class FuseSource:
-    """A whole file in memory that, as far as its footer says, can be merged. Raises FuseRefused where it cannot."""
+    """A whole file in memory that, as far as its footer says, can be merged."""
 
-    def __new__(cls, target: FuseTarget, data: bytes | memoryview) -> FuseSource: ...
     @property
     def rows(self) -> int: ...
     @property
     def size_bytes(self) -> int: ...
     @property
     def missing(self) -> int: ...
+
+def fuse_sources(target: FuseTarget, files: Sequence[bytes | memoryview], threads: int) -> list[FuseSource | str]:
+    """What becomes of each of these files: a source, or why it cannot be merged. Lets go of the interpreter while it works."""
 
 @final
 class FusedRowGroup:
@@ -103,3 +105,15 @@ class ProofFile:
 
 def proof_sums(target: ProofTarget, files: Sequence[object], most_bytes: int, threads: int) -> list[tuple[int, int] | str]:
     """Of each file the sum of its rows and how many they are, or why it is not read. Lets go of the interpreter while it works."""
+
+@final
+class Files:
+    """Files, one after the other with a byte more behind each; lends its bytes, which nobody can write to."""
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+def read_files(files: Sequence[tuple[str, int]], threads: int) -> tuple[Files, list[bool]]:
+    """Files of these paths and sizes; whether each was there and of its size. Lets go of the interpreter while it works."""
+
+def let_go() -> None:
+    """Gives back the memory that is kept for the next files."""

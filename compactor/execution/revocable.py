@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 from compactor.errors import Interrupted
-from compactor.storage.base import CreateOutcome, Listing, ObjectMeta, ObjectStore, ObjectWriter, StoreCopy
+from compactor.storage.base import CreateOutcome, Listing, ObjectMeta, ObjectStore, ObjectWriter, StoreCopy, file_paths
 
 
 class RevocableStore:
@@ -36,6 +36,11 @@ class RevocableStore:
     def get(self, key: str) -> bytes | memoryview:
         self.check()
         return self._inner.get(key)
+
+    def file_paths(self, keys: Sequence[str]) -> Sequence[str] | None:
+        """See storage/base.py."""
+        self.check()
+        return file_paths(self._inner, keys)
 
     def read_soon(self, key: str) -> bool:
         return self._inner.read_soon(key)

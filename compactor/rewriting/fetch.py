@@ -14,9 +14,11 @@ from compactor.model.rewrite import InputFile
 from compactor.rewriting.budget import Budget
 from compactor.rewriting.pools import pool_for
 from compactor.rewriting.ranged import RangedFile
+from compactor.rewriting.together import can_read_together, read_together
 from compactor.storage.base import ObjectStore, in_memory
 
 FETCHES_IN_FLIGHT = 8
+_MOST_TOGETHER = 1000
 
 _Coming = Callable[[], bytes | memoryview]
 
@@ -61,6 +63,47 @@ class Fetcher:
         finally:
             self._release()
             pool.shutdown(wait=True, cancel_futures=True)
+
+    def batches(self) -> Iterator[Sequence[Fetched]]:
+        """As iterating, but small files that lie on this machine come many at once: they wait for each other anyway."""
+        if not can_read_together(self._store):
+            yield from ((fetched,) for fetched in self)
+            return
+        pool = pool_for(self._store, FETCHES_IN_FLIGHT, "fetch")
+        try:
+            while self._waiting:
+                yield self._several() or (self._alone(pool),)
+                self._release()
+        finally:
+            self._release()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _several(self) -> Sequence[Fetched]:
+        """The next files that are read whole, as far as they fit the budget. None: the next one is not."""
+        some: list[tuple[int, InputFile]] = []
+        room = self.budget.fetch
+        while self._waiting and len(some) < _MOST_TOGETHER:
+            size = self._waiting[0][1].size_bytes
+            if not 0 < size <= self.budget.whole_file or (some and size > room):
+                break
+            room -= size
+            some.append(self._waiting.popleft())
+        data = read_together(self._store, [file for _, file in some]) if some else []
+        found = []
+        for (index, file), brought in zip(some, data, strict=True):
+            source = self._store.get(file.key) if brought is None else brought
+            self._requests += 1
+            self._bytes += len(source)
+            found.append(Fetched(index=index, input=file, size_bytes=len(source), source=source))
+        return found
+
+    def _alone(self, pool: Executor) -> Fetched:
+        """The next file, by itself."""
+        index, file = self._waiting.popleft()
+        size = self._size(file)
+        self._ahead.append((index, file, size, self._begin(pool, file.key) if size <= self.budget.whole_file else None))
+        self._bytes_ahead += size if size <= self.budget.whole_file else 0
+        return self._next(pool)
 
     def _look_ahead(self, pool: Executor) -> None:
         """Start what fits: always one file, more while they fit the budget."""

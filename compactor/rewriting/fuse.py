@@ -75,22 +75,41 @@ class Fuser:
         """Whether files wait to be merged."""
         return bool(self._waiting)
 
-    def take(self, fetched: Fetched) -> Against | None:
-        """Have a file wait for its row group, or say why it is not taken. Only its footer is looked at."""
-        against = self._against or self._against_file(fetched)
-        if against is not None:
-            return against
+    @property
+    def merges(self) -> bool:
+        """Whether any file can be merged at all."""
+        return self._against is None
+
+    def opened(self, batch: Sequence[Fetched]) -> list[FuseSource | Against]:
+        """What each of these files is merged as, or why it is not. Only their footers are looked at."""
+        found: list[FuseSource | Against | None] = [self._against or self._against_file(fetched) for fetched in batch]
+        open_ones = [i for i, against in enumerate(found) if against is None]
+        for i, source in zip(open_ones, self._sources([batch[i] for i in open_ones]), strict=True):
+            found[i] = source
+        return [one for one in found if one is not None]
+
+    def _sources(self, batch: Sequence[Fetched]) -> list[FuseSource | Against]:
+        if not batch:
+            return []
         kernels = _kernels()
         try:
             if self._target is None:
                 self._target = _Target.of(self._job, kernels)
-            source = kernels.FuseSource(self._target.known, memoryview(fetched.source))  # type: ignore[arg-type]
         except kernels.FuseRefused as refused:
-            return Against(code="pages", why=f"{fetched.input.key} is not merged as it is: {refused.args[0]}.")
+            against = Against(code="schema", why=f"Outputs are not made of pages: {refused.args[0]}.")
+            return [against] * len(batch)
+        with _threads(len(batch)) as threads:
+            found = kernels.fuse_sources(self._target.known, [fetched.source for fetched in batch], threads)
+        return [
+            Against(code="pages", why=f"{fetched.input.key} is not merged as it is: {source}.") if isinstance(source, str) else source
+            for fetched, source in zip(batch, found, strict=True)
+        ]
+
+    def take(self, fetched: Fetched, source: FuseSource) -> None:
+        """Have a file wait for its row group."""
         self._waiting.append(Member(fetched=fetched, source=source))
         self._bytes += source.size_bytes
         self._rows += source.rows
-        return None
 
     def _against_file(self, fetched: Fetched) -> Against | None:
         """What stands against one file before its footer is looked at."""

@@ -34,6 +34,8 @@ class MemoryMeter:
         """The task is no longer at work."""
         with _lock:
             _process.at_work.remove(self)
+            if not _process.at_work and native.KERNELS is not None:
+                native.KERNELS.let_go()
 
     def sample(self) -> None:
         """Look now. Raises MemoryError when the tasks of this process hold, or held since the last look, more than all of them may."""

@@ -164,24 +164,32 @@ class _Pouring:
         whatever happens to them later shows in the outputs.
         An input that must not be rewritten, as its footer shows before a row of it is read, joins `left_out` instead.
         """
-        for fetched in each("read", self.fetcher):
-            if self._fuser is None:
+        if self._fuser is None:
+            for fetched in each("read", self.fetcher):
                 self._one(fetched)
-                continue
-            ends = self._output_ends(weight_of(fetched.input))
-            if ends == "before":
-                self._merge(self._fuser.merged())
-            with stage("open"):
-                against = self._fuser.take(fetched)
-            if against is not None:
-                self._merge(self._fuser.merged(decoded_next=True))
-                self._one(fetched, against)
-            elif self._fuser.full() or ends == "behind":
-                self._merge(self._fuser.merged())
-        if self._fuser is not None:
-            self._merge(self._fuser.merged())
+        else:
+            self._pour_merging(self._fuser)
         self._end_chain()
         return (*self._offsets, self._offset)
+
+    def _pour_merging(self, fuser: Fuser) -> None:
+        """Every input into the sink, merged with its neighbours where that can be."""
+        batches = self.fetcher.batches() if fuser.merges else ((fetched,) for fetched in self.fetcher)
+        for batch in each("read", batches):
+            with stage("open"):
+                found = fuser.opened(batch)
+            for fetched, one in zip(batch, found, strict=True):
+                ends = self._output_ends(weight_of(fetched.input))
+                if ends == "before":
+                    self._merge(fuser.merged())
+                if isinstance(one, Against):
+                    self._merge(fuser.merged(decoded_next=True))
+                    self._one(fetched, one)
+                    continue
+                fuser.take(fetched, one)
+                if fuser.full() or ends == "behind":
+                    self._merge(fuser.merged())
+        self._merge(fuser.merged())
 
     def _output_ends(self, size_bytes: int) -> Literal["before", "behind", "elsewhere"]:
         """Where an even share of the bytes ends, if the next input stays whole."""

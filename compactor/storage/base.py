@@ -153,6 +153,13 @@ class ObjectStore(Protocol):
         ...
 
 
+def file_paths(store: ObjectStore, keys: Sequence[str]) -> Sequence[str] | None:
+    """Where these objects are as files of this machine, for whoever reads many at once; None where the store has no such place, or wants
+    to be asked for each. What is wrong with one of them, the store itself tells when it is asked for it."""
+    tell = getattr(store, "file_paths", None)
+    return None if tell is None else tell(keys)
+
+
 def in_memory(store: ObjectStore) -> bool:
     """Whether there is nothing to wait for in this store, so that threads would only take the order from a simulation's calls."""
     return store.uri.startswith("memory:")

@@ -47,6 +47,10 @@ class LocalStore:
         with self._opened(key) as fd:
             return _read_whole(fd)
 
+    def file_paths(self, keys: Sequence[str]) -> Sequence[str] | None:
+        """See storage/base.py."""
+        return [self._path(key) for key in keys]
+
     def read_soon(self, key: str) -> bool:
         if not hasattr(os, "posix_fadvise"):
             return False

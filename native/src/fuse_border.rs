@@ -1,12 +1,15 @@
 //! What Python sees of the merging of pages: a target, sources held against it, and row groups made of them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use pyo3::buffer::PyBuffer;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyString};
 
-use crate::fuse::{Bounds, Codec, Compression, Group, Match, Merge, Refusal, Source, Target, merge};
+use crate::crew::each;
+use crate::fuse::{Bounds, Codec, Compression, Group, Match, Merge, Refusal, Source, Target, fault, merge};
 
 create_exception!(compactor_native, FuseRefused, PyException, "Why a file, or source number args[1], is not merged.");
 
@@ -47,15 +50,21 @@ pub struct FuseSource {
     data: Lent,
 }
 
+/// What becomes of each of these files: a source, or why it cannot be merged.
+#[pyfunction]
+pub fn fuse_sources(py: Python<'_>, target: &FuseTarget, files: Vec<Bound<'_, PyAny>>, threads: usize) -> PyResult<Vec<Py<PyAny>>> {
+    let lent = files.iter().map(Lent::of).collect::<PyResult<Vec<_>>>()?;
+    let of = |i: usize| catch_unwind(AssertUnwindSafe(|| Source::new(&target.0, lent[i].bytes()))).unwrap_or_else(|_| Err(fault()));
+    let found = py.detach(|| each(threads, lent.len(), of));
+    let told = found.into_iter().zip(lent).map(|(source, data)| match source {
+        Ok(source) => Ok(Py::new(py, FuseSource { source, data })?.into_any()),
+        Err(refusal) => Ok(PyString::new(py, &refusal.to_string()).into_any().unbind()),
+    });
+    told.collect()
+}
+
 #[pymethods]
 impl FuseSource {
-    #[new]
-    fn new(py: Python<'_>, target: &FuseTarget, data: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let data = Lent::of(data)?;
-        let source = py.detach(|| Source::new(&target.0, data.bytes())).map_err(|refusal| refused(&refusal))?;
-        Ok(Self { source, data })
-    }
-
     #[getter]
     fn rows(&self) -> usize {
         self.source.rows

@@ -1,11 +1,14 @@
 //! The border to Python: takes arguments apart, lets go of the interpreter during work, and turns errors into exceptions.
 //! Logic lives in the other modules, which know no Python.
 
+mod crew;
+pub mod files;
 pub mod fuse;
 pub mod lanes;
 pub mod layout;
 pub mod memory;
 pub mod proof;
+pub mod room;
 pub mod values;
 
 #[cfg(target_endian = "big")]
@@ -13,6 +16,8 @@ compile_error!("Arrow's buffers are read as little-endian.");
 
 #[cfg(feature = "python")]
 mod border;
+#[cfg(feature = "python")]
+mod files_border;
 #[cfg(feature = "python")]
 mod fuse_border;
 #[cfg(feature = "python")]

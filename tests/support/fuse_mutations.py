@@ -110,11 +110,19 @@ def _target(codec: str) -> tuple[Any, Any]:
     return footer, KERNELS.FuseTarget(write_struct(footer), False, codec, 1)
 
 
+def _sources(target: Any, files: list[bytes]) -> list[Any]:
+    assert KERNELS is not None
+    found = KERNELS.fuse_sources(target, files, 1)
+    if refused := [source for source in found if isinstance(source, str)]:
+        raise KERNELS.FuseRefused(refused[0], None)
+    return found
+
+
 def merge(files: list[bytes], codec: str) -> bytes:
     """One file of one row group. Raises the kernel's FuseRefused."""
     assert KERNELS is not None
     footer, target = _target(codec)
-    fused = KERNELS.fuse(target, [KERNELS.FuseSource(target, file) for file in files], [True] * target.leaves, False, 1)
+    fused = KERNELS.fuse(target, _sources(target, files), [True] * target.leaves, False, 1)
     group, _ = read_struct(fused.row_group(0))
     indexes = zip(fused.column_indexes(), fused.offset_indexes(0), strict=True)
     extras = [ChunkExtras(column_index=column, offset_index=read_struct(offset)[0]) for column, offset in indexes]

@@ -102,7 +102,7 @@ fn parse(file: &[u8]) -> Result<(Parts<'_>, Place<'_>)> {
 
 impl<'a> Common<'a> {
     fn of(first: &Parts<'a>, (_, footer): Place<'a>) -> Result<Self> {
-        let (nodes, _) = tree(&Footer::parse(footer)?.schema)?;
+        let (nodes, _) = tree(&Footer::schema_of(footer)?)?;
         Ok(Self {
             schema: first.schema,
             arrow: first.arrow,

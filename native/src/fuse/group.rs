@@ -1,8 +1,7 @@
 //! One row group of the row groups of many files: columns are merged each by itself, by several threads, and told of in Thrift.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Refusal;
 use super::bounds::Bounds;
@@ -17,6 +16,7 @@ use super::source::{Source, Target};
 use super::thrift::Writer;
 use super::writer::Column;
 use super::{PLAIN, RLE};
+use crate::crew::each;
 
 /// How to merge. `bounds`: of each leaf, whether its bounds must be found where footers do not tell them.
 pub struct Merge<'a> {
@@ -38,34 +38,52 @@ static NOTHING_KNOWN: Statistics = Statistics { null_count: None, minimum: None,
 
 type Refused = (usize, Refusal);
 
+/// Of a value of which not a byte is stored, in bytes that take as long.
+const COST_OF_VALUE: usize = 8;
+
 /// The rows of all sources in their order, as one row group; or which source it cannot be made of and why.
 pub fn merge(how: &Merge<'_>, sources: &[(&Source, &[u8])]) -> Result<Group, Refused> {
     let leaves = &how.target.leaves;
-    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let done: Mutex<Vec<(usize, Result<Column, Refused>)>> = Mutex::new(Vec::new());
-    let work = || {
-        while !stop.load(Ordering::Relaxed) {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            if i >= leaves.len() {
-                break;
-            }
-            let found = catch_unwind(AssertUnwindSafe(|| one_column(how, sources, i)))
-                .unwrap_or_else(|_| Err((0, Refusal::new("the kernel has a fault that one of the files brings out"))));
-            stop.fetch_or(found.is_err(), Ordering::Relaxed);
-            done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((i, found));
+    let order = largest_first(leaves.len(), sources);
+    let stop = AtomicBool::new(false);
+    let mut done: Vec<(usize, Option<Result<Column, Refused>>)> = each(how.threads, leaves.len(), |i| {
+        let leaf = order[i];
+        if stop.load(Ordering::Relaxed) {
+            return (leaf, None);
         }
-    };
-    std::thread::scope(|scope| {
-        (1..how.threads.min(leaves.len())).for_each(|_| {
-            scope.spawn(work);
-        });
-        work();
+        let found = catch_unwind(AssertUnwindSafe(|| one_column(how, sources, leaf))).unwrap_or_else(|_| Err((0, fault())));
+        stop.fetch_or(found.is_err(), Ordering::Relaxed);
+        (leaf, Some(found))
     });
-    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    done.sort_by_key(|(i, _)| *i);
-    let columns = done.into_iter().map(|(_, column)| column).collect::<Result<Vec<_>, _>>()?;
+    done.sort_unstable_by_key(|(leaf, _)| *leaf);
+    let refused = |found: &(usize, Option<Result<Column, Refused>>)| found.1.as_ref().and_then(|column| column.as_ref().err()).cloned();
+    if let Some(refused) = done.iter().find_map(refused) {
+        return Err(refused);
+    }
+    let columns: Vec<Column> = done.into_iter().filter_map(|(_, column)| column.and_then(Result::ok)).collect();
     let rows = sources.iter().map(|(source, _)| source.rows).sum();
     Ok(Group { rows, columns, leaves: leaves.clone(), compression: how.target.compression })
+}
+
+/// What is said of a file that makes the kernel panic.
+pub fn fault() -> Refusal {
+    Refusal::new("the kernel has a fault that one of the files brings out")
+}
+
+/// The leaves in the order in which they are merged: what takes longest begins first, so that no thread is left with it at the end.
+fn largest_first(leaves: usize, sources: &[(&Source, &[u8])]) -> Vec<usize> {
+    let mut costs = vec![0usize; leaves];
+    for (source, _) in sources {
+        for (cost, place) in costs.iter_mut().zip(source.places.iter()) {
+            let Place::At { column, .. } = place else { continue };
+            for chunk in source.row_groups.iter().map(|group| &group.columns[*column]) {
+                *cost = chunk.values.saturating_mul(COST_OF_VALUE).saturating_add(chunk.length).saturating_add(*cost);
+            }
+        }
+    }
+    let mut order: Vec<usize> = (0..leaves).collect();
+    order.sort_by_key(|leaf| std::cmp::Reverse(costs[*leaf]));
+    order
 }
 
 fn one_column(how: &Merge<'_>, sources: &[(&Source, &[u8])], leaf: usize) -> Result<Column, Refused> {

@@ -25,9 +25,24 @@ pub trait Number: Copy + Eq + Default {
     fn narrow(value: u32) -> Self;
     fn wide(self) -> u32;
 
-    /// How many of the first of these are the same.
-    fn run(values: &[Self]) -> usize {
-        values.iter().take_while(|other| **other == values[0]).count()
+    /// How many of the first of these are `first`.
+    fn run_of(first: Self, values: &[Self]) -> usize {
+        values.iter().take_while(|other| **other == first).count()
+    }
+
+    /// Appends all numbers that are packed to `width` bits in whole groups, where there is a fast way; the largest of them.
+    fn spread(_packed: &[u8], _width: u32, _found: &mut Vec<Self>) -> Option<u32> {
+        None
+    }
+
+    /// Whether eight are the same.
+    fn same(eight: &[Self; 8]) -> bool {
+        eight.iter().fold(true, |same, other| same & (*other == eight[0]))
+    }
+
+    /// Appends eight of these, packed to `width` bits.
+    fn pack(eight: &[Self; 8], width: u32, out: &mut Vec<u8>) {
+        pack_eight(&eight.map(Self::wide), width, out);
     }
 }
 
@@ -36,18 +51,27 @@ impl Number for u8 {
         value as u8
     }
 
+    fn spread(packed: &[u8], width: u32, found: &mut Vec<Self>) -> Option<u32> {
+        let before = found.len();
+        match width {
+            1 => packed.iter().for_each(|byte| found.extend_from_slice(&bits_of(*byte).to_le_bytes())),
+            2 => packed.as_chunks().0.iter().for_each(|two| found.extend_from_slice(&pairs_of(*two).to_le_bytes())),
+            _ => return None,
+        }
+        Some(found[before..].iter().fold(0, |largest, value| largest.max(*value)).into())
+    }
+
     fn wide(self) -> u32 {
         u32::from(self)
     }
 
-    fn run(values: &[Self]) -> usize {
-        let Some(first) = values.first() else { return 0 };
-        let wanted = u64::from(*first) * EACH_BYTE;
+    fn run_of(first: Self, values: &[Self]) -> usize {
+        let wanted = u64::from(first) * EACH_BYTE;
         let mut found = 0;
         for eight in values.chunks(8) {
             let differs = match eight.first_chunk() {
                 Some(eight) => u64::from_le_bytes(*eight) ^ wanted,
-                None => return found + eight.iter().take_while(|other| *other == first).count(),
+                None => return found + eight.iter().take_while(|other| **other == first).count(),
             };
             if differs != 0 {
                 return found + (differs.trailing_zeros() / 8) as usize;
@@ -55,6 +79,23 @@ impl Number for u8 {
             found += 8;
         }
         found
+    }
+
+    fn same(eight: &[Self; 8]) -> bool {
+        u64::from_le_bytes(*eight) == u64::from(eight[0]) * EACH_BYTE
+    }
+
+    fn pack(eight: &[Self; 8], width: u32, out: &mut Vec<u8>) {
+        let bytes = u64::from_le_bytes(*eight);
+        match width {
+            1 => out.push((bytes.wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8),
+            2 => {
+                let fours = (bytes | bytes >> 6) & 0x000f_000f_000f_000f;
+                let halves = (fours | fours >> 12) & 0x0000_00ff_0000_00ff;
+                out.extend_from_slice(&((halves | halves >> 24) as u16).to_le_bytes());
+            }
+            _ => pack_eight(&eight.map(Self::wide), width, out),
+        }
     }
 }
 
@@ -137,6 +178,20 @@ fn blocks_of<T: Number, const BITS: usize>(packed: &[u8], blocks: usize, found: 
     largest
 }
 
+/// The eight bits of a byte, each in a byte of its own.
+fn bits_of(byte: u8) -> u64 {
+    let each = (u64::from(byte) * EACH_BYTE) & 0x8040_2010_0804_0201;
+    (each + 0x7f * EACH_BYTE) >> 7 & EACH_BYTE
+}
+
+/// The eight pairs of bits of two bytes, each in a byte of its own.
+fn pairs_of(two: [u8; 2]) -> u64 {
+    let packed = u64::from(u16::from_le_bytes(two));
+    let halves = (packed | packed << 24) & 0x0000_00ff_0000_00ff;
+    let fours = (halves | halves << 12) & 0x000f_000f_000f_000f;
+    (fours | fours << 6) & 0x0303_0303_0303_0303
+}
+
 /// Appends the eight numbers that these bytes begin with, which eight bytes follow; the largest of them.
 #[inline(always)]
 fn block_of<T: Number>(bytes: &[u8], bits: usize, found: &mut Vec<T>) -> u32 {
@@ -156,10 +211,14 @@ fn unpack<T: Number>(packed: &[u8], width: u32, count: usize, found: &mut Vec<T>
         return 0;
     }
     let (bits, mask) = (width as usize, (1u64 << width) - 1);
+    let whole = count / 8 * bits;
+    found.reserve(count);
+    if let Some(largest) = T::spread(&packed[..whole], width, found) {
+        return largest.max(unpack_rest(&packed[whole..], bits, mask, count % 8, found));
+    }
     // Eight numbers are `bits` bytes; each, with the bits before it in its first byte, is within eight bytes: 32 + 7 < 64.
     let blocks = if packed.len() >= 8 { ((packed.len() - 8) / bits).min(count / 8) } else { 0 };
-    found.reserve(count);
-    let mut largest = match width {
+    let largest = match width {
         1 => blocks_of::<T, 1>(packed, blocks, found),
         2 => blocks_of::<T, 2>(packed, blocks, found),
         3 => blocks_of::<T, 3>(packed, blocks, found),
@@ -182,7 +241,13 @@ fn unpack<T: Number>(packed: &[u8], width: u32, count: usize, found: &mut Vec<T>
         20 => blocks_of::<T, 20>(packed, blocks, found),
         _ => (0..blocks).map(|block| block_of(&packed[block * bits..block * bits + bits + 8], bits, found)).max().unwrap_or(0),
     };
-    for i in blocks * 8..count {
+    largest.max(unpack_rest(&packed[blocks * bits..], bits, mask, count - blocks * 8, found))
+}
+
+/// Appends the first `count` numbers, which may be followed by nothing; the largest of them.
+fn unpack_rest<T: Number>(packed: &[u8], bits: usize, mask: u64, count: usize, found: &mut Vec<T>) -> u32 {
+    let mut largest = 0;
+    for i in 0..count {
         let rest = &packed[i * bits / 8..];
         let mut window = [0u8; 8];
         let n = rest.len().min(8);
@@ -198,20 +263,17 @@ fn unpack<T: Number>(packed: &[u8], width: u32, count: usize, found: &mut Vec<T>
 pub fn encode<T: Number>(values: &[T], width: u32, out: &mut Vec<u8>) {
     let mut literal = 0;
     let mut at = 0;
-    while at < values.len() {
-        let value = values[at];
-        if values.get(at + 1).is_some_and(|next| *next != value) {
-            at += 1;
+    // Packed numbers come in groups of eight, so that a run is one only if it has such a group for itself.
+    while let Some(eight) = values[at..].first_chunk() {
+        if !T::same(eight) {
+            at += 8;
             continue;
         }
-        let run = T::run(&values[at..]);
-        let fill = (8 - (at - literal) % 8) % 8; // packed numbers come in groups of eight
-        if run >= fill + 8 {
-            pack(&values[literal..at + fill], width, out);
-            encode_run(value.wide(), run - fill, width, out);
-            literal = at + run;
-        }
+        let run = 8 + T::run_of(eight[0], &values[at + 8..]);
+        pack(&values[literal..at], width, out);
+        encode_run(eight[0].wide(), run, width, out);
         at += run;
+        literal = at;
     }
     pack(&values[literal..], width, out);
 }
@@ -228,23 +290,45 @@ fn pack<T: Number>(values: &[T], width: u32, out: &mut Vec<u8>) {
     for part in values.chunks(MOST_GROUPS * 8) {
         let groups = part.len().div_ceil(8);
         out.push((groups << 1 | 1) as u8);
-        let end = out.len() + groups * width as usize;
-        if width == 1 {
-            out.extend(part.chunks(8).map(|bits| bits.iter().rev().fold(0, |byte, bit| byte << 1 | bit.wide() as u8)));
-            continue;
+        let (eights, rest) = part.as_chunks::<8>();
+        eights.iter().for_each(|eight| T::pack(eight, width, out));
+        if !rest.is_empty() {
+            let mut eight = [T::default(); 8];
+            eight[..rest.len()].copy_from_slice(rest);
+            T::pack(&eight, width, out);
         }
-        let (mut window, mut filled) = (0u64, 0);
-        for value in part {
-            window |= u64::from(value.wide()) << filled;
-            filled += width;
-            if filled >= 32 {
-                out.extend_from_slice(&(window as u32).to_le_bytes());
-                window >>= 32;
-                filled -= 32;
+    }
+}
+
+/// Appends eight numbers of `width` bits.
+fn pack_eight(eight: &[u32; 8], width: u32, out: &mut Vec<u8>) {
+    let four = |values: &[u32]| values.iter().rev().fold(0u128, |packed, value| packed << width | u128::from(*value));
+    let bytes = width as usize;
+    match width {
+        1..=8 => {
+            let packed = eight.iter().rev().fold(0u64, |packed, value| packed << width | u64::from(*value));
+            out.extend_from_slice(&packed.to_le_bytes()[..bytes]);
+        }
+        9..=16 => {
+            let [low, high] =
+                [&eight[..4], &eight[4..]].map(|four| four.iter().rev().fold(0u64, |packed, value| packed << width | u64::from(*value)));
+            let packed = u128::from(low) | u128::from(high) << (4 * width);
+            out.extend_from_slice(&packed.to_le_bytes()[..bytes]);
+        }
+        _ => {
+            // Four numbers are half of the bytes, which may end within one.
+            let (low, high) = (four(&eight[..4]), four(&eight[4..]));
+            let half = (4 * width) as usize;
+            if half.is_multiple_of(8) {
+                out.extend_from_slice(&low.to_le_bytes()[..half / 8]);
+                out.extend_from_slice(&high.to_le_bytes()[..half / 8]);
+            } else {
+                let shared = (low >> (half - 4)) as u8 | (high << 4) as u8;
+                out.extend_from_slice(&low.to_le_bytes()[..half / 8]);
+                out.push(shared);
+                out.extend_from_slice(&(high >> 4).to_le_bytes()[..half / 8]);
             }
         }
-        out.extend_from_slice(&window.to_le_bytes()[..filled.div_ceil(8) as usize]);
-        out.resize(end, 0);
     }
 }
 

@@ -178,7 +178,8 @@ impl<'a> Reading<'a> {
 mod tests {
     use super::super::RLE;
     use super::super::codec::Codec;
-    use super::super::metadata::{Meaning, PageHeader, PageKind};
+    use super::super::metadata::Meaning;
+    use super::super::page_header::{PageHeader, PageKind};
     use super::*;
 
     #[test]

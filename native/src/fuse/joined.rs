@@ -188,7 +188,8 @@ fn bounds_of_map(reading: &Reading<'_>, union: &Union, map: &[u32]) -> Bounds {
 mod tests {
     use super::super::codec::Compression;
     use super::super::input::Options;
-    use super::super::metadata::{Meaning, PageHeader, PageKind, Statistics};
+    use super::super::metadata::{Meaning, Statistics};
+    use super::super::page_header::{PageHeader, PageKind};
     use super::super::schema::{Leaf, Place};
     use super::super::{PLAIN, RLE, RLE_DICTIONARY};
     use super::*;

@@ -1,7 +1,7 @@
-//! Parquet's footer and page headers (apache/parquet-format, `parquet.thrift`), as far as merging pages needs them.
+//! Parquet's footer (apache/parquet-format, `parquet.thrift`), as far as merging pages needs it.
 
 use super::Refusal;
-use super::thrift::{Field, Reader, Writer};
+use super::thrift::{Field, Reader, kind};
 
 type Result<T> = std::result::Result<T, Refusal>;
 
@@ -120,9 +120,16 @@ pub struct RowGroup {
     pub rows: usize,
 }
 
+/// The schema of a file: the one that was known, or its elements and how they are stored.
 #[derive(Clone, Debug)]
-pub struct Footer {
-    pub schema: Vec<Element>,
+pub enum Schema<'a> {
+    Known,
+    Read { elements: Vec<Element>, stored: &'a [u8] },
+}
+
+#[derive(Clone, Debug)]
+pub struct Footer<'a> {
+    pub schema: Schema<'a>,
     pub rows: usize,
     pub row_groups: Vec<RowGroup>,
     pub created_by: String,
@@ -134,11 +141,11 @@ fn missing(what: &str) -> Refusal {
     Refusal::new(format!("its footer lacks {what}"))
 }
 
-impl Footer {
-    /// The footer and its length, of a whole file.
-    pub fn of_file(data: &[u8]) -> Result<(Self, usize)> {
+impl<'a> Footer<'a> {
+    /// The footer and its length, of a whole file. `known`: as `parse` takes it.
+    pub fn of_file(data: &'a [u8], known: &[u8]) -> Result<(Self, usize)> {
         let start = Self::start_of(data)?;
-        Ok((Self::parse(&data[start..data.len() - 8])?, data.len() - 8 - start))
+        Ok((Self::parse(&data[start..data.len() - 8], known)?, data.len() - 8 - start))
     }
 
     /// Where the footer of a whole file begins; it ends eight bytes before the file does.
@@ -154,11 +161,24 @@ impl Footer {
         Ok(n - 8 - length)
     }
 
-    pub fn parse(bytes: &[u8]) -> Result<Self> {
+    /// The schema of a footer, read whole.
+    pub fn schema_of(bytes: &[u8]) -> Result<Vec<Element>> {
+        match Footer::parse(bytes, &[])?.schema {
+            Schema::Read { elements, .. } => Ok(elements),
+            Schema::Known => Err(missing("a schema")),
+        }
+    }
+
+    /// `known`: how the list of a schema is stored that needs not be read again; nothing: none is known.
+    pub fn parse(bytes: &'a [u8], known: &[u8]) -> Result<Self> {
         let (mut schema, mut rows, mut row_groups, mut created_by, mut ordered) = (None, None, None, String::new(), Vec::new());
         Reader::new(bytes).fields(|r, field| {
             match field.id {
-                2 => schema = Some(r.structs(field, element)?),
+                2 if field.kind == kind::LIST && !known.is_empty() && r.pass(known) => schema = Some(Schema::Known),
+                2 => {
+                    let start = r.at;
+                    schema = Some(Schema::Read { elements: r.structs(field, element)?, stored: r.since(start) });
+                }
                 3 => rows = Some(r.size64(field)?),
                 4 => row_groups = Some(r.structs(field, row_group)?),
                 6 => created_by = String::from_utf8_lossy(r.binary(field)?).into_owned(),
@@ -353,128 +373,4 @@ fn statistics(r: &mut Reader<'_>, field: Field) -> Result<Statistics> {
         Ok(true)
     })?;
     Ok(found)
-}
-
-/// What a page is, by its header.
-#[derive(Clone, Debug)]
-pub enum PageKind {
-    Dictionary { values: usize, encoding: i32 },
-    V1 { values: usize, encoding: i32, definitions: i32, repetitions: i32 },
-    V2 { values: usize, nulls: usize, rows: usize, encoding: i32, definition_bytes: usize, repetition_bytes: usize, compressed: bool },
-}
-
-#[derive(Clone, Debug)]
-pub struct PageHeader {
-    pub kind: PageKind,
-    pub compressed: usize,
-    pub uncompressed: usize,
-    pub crc: Option<u32>,
-}
-
-impl PageHeader {
-    pub fn read(r: &mut Reader<'_>) -> Result<Self> {
-        let (mut number, mut uncompressed, mut compressed, mut crc, mut kind) = (None, None, None, None, None);
-        r.fields(|r, field| {
-            match field.id {
-                1 => number = Some(r.int32(field)?),
-                2 => uncompressed = Some(r.size32(field)?),
-                3 => compressed = Some(r.size32(field)?),
-                4 => crc = Some(r.int32(field)? as u32),
-                5 => kind = Some((0, page_v1(r, field)?)),
-                7 => kind = Some((2, page_dictionary(r, field)?)),
-                8 => kind = Some((3, page_v2(r, field)?)),
-                _ => return Ok(false),
-            }
-            Ok(true)
-        })?;
-        match (number, kind, uncompressed, compressed) {
-            (Some(number), Some((same, kind)), Some(uncompressed), Some(compressed)) if number == same => {
-                Ok(Self { kind, compressed, uncompressed, crc })
-            }
-            _ => Err(Refusal::new("a page's header is not complete, or of a kind that is not known")),
-        }
-    }
-}
-
-fn page_v1(r: &mut Reader<'_>, of: Field) -> Result<PageKind> {
-    let (mut values, mut encoding, mut definitions, mut repetitions) = (None, None, None, None);
-    r.nested(of, |r, field| {
-        match field.id {
-            1 => values = Some(r.size32(field)?),
-            2 => encoding = Some(r.int32(field)?),
-            3 => definitions = Some(r.int32(field)?),
-            4 => repetitions = Some(r.int32(field)?),
-            _ => return Ok(false),
-        }
-        Ok(true)
-    })?;
-    match (values, encoding, definitions, repetitions) {
-        (Some(values), Some(encoding), Some(definitions), Some(repetitions)) => {
-            Ok(PageKind::V1 { values, encoding, definitions, repetitions })
-        }
-        _ => Err(Refusal::new("a page's header is not complete")),
-    }
-}
-
-fn page_dictionary(r: &mut Reader<'_>, of: Field) -> Result<PageKind> {
-    let (mut values, mut encoding) = (None, None);
-    r.nested(of, |r, field| {
-        match field.id {
-            1 => values = Some(r.size32(field)?),
-            2 => encoding = Some(r.int32(field)?),
-            _ => return Ok(false),
-        }
-        Ok(true)
-    })?;
-    match (values, encoding) {
-        (Some(values), Some(encoding)) => Ok(PageKind::Dictionary { values, encoding }),
-        _ => Err(Refusal::new("a dictionary's header is not complete")),
-    }
-}
-
-fn page_v2(r: &mut Reader<'_>, of: Field) -> Result<PageKind> {
-    let (mut values, mut nulls, mut rows, mut encoding) = (None, None, None, None);
-    let (mut definition_bytes, mut repetition_bytes, mut compressed) = (None, None, true);
-    r.nested(of, |r, field| {
-        match field.id {
-            1 => values = Some(r.size32(field)?),
-            2 => nulls = Some(r.size32(field)?),
-            3 => rows = Some(r.size32(field)?),
-            4 => encoding = Some(r.int32(field)?),
-            5 => definition_bytes = Some(r.size32(field)?),
-            6 => repetition_bytes = Some(r.size32(field)?),
-            7 => compressed = field.truth()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    })?;
-    match (values, nulls, rows, encoding, definition_bytes, repetition_bytes) {
-        (Some(values), Some(nulls), Some(rows), Some(encoding), Some(definition_bytes), Some(repetition_bytes)) => {
-            Ok(PageKind::V2 { values, nulls, rows, encoding, definition_bytes, repetition_bytes, compressed })
-        }
-        _ => Err(Refusal::new("a page's header is not complete")),
-    }
-}
-
-/// The header of a data page of version 1, or of a dictionary.
-pub fn write_page_header(values: usize, encoding: i32, uncompressed: usize, compressed: usize, dictionary: bool) -> Vec<u8> {
-    let mut w = Writer::default();
-    w.begin();
-    w.int32(1, if dictionary { 2 } else { 0 });
-    w.int32(2, uncompressed as i32);
-    w.int32(3, compressed as i32);
-    if dictionary {
-        w.begin_struct(7);
-        w.int32(1, values as i32);
-        w.int32(2, encoding);
-    } else {
-        w.begin_struct(5);
-        w.int32(1, values as i32);
-        w.int32(2, encoding);
-        w.int32(3, super::RLE);
-        w.int32(4, super::RLE);
-    }
-    w.end();
-    w.end();
-    w.out
 }

@@ -14,6 +14,7 @@ mod input;
 mod joined;
 mod metadata;
 mod order;
+mod page_header;
 mod pages;
 mod plain;
 mod rope;
@@ -30,7 +31,7 @@ use std::fmt;
 pub use bounds::Bounds;
 pub use chain::{Chain, chain};
 pub use codec::{Codec, Compression};
-pub use group::{Group, Merge, merge};
+pub use group::{Group, Merge, fault, merge};
 pub use schema::Match;
 pub use source::{Source, Target};
 

@@ -8,8 +8,9 @@ use super::codec::{Codec, check_joinable, joins};
 use super::delta::booleans;
 use super::hybrid::Numbers;
 use super::input::{Input, Levels, Reading};
-use super::metadata::{PageKind, Physical};
+use super::metadata::Physical;
 use super::order::Order;
+use super::page_header::PageKind;
 use super::pages::{Chunk, Page, indices};
 use super::rope::Kept;
 use super::values::{check_plain, starts};
@@ -265,7 +266,8 @@ fn counts_up(pages: &[(Levels, Numbers<u32>)], dictionary: Option<&Page<'_>>) ->
 mod tests {
     use super::super::codec::Compression;
     use super::super::input::Options;
-    use super::super::metadata::{Meaning, PageHeader, Statistics};
+    use super::super::metadata::{Meaning, Statistics};
+    use super::super::page_header::PageHeader;
     use super::super::schema::{Leaf, Place};
     use super::*;
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::Refusal;
 use super::codec::{Codec, Compression, joins};
-use super::metadata::{Element, Footer, RowGroup};
+use super::metadata::{Footer, RowGroup, Schema};
 use super::schema::{Leaf, Match, Node, Place, leaves, places, tree};
 
 type Result<T> = std::result::Result<T, Refusal>;
@@ -16,7 +16,14 @@ pub struct Target {
     pub leaves: Vec<Leaf>,
     by: Match,
     pub compression: Compression,
-    last: Mutex<Option<(Vec<Element>, Places)>>,
+    last: Mutex<Option<Arc<Known>>>,
+}
+
+/// How a schema is stored in a footer, where the leaves are in files that have it, and how many leaves these have.
+struct Known {
+    stored: Vec<u8>,
+    places: Places,
+    leaves: usize,
 }
 
 impl Target {
@@ -25,20 +32,26 @@ impl Target {
         if compression.codec != Codec::None && !joins(compression.codec) {
             return Err(Refusal::new("outputs of this codec are not made of pages"));
         }
-        let (nodes, _) = tree(&Footer::parse(footer)?.schema)?;
+        let (nodes, _) = tree(&Footer::schema_of(footer)?)?;
         Ok(Self { leaves: leaves(&nodes), nodes, by, compression, last: Mutex::new(None) })
     }
 
-    /// The places of the leaves in files of this schema; of files in a row that have the same one, found once.
-    fn places(&self, schema: Vec<Element>) -> Result<(Places, usize)> {
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (nodes, count) = tree(&schema)?;
-        if let Some((_, found)) = last.as_ref().filter(|(same, _)| *same == schema) {
-            return Ok((Arc::clone(found), count));
+    fn last(&self) -> Option<Arc<Known>> {
+        self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// What is to be known of a schema; of files in a row that have the same one, found once.
+    fn known(&self, schema: &Schema<'_>, last: Option<Arc<Known>>) -> Result<Arc<Known>> {
+        match (schema, last) {
+            (Schema::Known, Some(last)) => Ok(last),
+            (Schema::Known, None) => Err(Refusal::new("there is no schema")),
+            (Schema::Read { elements, stored }, _) => {
+                let (nodes, leaves) = tree(elements)?;
+                let found = Arc::new(Known { stored: stored.to_vec(), places: Arc::new(places(&nodes, &self.nodes, self.by)?), leaves });
+                *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::clone(&found));
+                Ok(found)
+            }
         }
-        let found = Arc::new(places(&nodes, &self.nodes, self.by)?);
-        *last = Some((schema, Arc::clone(&found)));
-        Ok((found, count))
     }
 }
 
@@ -57,14 +70,16 @@ pub struct Source {
 
 impl Source {
     pub fn new(target: &Target, data: &[u8]) -> Result<Self> {
-        let (footer, length) = Footer::of_file(data)?;
-        let (places, count) = target.places(footer.schema)?;
+        let last = target.last();
+        let (footer, length) = Footer::of_file(data, last.as_ref().map_or(&[], |last| &last.stored))?;
+        let known = target.known(&footer.schema, last)?;
+        let places = Arc::clone(&known.places);
         let end = data.len() - 8 - length;
         let (mut rows, mut bytes) = (0usize, 0usize);
         // Writers have nothing to say of where the columns of a row group without rows are.
         let row_groups: Vec<RowGroup> = footer.row_groups.into_iter().filter(|group| group.rows > 0).collect();
         for group in &row_groups {
-            if group.columns.len() != count {
+            if group.columns.len() != known.leaves {
                 return Err(Refusal::new("a row group has not the columns of the schema"));
             }
             rows = rows.checked_add(group.rows).ok_or_else(|| Refusal::new("it counts too many rows"))?;

@@ -6,6 +6,8 @@ use super::Refusal;
 type Result<T> = std::result::Result<T, Refusal>;
 
 const MOST_DEPTH: u32 = 32;
+/// Room for more elements of a list is made as they come: nothing large is allocated by a claim.
+const MOST_EXPECTED: usize = 64;
 
 /// Types of fields and elements.
 pub mod kind {
@@ -182,13 +184,25 @@ impl<'a> Reader<'a> {
         Ok((head & 0x0f, count))
     }
 
+    /// Whether what is left begins with these bytes, which then are passed over.
+    pub fn pass(&mut self, known: &[u8]) -> bool {
+        let same = self.data[self.at..].starts_with(known);
+        self.at += if same { known.len() } else { 0 };
+        same
+    }
+
+    /// What was read since it was at `start`.
+    pub fn since(&self, start: usize) -> &'a [u8] {
+        &self.data[start..self.at]
+    }
+
     /// The elements of a list of structs, each read by `each`.
     pub fn structs<T>(&mut self, field: Field, mut each: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         let (element, count) = self.list(field)?;
         if element != kind::STRUCT {
             return Err(broken("a list of other things than structs"));
         }
-        let mut found = Vec::new();
+        let mut found = Vec::with_capacity(count.min(MOST_EXPECTED));
         for _ in 0..count {
             found.push(each(self)?);
         }

@@ -3,8 +3,8 @@
 use super::bounds::Bounds;
 use super::codec::{Compression, Packer, Piece};
 use super::hybrid::{Numbers, bits_for, encode, encode_run};
-use super::metadata::write_page_header;
 use super::order::Order;
+use super::page_header::write_page_header;
 use super::rope::{Kept, Rope};
 use super::schema::Leaf;
 use super::{PLAIN, RLE_DICTIONARY, Refusal};

@@ -62,7 +62,7 @@ def test_a_group_whose_merging_takes_more_than_was_promised_is_handed_back(monke
 
 def test_what_was_never_held_at_once_is_not_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """What kernels held before Arrow took its memory counts beside what Arrow held then, and what was held before the task not at all."""
-    kernels = SimpleNamespace(told=(30, 70))
+    kernels = SimpleNamespace(told=(30, 70), let_go=lambda: None)
     kernels.held_bytes = lambda: kernels.told
     arrow = SimpleNamespace(total_allocated_bytes=lambda: arrow.bytes, bytes=10)
     monkeypatch.setattr(native, "KERNELS", kernels)
