@@ -128,6 +128,12 @@ _FLAGS = (
 
 POLICY = frozenset(flag.key for flag in _FLAGS if flag.panel == "Policy")
 """Keys of the options that decide what is planned."""
+_SHAPES = {flag.key: flag.shape for flag in _FLAGS}
+
+
+def shape_of(key: str) -> str | None:
+    """How the value of a key is written: `SIZE`, `TIME`, …; None for switches and for what is no option."""
+    return _SHAPES.get(key)
 
 
 def takes_flags(panels: Sequence[Panel] = EVERYTHING) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

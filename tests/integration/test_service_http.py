@@ -195,6 +195,35 @@ def test_the_document_is_what_is_answered(client: TestClient) -> None:
     validate(document)
 
 
+def test_answers_are_as_their_schemas_say(client: TestClient, service: Service) -> None:
+    """Every answer of the API has the schema that the document names for it, without a field that is not described."""
+    from jsonschema import Draft202012Validator
+
+    document = client.get("/openapi.json").json()
+    good, path = {"authorization": f"Bearer {TOKEN}"}, f"/api/v1/tables/{quote(ugly(service), safe='')}"
+    asked = {
+        ("get", "/api/v1/overview"): client.get("/api/v1/overview"),
+        ("get", "/api/v1/tables"): client.get("/api/v1/tables"),
+        ("get", "/api/v1/tables/{table}"): client.get(path),
+        ("get", "/api/v1/tables/{table}/runs"): client.get(f"{path}/runs"),
+        ("post", "/api/v1/tables/{table}/plan"): client.post(f"{path}/plan", headers=good),
+        **{
+            ("post", f"/api/v1/tables/{{table}}/{verb}"): client.post(f"{path}/{verb}", headers=good)
+            for verb in ("pause", "resume", "run-now")
+        },
+    }
+    asked[("get", "/api/v1/tables/{table} ")] = client.get("/api/v1/tables/none")
+    asked[("post", "/api/v1/tables/{table}/pause ")] = client.post(f"{path}/pause")
+    described = {(method, route) for route, item in document["paths"].items() for method in item if route.startswith("/api/")}
+    assert described == {(method, route) for method, route in asked if not route.endswith(" ")}
+    for (method, route), answer in asked.items():
+        told = document["paths"][route.strip()][method]["responses"][str(answer.status_code)]
+        schema = told["content"]["application/json"]["schema"]
+        Draft202012Validator({**schema, "components": document["components"]}).validate(answer.json())
+        known = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]].get("properties")
+        assert known is None or set(answer.json()) == set(known)
+
+
 def test_metrics_count(service: Service) -> None:
     """A run is counted by its status, with files, bytes and spend; states of tables and the budget stand there."""
     metrics = Metrics()

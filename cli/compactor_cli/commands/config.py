@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compactor_cli.guard import guarded
+from compactor_cli.options import shape_of
 from compactor_cli.output import print_json, print_line
 from compactor_cli.session import failure_object
 from compactor_cli.signals import Signals
@@ -78,12 +79,17 @@ def _print(keys: list[Explained], policy: TablePolicy) -> None:
     width = max(len(item.key) for item in keys)
     for item in keys:
         over = f"  (over {', '.join(item.hidden)})" if item.hidden else ""
-        print_line(f"{item.key:<{width}}  {_shown(item.value):<24}  {item.where}{over}")
+        print_line(f"{item.key:<{width}}  {_shown(item.key, item.value):<24}  {item.where}{over}")
     for sentence in policy.ignored:
         print_line(f"passed over: {sentence}")
 
 
-def _shown(value: object) -> str:
+def _shown(key: str, value: object) -> str:
+    from compactor.units import format_bytes, format_seconds
+
+    kind = "TIME" if key == "freshness" else shape_of(key)
+    if isinstance(value, int | float) and not isinstance(value, bool) and kind in ("SIZE", "TIME"):
+        return format_bytes(value) if kind == "SIZE" else format_seconds(value)
     if value is None or value == ():
         return "-"
     if isinstance(value, list | tuple):
