@@ -20,11 +20,12 @@ ProofReader = Literal["auto", "arrow"]
 """Who reads what a proof compares. auto: the native reader, a little of it Arrow too, and Arrow alone what the native one leaves."""
 
 Proven = Literal["counts", "bytes", "full"]
-"""What was proven in the end. bytes: `full` was asked for, and where row groups were copied as they were, their bytes have the same SHA-256
-when read again from the store as when they were read from their source; fingerprints of rows are equal where rows were decoded."""
+"""What was proven in the end. bytes: `full` was asked for, and where row groups were copied as they were, their bytes have the same
+checksum when read again from the store as when they were read from their source; fingerprints are equal where rows were decoded."""
 
-CHECKSUM_ALGORITHM = "bytes-1"
-"""Names the sum modulo 2^128 of the fingerprints of decoded rows and of the first 128 bits of the SHA-256 of each range that was copied."""
+CHECKSUM_ALGORITHM = "bytes-2"
+"""Names the sum modulo 2^128 of the fingerprints of decoded rows and of the XXH3 of 128 bits of each range that was copied. It guards
+against faults, not against somebody who chooses bytes. `bytes-1` had the first 128 bits of SHA-256 instead."""
 
 _MODULUS = 1 << 128
 

@@ -224,9 +224,9 @@ class RewriteResult:
     engine: `transcode`, `stitch`, or both with a plus between them. copies, decoded: what was copied, and why the rest was not.
     left_out: inputs that stay as they are; everything else here, the row map too, is about the other inputs.
     proof: how far the group was proven; at `full`, `fingerprint` is that of its rows, the same for inputs and outputs; at `bytes`,
-      checksum is that of its copied bytes and decoded rows together. proof_bytes_read and proof_requests are what reading the outputs again
-      took (bytes_read and requests are about the inputs). proof_readers: `native` or `arrow`, whoever read files for it, or both with a
-      plus between them; beside `native` Arrow reads a little of the same.
+      checksum is that of its copied bytes and decoded rows together, by checksum_algorithm. proof_bytes_read and proof_requests are
+      what reading the outputs again took (bytes_read and requests are about the inputs). proof_readers: `native` or `arrow`, whoever
+      read files for it, or both with a plus between them; beside `native` Arrow reads a little of the same.
     stages: seconds of each stage of a task that was asked for them, in all its threads.
     """
 
@@ -247,6 +247,7 @@ class RewriteResult:
     proof_requests: int = 0
     proof_readers: str | None = None
     checksum: Fingerprint | None = None
+    checksum_algorithm: str = "bytes-1"
     copies: Copies = field(default_factory=Copies)
     decoded: tuple[DecodedBecause, ...] = ()
     stages: tuple[tuple[str, float], ...] = ()

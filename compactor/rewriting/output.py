@@ -8,7 +8,6 @@ failure or abort leaves nothing behind.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
@@ -22,6 +21,7 @@ from compactor.model.engine import COPIED_BYTES, Copies
 from compactor.model.rewrite import OutputFile, WriteSpec
 from compactor.rewriting.arrow_writer import empty_footer, open_writer
 from compactor.rewriting.assembly import MAGIC, Assembly, Moves
+from compactor.rewriting.checksum import checksum_of_bytes
 from compactor.rewriting.column_statistics import StatisticsCollector
 from compactor.rewriting.copying import pieces
 from compactor.rewriting.encoded import chunks_of_group, encoded_file, extras_of, repeatable
@@ -35,7 +35,7 @@ _TRAILER_BYTES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copied:
-    """Bytes of an output that were not made by the encoder, and their SHA-256 as they were when they were handed over."""
+    """Bytes of an output that were not made by the encoder, and their checksum as they were when they were handed over."""
 
     place: Range
     digest: bytes
@@ -157,12 +157,8 @@ class Output:
                     self._tap.put(data)
             return start
         spares = origin.key is not None and self._object.spares_sending(run.length)
-        digest = hashlib.sha256()
-        for data in self._pieces(origin, run):
-            digest.update(data)
-            if not spares:
-                self._tap.put(data)
-        self._copied.append(Copied(place=Range(start, run.length), digest=digest.digest()))
+        digest = checksum_of_bytes(self._passed_on(origin, run, keep=spares))
+        self._copied.append(Copied(place=Range(start, run.length), digest=digest))
         if spares and not self._stored(origin, run):
             for data in self._pieces(origin, run):
                 self._tap.put(data)
@@ -177,12 +173,19 @@ class Output:
         self._tap.position += run.length
         return True
 
+    def _passed_on(self, origin: Origin, run: Range, *, keep: bool) -> Iterator[bytes | memoryview]:
+        """The pieces, written to the output as they come unless they are kept back."""
+        for data in self._pieces(origin, run):
+            yield data
+            if not keep:
+                self._tap.put(data)
+
     def _pieces(self, origin: Origin, run: Range) -> Iterator[bytes | memoryview]:
         return pieces(origin, run, self._copying.pool, self._copying.in_flight_bytes)
 
     def _put(self, data: bytes) -> None:
         if self._copying.digests:
-            self._copied.append(Copied(place=Range(self._tap.position, len(data)), digest=hashlib.sha256(data).digest()))
+            self._copied.append(Copied(place=Range(self._tap.position, len(data)), digest=checksum_of_bytes([data])))
         self._tap.put(data)
 
     def _end_of_encoding(self) -> Assembly:

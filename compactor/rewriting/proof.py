@@ -7,7 +7,6 @@ else in their outputs that no encoder made. Reads only.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +18,7 @@ from compactor.model.plan import FileKey
 from compactor.model.rewrite import InputFile, ReadSpec
 from compactor.rewriting.arrow_reader import rows_of
 from compactor.rewriting.budget import Budget, divide
+from compactor.rewriting.checksum import checksum_of_bytes
 from compactor.rewriting.copying import IN_FLIGHT, PIECE_BYTES, pieces
 from compactor.rewriting.fetch import Fetcher
 from compactor.rewriting.opened import Opener
@@ -94,10 +94,7 @@ def _check_copied(written: Written, store: ObjectStore, budget: Budget) -> int:
     pool = pool_for(store, IN_FLIGHT, "prove")
     try:
         for copied in written.copied:
-            digest = hashlib.sha256()
-            for data in pieces(_Stored(store, written.file.key), copied.place, pool, budget.stream):
-                digest.update(data)
-            if digest.digest() != copied.digest:
+            if checksum_of_bytes(pieces(_Stored(store, written.file.key), copied.place, pool, budget.stream)) != copied.digest:
                 where = f"bytes {copied.place.start:,} to {copied.place.end - 1:,} of {written.file.key}"
                 raise FileProblem("proof", f"What was copied to {where}, read again, is not what was read.", path=written.file.key)
     finally:
@@ -124,7 +121,7 @@ def _requests(written: Written) -> int:
 
 def checksum_of(written: Sequence[Written], rows: Fingerprint) -> Fingerprint:
     """Of copied bytes and decoded rows (whose fingerprint is `rows`) together; see model/fingerprint.py."""
-    copied = sum(int.from_bytes(copied.digest[:16], "big") for one in written for copied in one.copied)
+    copied = sum(int.from_bytes(copied.digest, "big") for one in written for copied in one.copied)
     return Fingerprint(sum=copied, rows=sum(one.file.rows for one in written) - rows.rows) + rows
 
 

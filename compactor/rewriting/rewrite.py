@@ -16,7 +16,7 @@ from typing import Literal
 from compactor.ambient.ports import Clock
 from compactor.ambient.stopwatch import each, running, stage
 from compactor.errors import StorageError
-from compactor.model.fingerprint import readers_together
+from compactor.model.fingerprint import CHECKSUM_ALGORITHM, readers_together
 from compactor.model.rewrite import Concat, InputLeftOut, RewriteJob, RewriteResult, RewriteTask
 from compactor.rewriting.budget import Budget, divide
 from compactor.rewriting.chained import Chainer
@@ -110,6 +110,7 @@ def _with_proof(result: RewriteResult, written: Sequence[Written], again: ReadAg
         proof="full" if every else "bytes",
         fingerprint=again.sum if every else None,
         checksum=None if every else checksum_of(written, again.sum),
+        checksum_algorithm=CHECKSUM_ALGORITHM,
         proof_bytes_read=again.bytes_read,
         proof_requests=again.requests,
     )

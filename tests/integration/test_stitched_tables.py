@@ -86,7 +86,7 @@ def test_a_table_by_deltalake_is_copied_proven_and_done(tmp_path: Path, partitio
     assert sums(table) == before
     info, *_ = (action["commitInfo"] for action in log_of(table, 4) if "commitInfo" in action)
     assert info["tags"]["compactor.proof"] == "bytes"
-    assert (info["tags"]["compactor.fingerprintAlgorithm"], info["tags"]["compactor.fingerprintRows"]) == ("bytes-1", "12000")
+    assert (info["tags"]["compactor.fingerprintAlgorithm"], info["tags"]["compactor.fingerprintRows"]) == ("bytes-2", "12000")
     adds = [action["add"] for action in log_of(table, 4) if "add" in action]
     assert all(0 < int(add["tags"]["compactor.encodeDebt"]) < add["size"] for add in adds)
     assert compactor.assess(str(table)).encode_debt_bytes == sum(int(add["tags"]["compactor.encodeDebt"]) for add in adds)

@@ -73,6 +73,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "pydantic": ("compactor.settings",),
     "pydantic_settings": ("compactor.settings",),
     "pyroaring": ("compactor.model.positions", "compactor.rewriting.row_filter", "compactor.tables.delta"),
+    "xxhash": ("compactor.rewriting.checksum",),
     "time": ("compactor.ambient.system",),
     "random": ("compactor.ambient",),
     "secrets": (),

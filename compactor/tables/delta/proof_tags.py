@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compactor.model.fingerprint import CHECKSUM_ALGORITHM, FINGERPRINT_ALGORITHM, Fingerprint, readers_together
+from compactor.model.fingerprint import FINGERPRINT_ALGORITHM, Fingerprint, readers_together
 from compactor.model.rewrite import OutputFile, RewriteResult
 
 PROOF_TAG = "compactor.proof"
@@ -31,8 +31,11 @@ def commit_tags(results: Sequence[RewriteResult]) -> dict[str, str]:
     checked = [result.checksum for result in results if result.proof == "bytes" and result.checksum is not None]
     if len(full) + len(checked) < len(results):
         return {PROOF_TAG: "counts"}
+    algorithms = sorted({result.checksum_algorithm for result in results if result.checksum is not None and result.proof == "bytes"})
+    if len(algorithms) > 1:  # a dead run of an older version had finished some of the groups: their sums do not add up with ours
+        return {PROOF_TAG: "bytes"}
     total = sum((*full, *checked), Fingerprint())
-    level, algorithm = ("bytes", CHECKSUM_ALGORITHM) if checked else ("full", FINGERPRINT_ALGORITHM)
+    level, algorithm = ("bytes", algorithms[0]) if checked else ("full", FINGERPRINT_ALGORITHM)
     readers = readers_together(result.proof_readers for result in results)
     told = {READERS_TAG: readers} if readers else {}
     return {PROOF_TAG: level, FINGERPRINT_TAG: total.digest, ROWS_TAG: str(total.rows), ALGORITHM_TAG: algorithm, **told}
