@@ -12,6 +12,13 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PASSING = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EBUSY, errno.EHOSTDOWN}
 
 
+def no_place(error: OSError, name: str) -> StorageError:
+    """Our error where the file `name` could not be begun: its folder is not there and cannot be made, or whatever else it was."""
+    if error.errno in _MISSING:
+        return ObjectMissing(f"There is no folder for {name}, and none can be made there ({error.strerror or error}).")
+    return disk_error(error, name)
+
+
 def disk_error(error: OSError, name: str) -> StorageError:
     """Our error for a failed system call on the file or folder `name`."""
     text = error.strerror or str(error)

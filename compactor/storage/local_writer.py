@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from compactor.errors import StorageError
 from compactor.storage.base import ObjectWriter, StoreCopy
-from compactor.storage.local_errors import disk_error
+from compactor.storage.local_errors import disk_error, no_place
 
 _BUFFER_BYTES = 1024 * 1024
 _FLUSH_BYTES = 8 * 1024 * 1024
@@ -39,7 +39,7 @@ class LocalWriter(ObjectWriter):
         try:
             self._file = _open_new(target.temporary)
         except OSError as error:
-            raise disk_error(error, target.name) from error
+            raise no_place(error, target.name) from error
 
     def write(self, data: bytes | memoryview) -> int:
         if self.closed:

@@ -272,3 +272,11 @@ def test_a_signal_while_a_temporary_file_is_put_away_leaves_none(tmp_path: Path,
     with pytest.raises(KeyboardInterrupt):
         LocalStore(str(tmp_path)).create("a.json", b"{}")
     assert names(tmp_path) == ["a.json"]
+
+
+def test_a_folder_that_cannot_be_made_is_told_as_that(tmp_path: Path) -> None:
+    """Below a file nothing is written, and the message speaks of the folder, not of the object that is not there yet."""
+    (tmp_path / "state").write_bytes(b"a file")
+    store = LocalStore(str(tmp_path / "state"))
+    with pytest.raises(StorageError, match=r"^There is no folder for .*state/intents/a\.json, and none can be made there"):
+        store.put("intents/a.json", b"{}")
