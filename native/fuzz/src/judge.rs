@@ -64,7 +64,7 @@ pub fn judge(corpus: &Corpus, around: usize, file: &[u8], codec: usize) -> Outco
     let target = &family.targets[codec];
     let (before, _) = held();
     let merged = catch_unwind(AssertUnwindSafe(|| merged(target, &[&good.data, file, &good.data])));
-    if held().1 - before > MOST_HELD {
+    if held().1.saturating_sub(before) > MOST_HELD {
         return Outcome::Greedy;
     }
     let group = match merged {
