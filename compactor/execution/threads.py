@@ -20,6 +20,8 @@ from compactor.execution.work import Toolkit, deadline_drop, dropped_by, perform
 from compactor.model.rewrite import RewriteJob, RewriteTask, TaskOutcome
 from compactor.storage.base import ObjectStore
 
+_BUSY_ALONE = 2
+"""Processors that one task keeps busy: it decodes in one thread and encodes in another, or merges columns in as many as idle."""
 _JOIN_S = 10.0
 """How long closing waits for a revoked thread that is inside one store call."""
 
@@ -36,7 +38,7 @@ class ThreadCrew:
     """Runs the tasks of one job in `size` threads, and the last few beside them.
 
     A last task or two would leave most processors idle for its whole length. It starts early instead, beside a full crew, when what all are
-    predicted to need fits `memory_bytes`.
+    predicted to need fits `memory_bytes`; not beside a crew of two, because a task that is alone keeps two processors busy.
     """
 
     def __init__(self, *, size: int, memory_bytes: int, toolkit: Toolkit, clock: Clock, deadline_s: float) -> None:
@@ -74,7 +76,8 @@ class ThreadCrew:
         if len(running) < self._size:
             return True
         tasks = [*(entry.task for entry in running), *waiting]
-        last = len(waiting) <= self._size // 2 and len(running) < self._size + self._size // 2
+        beside = self._size // 2 if self._size > _BUSY_ALONE else 0
+        last = len(waiting) <= beside and len(running) < self._size + beside
         return last and sum(task.memory_bytes for task in tasks) <= self._memory_bytes
 
     def _start(

@@ -24,6 +24,7 @@ from compactor.planning.columns import Int64s
 MIB = 1024 * 1024
 _CHURNED = 40 * MIB
 _ROW_GROUP = 48 * MIB
+_GATHERED = 32 * MIB
 _READ_WHOLE = 32 * MIB
 _PIECE = 8 * MIB
 """What a reader of outputs with memory to spare takes with one request: a whole file, else a piece of a column."""
@@ -174,7 +175,7 @@ def group_memory(load: Load, bound: int, assumed: Assumptions) -> Int64s:
     held = buffers(bound)
     fetched = np.minimum(load.inputs, np.where(load.largest <= held.fetch, held.fetch, held.stream))
     batch = np.minimum(load.row_group, held.batch)
-    gathered = np.minimum(load.each_output, held.row_group)
+    gathered = np.minimum(load.each_output, min(held.row_group, _GATHERED))
     decoding = fetched + batch + np.floor(gathered * assumed.gathered).astype(np.int64)
     proving = 2 * np.minimum(load.encoded, _between(bound // 8, MIB, 32 * MIB)) + 2 * batch
     rest = load.inputs - load.merged

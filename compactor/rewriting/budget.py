@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 MIB = 1024 * 1024
 _KEPT = 48 * MIB
+_MOST_GATHERED = 32 * MIB
+"""Decoded rows of a row group beyond which readers gain nothing, and each task holds two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,9 +18,8 @@ class Budget:
     """Bounds in bytes, of one task.
 
     fetch: whole files in flight or waiting; whole_file: larger files are streamed by ranges; batch: decoded rows handled at once;
-    row_group: decoded rows that become one row group (two are held: one is
-    gathered while one is encoded); stream: read buffers of all columns of a streamed file together; spare: what nothing else is planned
-    for, so that a guess about one file may turn out that wrong.
+    row_group: encoded rows that are merged to one row group, and at most the decoded rows that become one; stream: read buffers of all
+    columns of a streamed file together; spare: what nothing else is planned for, so that a guess about one file may turn out that wrong.
     """
 
     fetch: int
@@ -27,6 +28,11 @@ class Budget:
     row_group: int
     stream: int
     spare: int = 0
+
+    @property
+    def gathered(self) -> int:
+        """Decoded rows that become one row group; two are held: one is gathered while one is encoded."""
+        return min(self.row_group, _MOST_GATHERED)
 
 
 def divide(memory_bytes: int) -> Budget:

@@ -22,6 +22,8 @@ from compactor.rewriting.ranged import RangedFile
 _MAGIC = b"PAR1"
 _MOST_FILE_BYTES = 1024 * 1024
 """Of larger files it costs next to nothing to be opened."""
+_MOST_BYTES = 4 * 1024 * 1024
+"""Of a chain. More would not be faster, and less of it would still be in a processor's cache when it is decoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class Chainer:
     def __init__(self, job: RewriteJob, budget: Budget, *, fingerprinted: bool) -> None:
         """fingerprinted: whether files need not be decoded one by one for their fingerprints."""
         self._able = fingerprinted and job.engine.mode != "stitch" and native.KERNELS is not None and not added_fields(job.read)
-        self._most_bytes = budget.batch // 4
+        self._most_bytes = min(_MOST_BYTES, budget.batch // 4)
         self._waiting: list[Fetched] = []
         self._bytes = 0
         self._against: Against | None = None
@@ -49,6 +51,10 @@ class Chainer:
         """Whether a file, decoded for this reason, may be part of a chain. Nothing of it is looked at."""
         small = fetched.size_bytes <= min(_MOST_FILE_BYTES, self._most_bytes // 2)
         return self._able and against is not None and fetched.input.deletes is None and small and not isinstance(fetched.source, RangedFile)
+
+    def shrink(self) -> None:
+        """A chain was too large once decoded: those that follow are half as large."""
+        self._most_bytes //= 2
 
     def full_for(self, fetched: Fetched, against: Against) -> bool:
         """Whether the chain must end before this file."""

@@ -234,6 +234,7 @@ class _Pouring:
             with stage("open"), at_file(whole.input):
                 opened = self._opener.open(whole)
                 if not fits_batch(opened, self._budget):
+                    self._chainer.shrink()
                     return None
             return list(each("decode", named(whole.input, transcode(opened, range(opened.file.metadata.num_row_groups), self._budget))))
         except FileProblem:

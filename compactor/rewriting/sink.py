@@ -121,7 +121,7 @@ class Sink:
     def _is_full(self) -> bool:
         return (
             self._gathered_rows >= self._row_group_rows
-            or self._gathered_bytes >= self._budget.row_group
+            or self._gathered_bytes >= self._budget.gathered
             or self._gathered_bytes * self._encoded_share >= self._plan.spec.row_group_bytes
         )
 

@@ -24,16 +24,17 @@ MIB = 1024 * 1024
 @pytest.mark.parametrize(
     ("size", "groups", "memory_mib", "most"),
     [
-        (2, 5, 1000, 3),
-        (2, 5, 150, 2),
-        (2, 2, 1000, 2),
-        (2, 3, 1000, 3),
+        (3, 7, 1000, 4),
+        (3, 7, 250, 3),
+        (3, 3, 1000, 3),
+        (3, 4, 1000, 4),
+        (2, 3, 1000, 2),
         (1, 5, 1000, 1),
         (4, 6, 1000, 6),
     ],
 )
 def test_the_last_tasks_start_beside_a_full_crew(size: int, groups: int, memory_mib: int, most: int) -> None:
-    """Up to half a crew of last tasks starts early where all that are at work then fit the memory; otherwise no more run than threads."""
+    """Up to half a crew of more than two starts early, last tasks that fit the memory with all at work; else no more run than threads."""
     lock, running, seen, order = threading.Lock(), [0], [0], []
 
     def work(_job: RewriteJob, task: RewriteTask, _store: ObjectStore, _clock: Clock) -> TaskOutcome:
