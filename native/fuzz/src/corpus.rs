@@ -13,6 +13,7 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::ColumnPath;
 
 use crate::model::Model;
+use crate::proof;
 use crate::reference::{Rows, decode};
 use crate::thrift::{I32, Value};
 
@@ -48,6 +49,8 @@ pub struct Entry {
 pub struct Family {
     pub footer: Value,
     pub targets: Vec<Target>,
+    /// For the reader of the proof, where it knows all types.
+    pub proof: Option<compactor_native::proof::Target>,
     pub members: Vec<usize>,
 }
 
@@ -94,7 +97,8 @@ impl Corpus {
             None => {
                 let bytes = wanted.write();
                 let targets = CODECS.iter().map(|by| Target::new(&bytes, Match::Name, *by).ok()).collect::<Option<Vec<_>>>()?;
-                self.families.push(Family { footer: wanted, targets, members: Vec::new() });
+                let proof = proof::target(&wanted);
+                self.families.push(Family { footer: wanted, targets, proof, members: Vec::new() });
                 self.families.len() - 1
             }
         };

@@ -7,6 +7,7 @@ use compactor_native::memory::held;
 
 use crate::corpus::Corpus;
 use crate::model::closed;
+use crate::proof::sums;
 use crate::reference::{Leaf, Rows, decode};
 use crate::thrift::{Value, read};
 
@@ -33,12 +34,14 @@ pub enum Outcome {
     Fault,
     /// The kernel held more memory than a file of this size is worth, where whoever judges counts it.
     Greedy,
+    /// The reader of the proof has a fault, or finds another sum in the merged file than in its parts.
+    Unproven,
 }
 
 /// Twice the largest page that is merged, and something for everything else.
 const MOST_HELD: usize = 160 << 20;
 
-pub const OUTCOMES: [Outcome; 10] = [
+pub const OUTCOMES: [Outcome; 11] = [
     Outcome::Refused,
     Outcome::Equal,
     Outcome::Lenient,
@@ -49,11 +52,12 @@ pub const OUTCOMES: [Outcome; 10] = [
     Outcome::Unreadable,
     Outcome::Fault,
     Outcome::Greedy,
+    Outcome::Unproven,
 ];
 
 impl Outcome {
     pub fn is_bad(self) -> bool {
-        matches!(self, Self::Wrong | Self::Neighbours | Self::Unreadable | Self::Fault | Self::Greedy)
+        matches!(self, Self::Wrong | Self::Neighbours | Self::Unreadable | Self::Fault | Self::Greedy | Self::Unproven)
     }
 }
 
@@ -74,7 +78,11 @@ pub fn judge(corpus: &Corpus, around: usize, file: &[u8], codec: usize) -> Outco
         Ok(Ok(group)) => group,
     };
     let expected = decode(file, Some(&good.rows));
-    let Some(found) = decode(&as_file(&group, &family.footer, &[&good.data, file, &good.data]), None) else {
+    let whole = as_file(&group, &family.footer, &[&good.data, file, &good.data]);
+    if family.proof.as_ref().is_some_and(|proof| !adds_up(proof, &good.data, file, &whole)) {
+        return Outcome::Unproven;
+    }
+    let Some(found) = decode(&whole, None) else {
         return if expected.is_some() { Outcome::Unreadable } else { Outcome::AsDamaged };
     };
     let whole = found.leaves.len() == good.rows.leaves.len()
@@ -93,6 +101,14 @@ pub fn judge(corpus: &Corpus, around: usize, file: &[u8], codec: usize) -> Outco
         }
     }
     outcome
+}
+
+/// Whether the reader of the proof finds in `whole` the rows of `file` and twice those of `good`, where it reads all of them.
+fn adds_up(target: &compactor_native::proof::Target, good: &[u8], file: &[u8], whole: &[u8]) -> bool {
+    match &sums(target, &[good, file, whole])[..] {
+        [Ok(good), Ok(file), Ok(whole)] => whole.0 == good.0.wrapping_add(good.0).wrapping_add(file.0) && whole.1 == 2 * good.1 + file.1,
+        refused => !refused.iter().any(|one| one.as_ref().is_err_and(|why| why.contains("fault"))),
+    }
 }
 
 fn merged(target: &Target, files: &[&[u8]]) -> Result<Group, Refusal> {

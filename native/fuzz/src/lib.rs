@@ -5,5 +5,6 @@ pub mod change;
 pub mod corpus;
 pub mod judge;
 pub mod model;
+pub mod proof;
 pub mod reference;
 pub mod thrift;
