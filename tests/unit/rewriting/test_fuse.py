@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -28,8 +29,10 @@ from compactor.model.rewrite import InputFile, RewriteJob, RewriteResult, RowIds
 from compactor.rewriting import fuse, native
 from compactor.rewriting.fragment import EncodedRowGroup
 from compactor.rewriting.native import KERNELS, STATUS
+from compactor.rewriting.parquet_fields import FileMetaData
 from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.rewrite import rewrite
+from compactor.rewriting.thrift_compact import read_struct, write_struct
 from compactor.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.skipif(KERNELS is None, reason=f"The native package is {STATUS}.")
@@ -346,3 +349,28 @@ def test_bounds_of_decimals_by_writers_that_compared_them_wrongly_are_those_of_t
     result = fused(store, [file], made)
     assert (result.engine, result.decoded) == ("fuse", ())
     assert (result.outputs[0].statistics[0].minimum, result.outputs[0].statistics[0].maximum) == (low, high)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_bounds_in_an_order_that_a_footer_does_not_tell_are_those_of_the_values(told: bool) -> None:
+    """Without the order of its type a column's bounds in the footer say nothing, however well its writer is known."""
+    rows = pa.table({"x": pa.array(range(5, 9000), pa.int64())})
+    data = kit.parquet(rows, use_dictionary=False, compression="snappy")
+    data = _edited(data, (4, 0, 1, 0, 3, 12, 6), (3).to_bytes(8, "little"))
+    if not told:
+        data = _without_orders(data)
+    store = MemoryStore()
+    store.put("x", data)
+    file = InputFile(file=FileKey(path="x"), key="x", size_bytes=len(data))
+    made = replace(job(rows.schema, compression="snappy", statistics=(StatisticsColumn(path=("x",)),)), proof="counts")
+    result = fused(store, [file], made)
+    assert (result.engine, result.decoded) == ("fuse", ())
+    assert result.outputs[0].statistics[0].minimum == (3 if told else 5)
+
+
+def _without_orders(data: bytes) -> bytes:
+    """The file with a footer that does not say in which order the bounds of its columns are."""
+    (length,) = struct.unpack("<I", data[-8:-4])
+    footer, _ = read_struct(data[-8 - length : -8])
+    changed = write_struct(footer.changed({FileMetaData.COLUMN_ORDERS: None}))
+    return data[: -8 - length] + changed + struct.pack("<I", len(changed)) + b"PAR1"
