@@ -26,6 +26,7 @@ from compactor.rewriting.column_statistics import StatisticsCollector
 from compactor.rewriting.copying import pieces
 from compactor.rewriting.encoded import chunks_of_group, encoded_file, extras_of, repeatable
 from compactor.rewriting.fragment import EncodedRowGroup, Origin, Range
+from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.tap import Tap
 from compactor.storage.base import ObjectWriter
 
@@ -87,13 +88,19 @@ class Output:
         return self._tap.position
 
     def write_row_group(self, rows: pa.Table, dictionaries: Sequence[str]) -> None:
-        """Append a row group. `dictionaries`: Parquet paths of the columns to write with one; counts where Arrow's writer begins only."""
+        """Append a row group. `dictionaries`: Parquet paths of the columns to write with one; counts where Arrow's writer begins only.
+
+        Raises FileProblem where an input held values that its types do not have, such as decimals of more digits.
+        """
         if self._parquet is None:
             self._tap.begin_part(len(MAGIC))
             self._stream = pa.BufferedOutputStream(pa.PythonFile(self._tap, mode="w"), _BUFFER_BYTES)
             self._parquet = open_writer(self._stream, self._spec, rows, dictionaries, self._footers)
         self._statistics.add(rows)
-        self._parquet.write_table(rows, row_group_size=max(1, rows.num_rows))
+        try:
+            self._parquet.write_table(rows, row_group_size=max(1, rows.num_rows))
+        except pa.ArrowInvalid as error:
+            raise _unfit(rows, error) from error
 
     def append(self, fragment: EncodedRowGroup) -> None:
         """Append a row group as it is. Raises StorageError, FileProblem."""
@@ -240,3 +247,14 @@ def created_by() -> str:
     from compactor import __version__
 
     return f"lakehouse-compactor version {__version__}"
+
+
+def _unfit(rows: pa.Table, error: pa.ArrowInvalid) -> FileProblem:
+    """Why rows cannot be encoded, with the column where a look at all values finds it."""
+    for name, column in zip(rows.column_names, rows.columns, strict=True):
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as found:
+            why = str(found).rpartition("Invalid: ")[2]
+            return FileProblem("corrupt-file", f'An input holds a value in column "{name}" that is none of its type: {why}.')
+    return FileProblem("corrupt-file", f"An input holds a value that cannot be written: {error}.")

@@ -16,6 +16,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from support import rewriting as kit
+from support.parquet_footer import Reader, member, packed
+from support.parquet_pages import pages
 
 from compactor.model.fingerprint import Fingerprint
 from compactor.model.plan import FileKey
@@ -233,6 +235,18 @@ def test_names_that_differ_in_case_are_left_to_arrow() -> None:
     data = kit.parquet(pa.table({"A": [1], "a": [2]}))
     assert isinstance(natively(data, ReadSpec(schema=pa.schema([("a", pa.int64())]))), str)
     assert isinstance(natively(kit.parquet(pa.table({"A": [1]})), ReadSpec(schema=pa.schema([("a", pa.int64())]))), str)
+
+
+@pytest.mark.parametrize("field", [pa.field("c", kind) for kind in (pa.int32(), pa.int64(), pa.decimal128(20, 2))], ids=str)
+def test_a_dictionary_that_is_shorter_than_its_header_says_is_refused(field: pa.Field) -> None:
+    """In words of its own: a fault of the reader would show on the screen of whoever runs a compaction."""
+    data = kit.parquet(rows(6, 40, pa.schema([field]), 0.0), compression="none")
+    dictionary = pages(data, 0)[0]
+    header = Reader(data, dictionary.start)
+    told = header.struct()
+    member(told, 7, 1).value += 1
+    changed = data[: dictionary.start] + packed(told) + data[header.at :]
+    assert natively(changed, ReadSpec(schema=pa.schema([field]))) == "a dictionary has fewer values than its header says"
 
 
 def test_changed_bytes_are_refused_or_read_as_arrow_reads_them() -> None:

@@ -69,14 +69,15 @@ pub fn converted(data: &[u8], stored: Physical, wanted: Physical) -> Result<Vec<
 }
 
 /// Timestamps of 96 bits, nanoseconds of a day and its Julian number, as microseconds since 1970. What is finer is cut off, as Arrow does.
+/// Day 0, which is before anything that writers hold, is 1970 to Arrow and not to others: refused.
 fn moments(data: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(data.len() / 12 * 8);
     for value in data.chunks_exact(12) {
         let (nanoseconds, day) = value.split_at(8);
         let nanoseconds = u64::from_le_bytes(nanoseconds.try_into().expect("eight bytes"));
         let day = i64::from(u32::from_le_bytes(day.try_into().expect("four bytes")));
-        if nanoseconds >= DAY_US as u64 * 1000 {
-            return Err(Refusal::new("a timestamp of 96 bits is beyond its day"));
+        if nanoseconds >= DAY_US as u64 * 1000 || day == 0 {
+            return Err(Refusal::new("a timestamp of 96 bits is beyond its day, or before all days"));
         }
         let start = (day - JULIAN_DAY_OF_1970).checked_mul(DAY_US);
         let moment = start.and_then(|start| start.checked_add((nanoseconds / 1000) as i64));
@@ -183,6 +184,7 @@ mod tests {
         assert_eq!(of(86_399_999_999_000, 5_373_484), Ok(253_402_300_799_999_999)); // the last of the year 9999
         assert!(of(86_400_000_000_000, 2_440_588).is_err());
         assert!(of(0, u32::MAX).is_err());
+        assert!(of(0, 0).is_err() && of(0, 1).is_ok());
     }
 
     #[test]

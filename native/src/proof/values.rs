@@ -78,7 +78,7 @@ impl Values {
         if !matches!(encoding, PLAIN | PLAIN_DICTIONARY) || form == Form::Boolean {
             return refuse("its dictionary is encoded in a way that there is not");
         }
-        if count > data.len() {
+        if count > data.len() / width(form).unwrap_or(4) {
             return refuse("a dictionary has fewer values than its header says");
         }
         (self.taken, self.left) = (Taken::Stored(0), count);

@@ -12,10 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support import rewriting as kit
+from support.parquet_footer import joined, member, split
 
 from compactor.ambient import VirtualClock
 from compactor.model.engine import EngineChoice, EngineMode
-from compactor.model.rewrite import InputFile, ReadSpec, RewriteResult, StatisticsColumn, WriteSpec
+from compactor.model.plan import FileKey
+from compactor.model.rewrite import GroupDropped, InputFile, ReadSpec, RewriteResult, StatisticsColumn, WriteSpec
 from compactor.rewriting import native
 from compactor.rewriting.decimals import settled
 from compactor.rewriting.footer import survey_files
@@ -104,3 +106,18 @@ def test_a_footer_that_cannot_be_read_decides_nothing() -> None:
     for key in ("gone.parquet", "none.parquet"):
         bad = replace(kept, key=key, size_bytes=28 if key == "none.parquet" else kept.size_bytes)
         assert settled(job, kit.task_of([bad]), store) == (job, 1)
+
+
+def test_a_decimal_of_more_digits_than_its_type_drops_the_group_and_names_the_column() -> None:
+    """Arrow reads such values and cannot write them as whole numbers; the run goes on with other groups."""
+    loose = pa.schema([("few", pa.decimal128(18, 2))])
+    data = kit.parquet(pa.table({"few": [Decimal(10**13)]}, schema=loose), store_decimal_as_integer=True)
+    body, footer = split(data)
+    member(footer, 2, 1, 8).value = member(footer, 2, 1, 10, 5, 2).value = 5
+    store = MemoryStore()
+    store.put("f", joined(body, footer))
+    file = InputFile(file=FileKey(path="f"), key="f", size_bytes=len(store.get("f")))
+    outcome = kit.run(store, kit.job_of(pa.schema([("few", pa.decimal128(5, 2))])), [file])
+    assert isinstance(outcome, GroupDropped)
+    assert (outcome.reason, 'column "few"' in outcome.detail) == ("corrupt-file", True)
+    assert kit.keys(store) == ["f"]
