@@ -172,7 +172,8 @@ impl<'a> Footer<'a> {
     /// `known`: how the list of a schema is stored that needs not be read again; nothing: none is known.
     pub fn parse(bytes: &'a [u8], known: &[u8]) -> Result<Self> {
         let (mut schema, mut rows, mut row_groups, mut created_by, mut ordered) = (None, None, None, String::new(), Vec::new());
-        Reader::new(bytes).fields(|r, field| {
+        let mut reader = Reader::new(bytes);
+        reader.fields(|r, field| {
             match field.id {
                 2 if field.kind == kind::LIST && !known.is_empty() && r.pass(known) => schema = Some(Schema::Known),
                 2 => {
@@ -188,6 +189,9 @@ impl<'a> Footer<'a> {
             }
             Ok(true)
         })?;
+        if reader.at != bytes.len() {
+            return Err(Refusal::new("its footer ends early"));
+        }
         Ok(Self {
             schema: schema.ok_or_else(|| missing("a schema"))?,
             rows: rows.ok_or_else(|| missing("a number of rows"))?,

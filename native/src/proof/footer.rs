@@ -83,6 +83,9 @@ impl<'a> Footer<'a> {
                 (_, kind) => stream.pass(kind)?,
             }
         }
+        if !stream.rest().is_empty() {
+            return refuse("its footer ends early");
+        }
         let (Some(schema), Some(groups), Some(rows)) = (schema, groups, rows) else { return refuse("its footer lacks something") };
         let counted = groups.iter().try_fold(0usize, |sum, group: &RowGroup| sum.checked_add(group.rows));
         if counted != Some(rows) {
