@@ -28,13 +28,13 @@ _GATHERED = 32 * MIB
 _READ_WHOLE = 32 * MIB
 _PIECE = 8 * MIB
 """What a reader of outputs with memory to spare takes with one request: a whole file, else a piece of a column."""
-_MERGED_CHURNED = 24 * MIB
+_MERGED_CHURNED = 20 * MIB
 _MADE = 1.25
 """Bytes that are made for each byte of a row group that is merged, most of which are kept where they lie."""
 _COPIES_IN_FLIGHT = 4
 _FOOTERS = 1 / 16
 """Share of a file up to which what is not copied of it is taken for its footer and indexes."""
-_CHUNK = 600
+_CHUNK = 400
 """Bytes that a merged file takes for each of its columns, however small."""
 
 Floats = npt.NDArray[np.float64]
@@ -184,7 +184,7 @@ def group_memory(load: Load, bound: int, assumed: Assumptions) -> Int64s:
     proving = np.where(decoded + load.merged > 0, proving, 0)  # what is copied is compared piece by piece
     rewriting = np.maximum(np.where(decoded > 0, decoding, 0), _merging(load, held, assumed) + np.where(load.merged > 0, batch, 0))
     rewriting = np.maximum(rewriting, np.minimum(load.copied, _copying(held)))
-    need = assumed.floor_bytes + np.maximum(churned, np.minimum(load.merged * 3 // 4, _MERGED_CHURNED)) + np.maximum(rewriting, proving)
+    need = assumed.floor_bytes + np.maximum(churned, np.minimum(load.merged // 2, _MERGED_CHURNED)) + np.maximum(rewriting, proving)
     peak: Int64s = np.minimum(need, bound).astype(np.int64)
     return peak
 
