@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 
@@ -92,3 +93,16 @@ def offer(cores: Cores) -> None:
 def offered() -> Cores:
     """What tasks of this process share."""
     return _offered
+
+
+@contextmanager
+def threads_for(most: int) -> Iterator[int]:
+    """How many threads may work beside each other, at most `most`: this one, and one for each processor that would idle."""
+    cores, taken = offered(), 0
+    while taken + 1 < most and cores.take():
+        taken += 1
+    try:
+        yield taken + 1
+    finally:
+        for _ in range(taken):
+            cores.give()

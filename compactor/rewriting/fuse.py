@@ -7,14 +7,13 @@ rows, so files with them are not taken.
 
 from __future__ import annotations
 
-import contextlib
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from compactor.ambient.cores import offered
+from compactor.ambient.cores import threads_for
 from compactor.model.rewrite import RewriteJob
 from compactor.rewriting import native
 from compactor.rewriting.arrow_writer import empty_footer
@@ -98,7 +97,7 @@ class Fuser:
         except kernels.FuseRefused as refused:
             against = Against(code="schema", why=f"Outputs are not made of pages: {refused.args[0]}.")
             return [against] * len(batch)
-        with _threads(len(batch)) as threads:
+        with threads_for(len(batch)) as threads:
             found = kernels.fuse_sources(self._target.known, [fetched.source for fetched in batch], threads)
         return [
             Against(code="pages", why=f"{fetched.input.key} is not merged as it is: {source}.") if isinstance(source, str) else source
@@ -163,19 +162,6 @@ class Fuser:
                 return
 
 
-@contextlib.contextmanager
-def _threads(most: int) -> Iterator[int]:
-    """How many threads may merge columns: this one, and one for each processor that would idle."""
-    cores, taken = offered(), 0
-    while taken + 1 < most and cores.take():
-        taken += 1
-    try:
-        yield taken + 1
-    finally:
-        for _ in range(taken):
-            cores.give()
-
-
 def _kernels() -> ModuleType:
     assert native.KERNELS is not None
     return native.KERNELS
@@ -209,7 +195,7 @@ class _Target:
     def merged(self, kernels: ModuleType, members: Sequence[Member], verify: bool) -> EncodedRowGroup:
         """One row group of these files. Raises the kernel's FuseRefused."""
         sources = [member.source for member in members]
-        with _threads(len(self.bounds)) as threads:
+        with threads_for(len(self.bounds)) as threads:
             fused: FusedRowGroup = kernels.fuse(self.known, sources, self.bounds, verify, threads)
         group, _ = read_struct(fused.row_group(0))
         indexes = zip(fused.column_indexes(), fused.offset_indexes(0), strict=True)

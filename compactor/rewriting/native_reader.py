@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from compactor.ambient.cores import offered
+from compactor.ambient.cores import threads_for
 from compactor.model.fingerprint import FINGERPRINT_ALGORITHM, Fingerprint
 from compactor.model.rewrite import ReadSpec
 from compactor.rewriting import native
@@ -90,19 +90,6 @@ def _refusals(kernels: ModuleType) -> Iterator[None]:
         yield
     except kernels.ProofRefused as refused:
         raise Unread(refused.args[0]) from refused
-
-
-@contextlib.contextmanager
-def threads_for(most: int) -> Iterator[int]:
-    """How many threads may work beside each other: this one, and one for each processor that would idle."""
-    cores, taken = offered(), 0
-    while taken + 1 < most and cores.take():
-        taken += 1
-    try:
-        yield taken + 1
-    finally:
-        for _ in range(taken):
-            cores.give()
 
 
 def _described(field: pa.Field, key: NativeKey) -> _Described:
