@@ -6,7 +6,7 @@ start at once but share this process's fate. Memory is a promise for the whole r
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from itertools import chain, islice
 from typing import Literal
 
@@ -17,14 +17,15 @@ from compactor.execution.machine import fit
 from compactor.execution.processes import ProcessPool
 from compactor.execution.threads import ThreadCrew
 from compactor.execution.work import Limits, Toolkit, input_bytes
+from compactor.execution.worker import proves_natively
 from compactor.model.rewrite import RewriteJob, RewriteTask, TaskOutcome
 from compactor.storage.base import ObjectStore
 
 Mode = Literal["auto", "threads", "processes"]
 
 SMALL_PLAN_BYTES = {"counts": 1024 * 1024 * 1024, "full": 128 * 1024 * 1024}
-"""A plan that reads less than this is done by threads, for which starting worker processes would not pay. To prove every row takes many
-short steps, between which threads of one interpreter wait for each other, so there processes pay sooner."""
+"""A plan that reads less than this is done by threads, for which starting worker processes would not pay. To prove every row by Arrow takes
+many short steps, between which threads of one interpreter wait for each other, so there processes pay sooner; read natively, it takes few."""
 LOOK_AHEAD = 128
 """How many tasks are taken before the first one starts, to see whether the plan is small. As many make up for the start of processes, which
 do not share an interpreter's lock."""
@@ -63,7 +64,7 @@ class LocalExecutor:
 
     def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Generator[TaskOutcome]:
         waiting = iter(tasks)
-        first = list(islice(waiting, LOOK_AHEAD)) if self._mode == "auto" else []
+        first = list(_looked_at(waiting, _small_bytes(job))) if self._mode == "auto" else []
         everything = chain(first, waiting)
         if self._by_threads(job, first):
             place = self.capacity()
@@ -94,7 +95,7 @@ class LocalExecutor:
             raise ExecutionFailed(f"{job.root_uri} lives in the memory of this process; other processes cannot reach it.")
         if self._mode != "auto" or in_memory:
             return in_memory or self._mode == "threads"
-        return len(first) < LOOK_AHEAD and sum(map(input_bytes, first)) < SMALL_PLAN_BYTES[job.proof]
+        return len(first) < LOOK_AHEAD and sum(map(input_bytes, first)) < _small_bytes(job)
 
     def _processes(self) -> ProcessPool:
         if self._pool is None:
@@ -102,3 +103,18 @@ class LocalExecutor:
                 size=self.capacity().parallelism, toolkit=self._toolkit, clock=self._clock, deadline_s=self._limits.deadline_s
             )
         return self._pool
+
+
+def _small_bytes(job: RewriteJob) -> int:
+    """Below how many bytes a plan is small."""
+    return SMALL_PLAN_BYTES["counts" if proves_natively(job) else job.proof]
+
+
+def _looked_at(waiting: Iterator[RewriteTask], most_bytes: int) -> Iterator[RewriteTask]:
+    """The first tasks, until it is known whether the plan is small."""
+    so_far_bytes = 0
+    for task in islice(waiting, LOOK_AHEAD):
+        yield task
+        so_far_bytes += input_bytes(task)
+        if so_far_bytes >= most_bytes:
+            return

@@ -34,7 +34,8 @@ pub struct Group {
     compression: Compression,
 }
 
-static NOTHING_KNOWN: Statistics = Statistics { null_count: None, minimum: None, maximum: None, minimum_exact: None, maximum_exact: None };
+static NOTHING_KNOWN: Statistics =
+    Statistics { null_count: None, minimum: None, maximum: None, minimum_exact: None, maximum_exact: None, old: [None; 2] };
 
 type Refused = (usize, Refusal);
 

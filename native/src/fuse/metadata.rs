@@ -101,6 +101,16 @@ pub struct Statistics {
     pub maximum: Option<Vec<u8>>,
     pub minimum_exact: Option<bool>,
     pub maximum_exact: Option<bool>,
+    /// How long bounds of the kind of old are, whose order nobody defined.
+    pub old: [Option<usize>; 2],
+}
+
+impl Statistics {
+    /// Whether bounds have the length of their type, if it has one: Arrow refuses files with others.
+    pub fn fit(&self, width: Option<usize>) -> bool {
+        let lengths = [&self.minimum, &self.maximum].map(|bound| bound.as_ref().map(Vec::len));
+        self.old.into_iter().chain(lengths).flatten().all(|length| width.is_none_or(|width| length == width))
+    }
 }
 
 /// A column chunk: `start` and `length` are the range of its pages.
@@ -367,6 +377,7 @@ fn statistics(r: &mut Reader<'_>, field: Field) -> Result<Statistics> {
     let mut found = Statistics::default();
     r.nested(field, |r, field| {
         match field.id {
+            1 | 2 => found.old[field.id as usize - 1] = Some(r.binary(field)?.len()),
             3 => found.null_count = Some(r.size64(field)?),
             5 => found.maximum = Some(r.binary(field)?.to_vec()),
             6 => found.minimum = Some(r.binary(field)?.to_vec()),

@@ -90,6 +90,9 @@ impl Source {
                 if chunk.physical != stored.number() {
                     return Err(Refusal::new("a column chunk has not the type of its column"));
                 }
+                if !chunk.statistics.fit(stored.width()) {
+                    return Err(Refusal::new("a bound in its footer has not the length of its type"));
+                }
                 if repeated.is_empty() && chunk.values != group.rows {
                     return Err(Refusal::new("a column has not the rows of its row group"));
                 }
