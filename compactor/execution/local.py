@@ -25,7 +25,7 @@ Mode = Literal["auto", "threads", "processes"]
 
 SMALL_PLAN_BYTES = {"counts": 1024 * 1024 * 1024, "full": 128 * 1024 * 1024}
 """A plan that reads less than this is done by threads, for which starting worker processes would not pay. To prove every row by Arrow takes
-many short steps, between which threads of one interpreter wait for each other, so there processes pay sooner; read natively, it takes few."""
+many short steps, between which threads of one interpreter wait for each other, so there processes pay sooner; natively it takes few."""
 LOOK_AHEAD = 128
 """How many tasks are taken before the first one starts, to see whether the plan is small. As many make up for the start of processes, which
 do not share an interpreter's lock."""
