@@ -17,15 +17,14 @@ from compactor.execution.machine import fit
 from compactor.execution.processes import ProcessPool
 from compactor.execution.threads import ThreadCrew
 from compactor.execution.work import Limits, Toolkit, input_bytes
-from compactor.execution.worker import proves_natively
 from compactor.model.rewrite import RewriteJob, RewriteTask, TaskOutcome
 from compactor.storage.base import ObjectStore
 
 Mode = Literal["auto", "threads", "processes"]
 
 SMALL_PLAN_BYTES = {"counts": 1024 * 1024 * 1024, "full": 128 * 1024 * 1024}
-"""A plan that reads less than this is done by threads, for which starting worker processes would not pay. To prove every row by Arrow takes
-many short steps, between which threads of one interpreter wait for each other, so there processes pay sooner; natively it takes few."""
+"""A plan that reads less than this is done by threads, for which starting worker processes would not pay. To prove every row takes many
+short steps, between which threads of one interpreter wait for each other, so there processes pay sooner."""
 LOOK_AHEAD = 128
 """How many tasks are taken before the first one starts, to see whether the plan is small. As many make up for the start of processes, which
 do not share an interpreter's lock."""
@@ -64,7 +63,7 @@ class LocalExecutor:
 
     def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Generator[TaskOutcome]:
         waiting = iter(tasks)
-        first = list(_looked_at(waiting, _small_bytes(job))) if self._mode == "auto" else []
+        first = list(_looked_at(waiting, SMALL_PLAN_BYTES[job.proof])) if self._mode == "auto" else []
         everything = chain(first, waiting)
         if self._by_threads(job, first):
             place = self.capacity()
@@ -95,7 +94,7 @@ class LocalExecutor:
             raise ExecutionFailed(f"{job.root_uri} lives in the memory of this process; other processes cannot reach it.")
         if self._mode != "auto" or in_memory:
             return in_memory or self._mode == "threads"
-        return len(first) < LOOK_AHEAD and sum(map(input_bytes, first)) < _small_bytes(job)
+        return len(first) < LOOK_AHEAD and sum(map(input_bytes, first)) < SMALL_PLAN_BYTES[job.proof]
 
     def _processes(self) -> ProcessPool:
         if self._pool is None:
@@ -103,11 +102,6 @@ class LocalExecutor:
                 size=self.capacity().parallelism, toolkit=self._toolkit, clock=self._clock, deadline_s=self._limits.deadline_s
             )
         return self._pool
-
-
-def _small_bytes(job: RewriteJob) -> int:
-    """Below how many bytes a plan is small."""
-    return SMALL_PLAN_BYTES["counts" if proves_natively(job) else job.proof]
 
 
 def _looked_at(waiting: Iterator[RewriteTask], most_bytes: int) -> Iterator[RewriteTask]:

@@ -18,7 +18,6 @@ from compactor.execution.on_ray import _with_more_memory
 from compactor.execution.revocable import RevocableStore
 from compactor.execution.work import MAX_TRIES, Attempt, dropped_by
 from compactor.model.rewrite import GroupDropped, RewriteTask
-from compactor.rewriting import native
 from compactor.storage.memory import MemoryStore
 
 
@@ -102,12 +101,8 @@ def test_small_plans_run_in_threads() -> None:
     job = t.job("/t")
     assert executor._by_threads(job, [t.task(0), t.task(1)])
     for proof, limit in SMALL_PLAN_BYTES.items():
-        by_arrow = replace(job, proof=proof, proof_reader="arrow")
-        assert executor._by_threads(by_arrow, [t.task(0, size_bytes=limit - 1)])
-        assert not executor._by_threads(by_arrow, [t.task(0, size_bytes=limit)])
-    limit = SMALL_PLAN_BYTES["full" if native.KERNELS is None else "counts"]
-    assert executor._by_threads(replace(job, proof="full"), [t.task(0, size_bytes=limit - 1)])
-    assert not executor._by_threads(replace(job, proof="full"), [t.task(0, size_bytes=limit)])
+        assert executor._by_threads(replace(job, proof=proof), [t.task(0, size_bytes=limit - 1)])
+        assert not executor._by_threads(replace(job, proof=proof), [t.task(0, size_bytes=limit)])
     assert not executor._by_threads(job, [t.task(i, size_bytes=1) for i in range(LOOK_AHEAD)])
     assert executor._by_threads(t.job("memory://t"), [t.task(0, size_bytes=2**40)])
 
