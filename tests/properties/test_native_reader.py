@@ -249,6 +249,16 @@ def test_a_dictionary_that_is_shorter_than_its_header_says_is_refused(field: pa.
     assert natively(changed, ReadSpec(schema=pa.schema([field]))) == "a dictionary has fewer values than its header says"
 
 
+def test_a_footer_that_ends_before_its_length_says_is_refused() -> None:
+    """Bytes behind the last field of a footer, within its length, have it left to Arrow."""
+    table = rows(1, 50)
+    data = kit.parquet(table)
+    length = int.from_bytes(data[-8:-4], "little")
+    longer = data[:-8] + bytes(16) + (length + 16).to_bytes(4, "little") + data[-4:]
+    assert isinstance(natively(data, ReadSpec(schema=table.schema)), Fingerprint)
+    assert natively(longer, ReadSpec(schema=table.schema)) == "its footer ends early"
+
+
 def test_changed_bytes_are_refused_or_read_as_arrow_reads_them() -> None:
     """Whatever is changed in pages, levels, headers or footers: no panic, no wild allocation, and seldom rows that Arrow does not see."""
     spec, counts, chance = ReadSpec(schema=SCHEMA), Counter[str](), random.Random(11)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.modules import module_at
 from support.spark import Spark, SparkTable
 
 HERE = Path(__file__).resolve().parent
@@ -18,11 +18,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
     """The session. `make test-spark` has fetched what it needs and says so in the environment."""
     if os.environ.get("TEST_SPARK") != "1":
         pytest.skip("the Spark suite runs by `make test-spark`")
-    spec = importlib.util.spec_from_file_location("spark_prepare", HERE / "prepare.py")
-    assert spec is not None
-    assert spec.loader is not None
-    prepare = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(prepare)
+    prepare = module_at("spark_prepare", HERE / "prepare.py")
     if (why := prepare.prepare()) is not None:
         pytest.skip(why)
     with Spark(prepare.PYTHON, HERE / "server.py", prepare.jars_folder(), tmp_path_factory.mktemp("spark")) as session:

@@ -11,16 +11,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
-import importlib.util
 import shutil
 import tempfile
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
 
 import pyarrow as pa
 
+from support.modules import module_at
 from support.parquet_writers import Kind, kinds
 from support.spark import Spark
 
@@ -66,21 +65,12 @@ def seed(kind: Kind, i: int, work: Path, folder: Path) -> int:
 @contextlib.contextmanager
 def session(work: Path) -> Iterator[Spark | None]:
     """Spark's session where it is here already; nothing is fetched for it."""
-    prepare = _prepare()
+    prepare = module_at("spark_prepare", SPARK / "prepare.py")
     if not prepare.PYTHON.exists() or prepare.missing_tool() is not None or not prepare.jars_folder().is_dir():
         yield None
         return
     with Spark(prepare.PYTHON, SPARK / "server.py", prepare.jars_folder(), work) as spark:
         yield spark
-
-
-def _prepare() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("spark_prepare", SPARK / "prepare.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def columns(group: int) -> pa.Table:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
+
+from support.modules import module_at
 
 ROOT = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
 GOLDEN_MISSING = None if ROOT.is_dir() else "the public tables (../shared/golden) are not present"
@@ -13,12 +14,7 @@ GOLDEN_MISSING = None if ROOT.is_dir() else "the public tables (../shared/golden
 def _oracle() -> ModuleType | None:
     if GOLDEN_MISSING:
         return None
-    spec = importlib.util.spec_from_file_location("golden_oracle", ROOT / "oracle.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_at("golden_oracle", ROOT / "oracle.py")
 
 
 oracle: ModuleType = _oracle()  # type: ignore[assignment]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import json
 import os
 import re
@@ -17,6 +16,7 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from support.modules import module_at
 
 from compactor import errors
 
@@ -63,10 +63,7 @@ def dag(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     exceptions.AirflowException, exceptions.AirflowFailException = Again, Never
     for name, module in (("airflow", ModuleType("airflow")), ("airflow.sdk", sdk), ("airflow.sdk.exceptions", exceptions)):
         monkeypatch.setitem(sys.modules, name, module)
-    spec = importlib.util.spec_from_file_location("compact_tables", ROOT / "infra/airflow/compact_tables.py")
-    assert spec is not None and spec.loader is not None
-    loaded: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
+    loaded: Any = module_at("compact_tables", ROOT / "infra/airflow/compact_tables.py")
     loaded.compact, loaded.given = given["function"], given
     yield loaded
 

@@ -6,7 +6,7 @@
 
 use super::Refusal;
 use super::codec::Codec;
-use super::metadata::{ColumnChunk, Footer, Statistics};
+use super::metadata::{ColumnChunk, Footer, Statistics, fields_of, missing};
 use super::pages::{Chunk, Deepest, open};
 use super::schema::{Leaf, leaves, tree};
 use super::thrift::{Field, Reader, Writer, kind};
@@ -174,8 +174,7 @@ impl<'a> Parts<'a> {
     fn of(bytes: &'a [u8]) -> Result<Self> {
         let mut found = Self::default();
         let (mut schema, mut rows) = (None, None);
-        let mut reader = Reader::new(bytes);
-        reader.fields(|r, field| {
+        fields_of(bytes, |r, field| {
             match field.id {
                 2 => schema = Some(raw(r, field, bytes)?),
                 3 => rows = Some(r.size64(field)?),
@@ -191,17 +190,10 @@ impl<'a> Parts<'a> {
             }
             Ok(true)
         })?;
-        if reader.at != bytes.len() {
-            return Err(Refusal::new("its footer ends early"));
-        }
-        found.schema = schema.ok_or_else(|| lacks("a schema"))?;
-        found.rows = rows.ok_or_else(|| lacks("a number of rows"))?;
+        found.schema = schema.ok_or_else(|| missing("a schema"))?;
+        found.rows = rows.ok_or_else(|| missing("a number of rows"))?;
         Ok(found)
     }
-}
-
-fn lacks(what: &str) -> Refusal {
-    Refusal::new(format!("its footer lacks {what}"))
 }
 
 /// A value that is passed over, as it is encoded.
@@ -246,8 +238,8 @@ fn group<'a>(r: &mut Reader<'_>, bytes: &'a [u8]) -> Result<Group<'a>> {
         }
         Ok(true)
     })?;
-    found.rows = rows.ok_or_else(|| lacks("the rows of a row group"))?;
-    found.size = size.ok_or_else(|| lacks("the size of a row group"))?;
+    found.rows = rows.ok_or_else(|| missing("the rows of a row group"))?;
+    found.size = size.ok_or_else(|| missing("the size of a row group"))?;
     Ok(found)
 }
 

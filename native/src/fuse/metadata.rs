@@ -147,7 +147,7 @@ pub struct Footer<'a> {
     pub ordered: Vec<bool>,
 }
 
-fn missing(what: &str) -> Refusal {
+pub fn missing(what: &str) -> Refusal {
     Refusal::new(format!("its footer lacks {what}"))
 }
 
@@ -182,8 +182,7 @@ impl<'a> Footer<'a> {
     /// `known`: how the list of a schema is stored that needs not be read again; nothing: none is known.
     pub fn parse(bytes: &'a [u8], known: &[u8]) -> Result<Self> {
         let (mut schema, mut rows, mut row_groups, mut created_by, mut ordered) = (None, None, None, String::new(), Vec::new());
-        let mut reader = Reader::new(bytes);
-        reader.fields(|r, field| {
+        fields_of(bytes, |r, field| {
             match field.id {
                 2 if field.kind == kind::LIST && !known.is_empty() && r.pass(known) => schema = Some(Schema::Known),
                 2 => {
@@ -199,9 +198,6 @@ impl<'a> Footer<'a> {
             }
             Ok(true)
         })?;
-        if reader.at != bytes.len() {
-            return Err(Refusal::new("its footer ends early"));
-        }
         Ok(Self {
             schema: schema.ok_or_else(|| missing("a schema"))?,
             rows: rows.ok_or_else(|| missing("a number of rows"))?,
@@ -210,6 +206,13 @@ impl<'a> Footer<'a> {
             ordered,
         })
     }
+}
+
+/// The fields of a footer, which must take all of its bytes.
+pub fn fields_of<'a>(bytes: &'a [u8], each: impl FnMut(&mut Reader<'a>, Field) -> Result<bool>) -> Result<()> {
+    let mut reader = Reader::new(bytes);
+    reader.fields(each)?;
+    if reader.at == bytes.len() { Ok(()) } else { Err(Refusal::new("its footer ends early")) }
 }
 
 fn column_order(r: &mut Reader<'_>) -> Result<bool> {
