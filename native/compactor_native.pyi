@@ -115,5 +115,13 @@ class Files:
 def read_files(files: Sequence[tuple[str, int]], threads: int) -> tuple[Files, list[bool]]:
     """Files of these paths and sizes; whether each was there and of its size. Lets go of the interpreter while it works."""
 
+def float_extremes(
+    path: str, chunks: Sequence[tuple[int, int, int, bool, bool]]
+) -> list[tuple[int, tuple[float, float] | None, bool, bool] | None]:
+    """Of each of these column chunks of floats in a file (start, length, codec, whether doubles, whether optional): how many values there
+    are, nulls among them, least and greatest, whether one is NaN, and whether some lie in a dictionary only, of which not all need be in a
+    row. None where that cannot be told. Lets go of the interpreter while it works.
+    """
+
 def let_go() -> None:
     """Gives back the memory that is kept for the next files."""

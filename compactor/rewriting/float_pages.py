@@ -8,13 +8,14 @@ no answer here and is left to who decodes. Sizes may be lies: no page is decompr
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from compactor.rewriting import native
 from compactor.rewriting.fragment import Range
 from compactor.rewriting.parquet_fields import (
     CODECS,
@@ -70,6 +71,29 @@ def float_values(meta: Struct, leaf: Leaf, pages: Range, read: Read) -> FloatVal
         return look.result(meta.whole(ColumnMetaData.NUM_VALUES))
     except _NO_ANSWER:
         return None
+
+
+def floats_of_file(path: str, chunks: Mapping[int, tuple[Struct, Leaf, Range]]) -> dict[int, FloatValues]:
+    """The same of column chunks of a file on this machine, without the interpreter in between, where the native package is; what is not
+    among the answers is for `float_values` to look at."""
+    known = {at: chunk for at, chunk in chunks.items() if chunk[1].kind in FLOATS and not chunk[1].repeated}
+    if native.KERNELS is None or not known:
+        return {}
+    asked = [
+        (pages.start, pages.length, meta.integer(ColumnMetaData.CODEC) or 0, leaf.kind == Kind.DOUBLE, leaf.optional)
+        for meta, leaf, pages in known.values()
+    ]
+    found = {}
+    for (at, (meta, _, _)), seen in zip(known.items(), native.KERNELS.float_extremes(path, asked), strict=True):
+        if seen is None:
+            continue
+        values, extremes, nan, indirect = seen
+        low, high = extremes or (None, None)
+        if nan:
+            found[at] = FloatValues(nan=True)
+        elif values == meta.whole(ColumnMetaData.NUM_VALUES):
+            found[at] = FloatValues(low=low, high=high, indirect=indirect)
+    return found
 
 
 class _Source:

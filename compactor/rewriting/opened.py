@@ -85,6 +85,11 @@ class Opened:
         self.source.seek(start)
         return self.source.read(length)
 
+    @property
+    def path(self) -> str | None:
+        """Where it is as a file of this machine, if it is not in memory as a whole."""
+        return self.source.path if isinstance(self.source, RangedFile) else None
+
     def expect(self, row_groups: range, columns: Collection[str] | None) -> None:
         """These row groups are read next, by Arrow or `next`: of these columns (dotted, with all below; None: all), and nothing else."""
         if isinstance(self.source, RangedFile):

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from compactor.rewriting.ahead import Chunk, ReadAhead
 from compactor.rewriting.problems import FileProblem
-from compactor.storage.base import ObjectStore
+from compactor.storage.base import ObjectStore, file_paths
 
 TAIL_BYTES = 256 * 1024
 
@@ -45,6 +45,12 @@ class RangedFile(io.RawIOBase):
     def reads_ahead(self) -> bool:
         """Whether it can: then its reader needs no large buffers of its own."""
         return self._pool is not None
+
+    @property
+    def path(self) -> str | None:
+        """Where it is as a file of this machine; None where it is elsewhere."""
+        paths = file_paths(self._store, [self._key])
+        return None if paths is None else paths[0]
 
     def read_ahead(self, chunks: Sequence[Chunk], block_bytes: int, most_bytes: int) -> None:
         """From now on read these chunks in blocks, and no others, ahead of use where all of it stays within `most_bytes`."""

@@ -20,7 +20,7 @@ from compactor.rewriting.choose import Against, Candidate
 from compactor.rewriting.column_statistics import Tally, tallies
 from compactor.rewriting.encoded import EncodedFile, chunks_of_group, encoded_file, extras_of, repeatable, runs_of
 from compactor.rewriting.encoded_statistics import found_in, unsure_floats
-from compactor.rewriting.float_pages import FloatValues, float_values
+from compactor.rewriting.float_pages import FloatValues, float_values, floats_of_file
 from compactor.rewriting.fragment import EncodedRowGroup
 from compactor.rewriting.opened import Opened
 from compactor.rewriting.parquet_fields import CODECS, ColumnChunk, ColumnMetaData, RowGroup
@@ -131,9 +131,13 @@ def _floats(opened: Opened, file: EncodedFile, index: int, wanted: Sequence[Tall
     unsure = unsure_floats(wanted, [meta for _, meta, _ in chunks], leaves)
     if not unsure:
         return {}
-    opened.expect(range(index, index + 1), [".".join(file.leaves[at].path) for at in unsure])
-    looks = {at: float_values(chunks[at][1], leaves[at], chunks[at][2], opened.next) for at in unsure}
-    return {at: seen for at, seen in looks.items() if seen is not None}
+    path = opened.path
+    found = {} if path is None else floats_of_file(path, {at: (chunks[at][1], leaves[at], chunks[at][2]) for at in unsure})
+    left = [at for at in unsure if at not in found]
+    if left:
+        opened.expect(range(index, index + 1), [".".join(file.leaves[at].path) for at in left])
+    looks = {at: float_values(chunks[at][1], leaves[at], chunks[at][2], opened.next) for at in left}
+    return found | {at: seen for at, seen in looks.items() if seen is not None}
 
 
 def _columns(opened: Opened, index: int, columns: Sequence[str] | None, budget: Budget) -> Iterator[pa.Table]:

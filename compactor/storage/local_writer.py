@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,11 +11,10 @@ from typing import BinaryIO
 
 from compactor.errors import StorageError
 from compactor.storage.base import ObjectWriter, StoreCopy
+from compactor.storage.local_copies import FLUSH_BYTES, LocalCopies, start_flushing
 from compactor.storage.local_errors import disk_error, no_place
 
 _BUFFER_BYTES = 1024 * 1024
-_FLUSH_BYTES = 8 * 1024 * 1024
-_NO_COPY = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +38,7 @@ class LocalWriter(ObjectWriter):
             self._file = _open_new(target.temporary)
         except OSError as error:
             raise no_place(error, target.name) from error
+        self._copies = LocalCopies(self._file)
 
     def write(self, data: bytes | memoryview) -> int:
         if self.closed:
@@ -53,57 +52,38 @@ class LocalWriter(ObjectWriter):
         return written
 
     def copy_range(self, key: str, start: int, length: int) -> StoreCopy | None:
-        """The kernel copies from file to file; on file systems that can, blocks are shared and nothing is copied at all."""
-        if self._path_of is None or not hasattr(os, "copy_file_range") or self.closed:
+        """See local_copies.py: it is given its place now, and is there when the file is closed."""
+        if self._path_of is None or self.closed:
             return None
         try:
-            source = os.open(self._path_of(key), os.O_RDONLY | os.O_CLOEXEC)
-        except (OSError, StorageError):
+            path = self._path_of(key)
+        except StorageError:
             return None  # the caller reads it, and says what is wrong
         try:
             self._file.flush()
-            copied = self._copy_from(source, start, length)
+            self._copies.add(path, start, length, self._size)
+            self._file.seek(length, os.SEEK_CUR)
+        except (FileNotFoundError, PermissionError):
+            return None
         except OSError as error:
             raise disk_error(error, self._target.name) from error
-        finally:
-            os.close(source)
-        if copied:
-            self._size += length
-            self._start_flushing()
-        return StoreCopy(size_bytes=length) if copied else None
-
-    def _copy_from(self, source: int, start: int, length: int) -> bool:
-        """Whether it could be done at all. Raises OSError when it fails in the middle."""
-        done = 0
-        while done < length:
-            try:
-                found = os.copy_file_range(source, self._file.fileno(), length - done, start + done)
-            except OSError as error:
-                if not done and error.errno in _NO_COPY:
-                    return False
-                raise
-            if not found:
-                raise OSError(errno.EIO, "it ended too early")
-            done += found
-        return True
+        self._size += length
+        self._flushing = self._size
+        return StoreCopy(size_bytes=length)
 
     def flush_to_disk(self) -> None:
         """All bytes on the disk, still under the temporary name."""
         try:
+            self._copies.settle()
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
             raise disk_error(error, self._target.name) from error
 
     def _start_flushing(self) -> None:
-        """Have the disk take what was written while more is being made, so that the flush at the end has little to wait for.
-
-        POSIX_FADV_DONTNEED makes Linux begin to write the range, and forget what is on the disk already, which none of it is.
-        """
-        ready = self._size - self._size % _FLUSH_BYTES
-        if ready > self._flushing and hasattr(os, "posix_fadvise"):
-            with contextlib.suppress(OSError):
-                os.posix_fadvise(self._file.fileno(), self._flushing, ready - self._flushing, os.POSIX_FADV_DONTNEED)
+        ready = self._size - self._size % FLUSH_BYTES
+        if ready > self._flushing:
+            start_flushing(self._file.fileno(), self._flushing, ready - self._flushing)
             self._flushing = ready
 
     def has_second_name(self) -> bool:
@@ -132,6 +112,7 @@ class LocalWriter(ObjectWriter):
     def abort(self) -> None:
         if self.closed:
             return
+        self._copies.cancel()
         with contextlib.suppress(OSError):
             self._target.temporary.unlink()
         self.closed = True  # only now: an abort that a signal cuts short can be asked for again

@@ -20,13 +20,15 @@ mod compactor_native {
     #[pymodule_export]
     use crate::files_border::{Files, let_go, read_files};
     #[pymodule_export]
+    use crate::floats_border::float_extremes;
+    #[pymodule_export]
     use crate::fuse_border::{FuseRefused, FuseSource, FuseTarget, FusedRowGroup, chain, fuse, fuse_sources};
     #[pymodule_export]
     use crate::proof_border::{ProofFile, ProofRefused, ProofTarget, proof_sums};
 
     /// Raised together with compactor/rewriting/native.py whenever a function here changes.
     #[pymodule_export]
-    const INTERFACE: u32 = 7;
+    const INTERFACE: u32 = 8;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]

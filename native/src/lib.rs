@@ -3,6 +3,7 @@
 
 mod crew;
 pub mod files;
+pub mod floats;
 pub mod fuse;
 pub mod lanes;
 pub mod layout;
@@ -18,6 +19,8 @@ compile_error!("Arrow's buffers are read as little-endian.");
 mod border;
 #[cfg(feature = "python")]
 mod files_border;
+#[cfg(feature = "python")]
+mod floats_border;
 #[cfg(feature = "python")]
 mod fuse_border;
 #[cfg(feature = "python")]

@@ -4,14 +4,14 @@
 //! is worth is shared with `values.rs`. A file's bytes are hostile. Whatever is not understood, or does not add up, is refused with its
 //! reason: Arrow reads that file then, and has the last word.
 
-mod codec;
+pub(crate) mod codec;
 mod column;
 mod delta;
 mod file;
 mod footer;
 mod levels;
 mod nested;
-mod pages;
+pub(crate) mod pages;
 mod schema;
 mod shape;
 mod texts;

@@ -134,7 +134,7 @@ def test_a_disk_copies_in_the_kernel(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_cannot_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the kernel has no such copies the caller brings the bytes; a range beyond the end of a file is an error."""
+    """Where the kernel has no such copies the bytes come through this process; a range beyond the end of a file is an error."""
     store = open_store(str(tmp_path))
     store.put("source", b"short")
     with pytest.raises(StorageError), store.open_writer("made") as writer:
@@ -145,7 +145,48 @@ def test_a_disk_that_cannot_is_written_to(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(errno.EXDEV, "another device")
 
     monkeypatch.setattr(os, "copy_file_range", refuse)
-    assert assembled(store)[0] == [None] * 4
+    assert assembled(store)[0] == [StoreCopy(size_bytes=length) for length in (12 * MIB, 1000, 20 * MIB, 6 * MIB)]
+
+
+def test_a_disk_that_fails_while_it_copies_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails after a copy was asked for is told when the object is to be published, and nothing of it stays."""
+    store = open_store(str(tmp_path))
+    store.put("source", SOURCE)
+    writer = store.open_writer("made")
+
+    def refuse(*args: object) -> int:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(os, "copy_file_range", refuse)
+    assert writer.copy_range("source", 0, 20 * MIB) == StoreCopy(size_bytes=20 * MIB)
+    with pytest.raises(StorageError, match="no room left"):
+        writer.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]
+
+
+def test_nothing_is_copied_after_a_writer_gave_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An abort waits for the copies under way and drops the others; descriptors of sources are closed."""
+    store = open_store(str(tmp_path))
+    store.put("source", SOURCE)
+    writer = store.open_writer("made")
+    calls: list[int] = []
+    copy = os.copy_file_range
+
+    def slow(*args: int) -> int:
+        calls.append(1)
+        time.sleep(0.05)
+        return copy(*args)
+
+    monkeypatch.setattr(os, "copy_file_range", slow)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        writer.copy_range("source", 0, 30 * MIB)
+    writer.abort()
+    done = len(calls)
+    time.sleep(0.12)
+    assert len(calls) == done < 20
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]
+    assert len(list(Path("/proc/self/fd").iterdir())) < before
 
 
 def test_other_stores_leave_it_to_the_caller() -> None:

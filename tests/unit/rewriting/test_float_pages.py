@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterator
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,12 +15,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.rewriting import parquet
 
+from compactor.rewriting import native
 from compactor.rewriting.encoded import EncodedFile, chunks_of_group, encoded_file
-from compactor.rewriting.float_pages import FloatValues, float_values
+from compactor.rewriting.float_pages import FloatValues, float_values, floats_of_file
 from compactor.rewriting.parquet_fields import ColumnMetaData
 from compactor.rewriting.thrift_compact import I32
 
 VALUES = st.lists(st.one_of(st.none(), st.floats(width=32), st.sampled_from([0.0, -0.0, 1.5, math.nan, math.inf])), max_size=60)
+PLACES: list[Path] = []
 LAYOUTS = st.fixed_dictionaries(
     {
         "compression": st.sampled_from(["none", "snappy", "gzip", "zstd", "brotli", "lz4"]),
@@ -36,11 +40,26 @@ def footer_of(data: bytes) -> EncodedFile:
     return encoded_file(data[-8 - length : -8], len(data) - 8 - length)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where bytes are put that are looked at as a file."""
+    PLACES.append(tmp_path_factory.mktemp("floats") / "x.parquet")
+    yield
+    PLACES.clear()
+
+
 def looked_at(data: bytes, footer: EncodedFile | None = None) -> FloatValues | None:
     """The first column of the first row group."""
     file = footer or footer_of(data)
     _, meta, pages = chunks_of_group(file, 0)[0]
     return float_values(meta, file.leaves[0], pages, lambda start, length: data[start : start + length])
+
+
+def natively(data: bytes, file: EncodedFile) -> FloatValues | None:
+    """The same by the native package, from a file of this machine."""
+    PLACES[0].write_bytes(data)
+    _, meta, pages = chunks_of_group(file, 0)[0]
+    return floats_of_file(str(PLACES[0]), {0: (meta, file.leaves[0], pages)}).get(0)
 
 
 @settings(max_examples=300, deadline=None)
@@ -53,6 +72,8 @@ def test_extremes_are_those_of_the_values(values: list[float | None], layout: di
     data = parquet(pa.table([column], schema=pa.schema([pa.field("x", kind, nullable)])), **layout)
     seen = looked_at(data)
     assert seen is not None
+    if native.KERNELS is not None and layout["compression"] != "brotli":
+        assert natively(data, footer_of(data)) == seen
     if pc.any(pc.is_nan(column), min_count=0).as_py():
         assert seen.nan
         return
@@ -72,7 +93,7 @@ def test_structs_are_looked_at_and_lists_are_not() -> None:
 def test_other_encodings_have_no_answer(encoding: str) -> None:
     """Values that do not lie side by side are left to a decoder."""
     data = parquet(pa.table({"x": [1.0, 2.0]}), use_dictionary=False, column_encoding={"x": encoding})
-    assert looked_at(data) is None
+    assert (looked_at(data), natively(data, footer_of(data))) == (None, None)
 
 
 @settings(max_examples=400, deadline=None)
@@ -84,8 +105,9 @@ def test_changed_pages_have_an_answer_or_none(data: st.DataObject) -> None:
     footer = footer_of(bytes(whole))
     for _ in range(data.draw(st.integers(1, 3))):
         whole[data.draw(st.integers(4, footer.end - 1))] = data.draw(st.integers(0, 255))
-    seen = looked_at(bytes(whole), footer)
-    assert seen is None or seen.nan or (seen.low is not None and seen.high is not None and seen.low <= seen.high)
+    told = [seen for seen in (looked_at(bytes(whole), footer), natively(bytes(whole), footer)) if seen is not None]
+    assert all(seen.nan or (seen.low is not None and seen.high is not None and seen.low <= seen.high) for seen in told)
+    assert len(set(map(repr, told))) < 2 or any(seen.nan for seen in told), "both looked at the same values"
 
 
 @pytest.mark.parametrize("codec", [3, 5, 99])
@@ -107,3 +129,13 @@ def test_a_chunk_with_fewer_values_than_it_says_has_no_answer() -> None:
     assert index.total_compressed_size == pages.length
     short = type(pages)(pages.start, pages.length // 2)
     assert float_values(meta, file.leaves[0], short, lambda start, length: data[start : start + length]) is None
+    PLACES[0].write_bytes(data)
+    assert floats_of_file(str(PLACES[0]), {0: (meta, file.leaves[0], short)}) == {}
+
+
+def test_a_file_that_is_gone_has_no_answer(tmp_path: Path) -> None:
+    """What is wrong with it, whoever reads it next says."""
+    data = parquet(pa.table({"x": [1.0, 2.0]}))
+    file = footer_of(data)
+    _, meta, pages = chunks_of_group(file, 0)[0]
+    assert floats_of_file(str(tmp_path / "nothing"), {0: (meta, file.leaves[0], pages)}) == {}
