@@ -216,6 +216,8 @@ class Act:
         try:
             for warning in table.rivals(version - 1):
                 sink(Warned(code=warning.code, message=warning.message))
+            if not table.checkpoint_due(self._latest, version):
+                return  # by what is known so far, so that not every commit has to read the log again
             self._latest = table.refresh(self._latest)
             if table.checkpoint_due(self._latest, version):
                 self._ports.checkpointer.checkpoint(table.ref, version, self._latest.files.num_rows)

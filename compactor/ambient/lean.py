@@ -19,7 +19,7 @@ CHOSEN = "ARROW_DEFAULT_MEMORY_POOL"
 ALLOCATOR = "system"
 MMAP_THRESHOLD_BYTES = 4 * 1024 * 1024
 TRIM_THRESHOLD_BYTES = 8 * 1024 * 1024
-_NEW_OBJECTS = 100_000
+_NEW_OBJECTS = 500_000
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
@@ -41,7 +41,7 @@ def choose_allocator(surroundings: MutableMapping[str, str]) -> bool:
 
 
 def collect_seldom() -> None:
-    """From now on Python looks for cycles of garbage after a hundred thousand new objects only: plans and logs are as many, all of which
+    """From now on Python looks for cycles of garbage after half a million new objects only: plans and logs are as many, all of which
     live on, so that to look through them again and again takes as long as to make them."""
     gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -87,9 +88,9 @@ class Resources:
     memory_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileKey:
-    """Identity of a live file in the log: its path as written there and the identity of its deletes."""
+class FileKey(NamedTuple):
+    """Identity of a live file in the log: its path as written there and the identity of its deletes. A tuple, because sets of very many are
+    made and tuples are hashed and compared without a line of Python."""
 
     path: str
     deletes_id: str | None = None

@@ -13,7 +13,7 @@ import numpy as np
 from compactor.errors import TableCorrupt
 from compactor.model.snapshot import Snapshot
 from compactor.storage.base import ObjectStore
-from compactor.tables.delta.log import parse_lines
+from compactor.tables.delta.log import parse_chosen
 from compactor.tables.delta.parquet_source import ParquetSource
 from compactor.tables.delta.state import Action, DeltaState
 
@@ -46,8 +46,8 @@ def raw_adds(store: ObjectStore, snapshot: Snapshot, rows: Sequence[int]) -> lis
 def _read(store: ObjectStore, key: str, positions: Sequence[int]) -> list[Action | None]:
     """The add actions at these positions of a log object."""
     if key.endswith(".json"):
-        lines = parse_lines(store.get(key), f"{store.uri}/{key}")
-        return [lines[p].get("add") if p < len(lines) else None for p in positions]
+        lines = parse_chosen(store.get(key), positions, f"{store.uri}/{key}")
+        return [None if line is None else line.get("add") for line in lines]
     meta = store.head(key)
     if meta is None:
         raise TableCorrupt(f"The log file {store.uri}/{key} vanished while it was in use.")

@@ -26,7 +26,7 @@ FINISHED_TAG = "compactor.finishedFor"
 DEBT_TAG = "compactor.encodeDebt"
 _OUR_TAGS = (GENERATION_TAG, FINISHED_TAG, DEBT_TAG)
 
-_FAST_ROWS = r'^\{"numRecords":(?P<n>\d{1,18})[,}]'
+_FAST_ROWS = r'^\{"numRecords": ?(?P<n>\d{1,18})[,}]'
 _GENERATION = re.compile(r"\d{1,4}")
 _BYTES = re.compile(r"\d{1,18}")
 

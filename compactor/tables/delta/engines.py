@@ -41,13 +41,17 @@ def is_ours(engine: str) -> bool:
 
 def retained_engines(store: ObjectStore, listing: LogListing, known: Iterable[str], *, newest: int = NEWEST_ENTRIES) -> tuple[str, ...]:
     """`known` and the engines of the newest retained commits, each once. Raises StorageError."""
+    found = engines(store, listing, newest=newest)
+    return tuple(dict.fromkeys([*known, *(engine for engine in found if engine is not None)]))
+
+
+def engines(store: ObjectStore, listing: LogListing, *, newest: int | None = None) -> list[str | None]:
+    """Of each of the newest commits of `listing` (None: of all), newest first: the engine that signed it, if one did. Raises StorageError."""
     metas = [listing.commits[version] for version in sorted(listing.commits, reverse=True)[:newest]]
     if in_memory(store) or len(metas) < 3:
-        found = [_engine(store, meta) for meta in metas]
-    else:
-        with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="engines") as pool:
-            found = list(pool.map(lambda meta: _engine(store, meta), metas))
-    return tuple(dict.fromkeys([*known, *(engine for engine in found if engine is not None)]))
+        return [_engine(store, meta) for meta in metas]
+    with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="engines") as pool:
+        return list(pool.map(lambda meta: _engine(store, meta), metas))
 
 
 def _engine(store: ObjectStore, meta: ObjectMeta) -> str | None:

@@ -206,15 +206,44 @@ def parse_lines(data: bytes | memoryview, name: str) -> list[dict[str, Any]]:
     if not lines:
         raise TableCorrupt(f"The log file {name} is empty.")
     try:
-        actions = orjson.loads(b"[" + b",".join(line if line.strip() else b"{}" for line in lines) + b"]")
+        actions = _together(lines)
     except ValueError:
         actions = [_parse_line(line, number, name) for number, line in enumerate(lines, 1)]
     if len(actions) != len(lines):
         raise TableCorrupt(f"The log file {name} does not hold one JSON object a line.")
     for number, action in enumerate(actions, 1):
-        if type(action) is not dict or not all(type(body) is dict or body is None for body in action.values()):
+        if not _is_action(action):
             raise TableCorrupt(f"Line {number} of the log file {name} is not an action.")
     return list(actions)
+
+
+def parse_chosen(data: bytes | memoryview, positions: Sequence[int], name: str) -> list[dict[str, Any] | None]:
+    """The lines at these positions, from 0, as `parse_lines` has them; None where there is none. Raises TableCorrupt."""
+    lines = bytes(data).split(b"\n")
+    chosen = [lines[position] if position < len(lines) else b"null" for position in positions]
+    try:
+        actions = _together(chosen)
+    except ValueError:
+        actions = []
+    if len(actions) == len(positions) and all(action is None or _is_action(action) for action in actions):
+        return actions
+    every = parse_lines(data, name)  # says which line is none
+    return [every[position] if position < len(every) else None for position in positions]
+
+
+def _together(lines: Sequence[bytes]) -> list[Any]:
+    """Lines of JSON, parsed at once. Raises ValueError."""
+    actions: list[Any] = orjson.loads(b"[" + b",".join(line if line.strip() else b"{}" for line in lines) + b"]")
+    return actions
+
+
+def _is_action(line: Any) -> bool:
+    if type(line) is not dict:
+        return False
+    for body in line.values():  # no generator: there may be millions of lines
+        if type(body) is not dict and body is not None:
+            return False
+    return True
 
 
 def _parse_line(line: bytes, number: int, name: str) -> Any:

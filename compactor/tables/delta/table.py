@@ -19,7 +19,7 @@ from compactor.tables.delta import gate as gating
 from compactor.tables.delta import history as told
 from compactor.tables.delta.arbiter.choice import DYNAMODB, arbiter_for, dynamodb
 from compactor.tables.delta.clustering import clustering_columns
-from compactor.tables.delta.engines import is_ours, retained_engines
+from compactor.tables.delta.engines import engines, is_ours
 from compactor.tables.delta.inputs import planned_inputs
 from compactor.tables.delta.known_entries import KnownEntries
 from compactor.tables.delta.log import list_log
@@ -141,8 +141,10 @@ class DeltaTable:
         from compactor.tables.delta.rivals import detect_rivals
 
         listing = list_log(self._store, since_version if since_version >= 0 else None)
-        if not any(map(is_ours, retained_engines(self._store, listing, (), newest=len(listing.commits)))):
-            return []  # nothing of ours that could have been undone: whole entries need not be read
+        found = engines(self._store, listing)
+        ours = [engine is not None and is_ours(engine) for engine in found]
+        if not any(ours) or all(ours):
+            return []  # nothing of ours that could have been undone, or nobody who could have: whole entries need not be read
         return [TableWarning(code="rival-damage", message=rival.message) for rival in detect_rivals(self._store, since_version)]
 
     def find_run(self, run_id: str) -> Committed | None:

@@ -9,7 +9,7 @@ import pytest
 from compactor.ambient import VirtualClock
 from compactor.errors import TableCorrupt
 from compactor.storage.memory import MemoryBucket, MemoryStore
-from compactor.tables.delta.log import entry_key, list_log, parse_lines, read_entries, read_entry
+from compactor.tables.delta.log import entry_key, list_log, parse_chosen, parse_lines, read_entries, read_entry
 
 V = "_delta_log/{:020d}"
 
@@ -122,3 +122,18 @@ def test_a_commit_that_adds_what_it_removes_is_no_commit() -> None:
             read_entry(entry({"remove": {"path": path}}, {"add": {"path": "a b"}}), 0)
     vector = {"storageType": "u", "pathOrInlineDv": "ab^-aqEH.-t@S}K{vb[*k^", "offset": 4, "sizeInBytes": 40, "cardinality": 6}
     assert read_entry(entry({"remove": {"path": "a b"}}, {"add": {"path": "a b", "deletionVector": vector}}), 0) is not None
+
+
+def test_chosen_lines_are_those_of_the_whole() -> None:
+    """Lines that are chosen by their positions are what they are among all lines; behind the last there is nothing."""
+    data = b'{"add":{"path":"a"}}\n\n{"add":{"path":"b"}}\n{"remove":{"path":"c"}}\n'
+    every = parse_lines(data, "x")
+    assert parse_chosen(data, [3, 0, 1], "x") == [every[3], every[0], every[1]]
+    assert parse_chosen(data, [2, 9], "x") == [every[2], None]
+
+
+@pytest.mark.parametrize("line", [b"[]", b'{"a":{}}, {"a":{}}', b'{"add":1}', b'{"add":{}', b"7"])
+def test_a_chosen_line_that_is_no_action_is_damage(line: bytes) -> None:
+    """A chosen line that is no action is told by its number, whatever the lines around it are."""
+    with pytest.raises(TableCorrupt, match="log file x"):
+        parse_chosen(b'{"a":{}}\n' + line + b'\n{"a":{}}\n', [1], "x")
