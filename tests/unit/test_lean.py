@@ -55,5 +55,5 @@ def test_garbage_is_looked_for_seldom_and_still_found() -> None:
     """A run makes many objects that all stay; a service runs for months."""
     code = "import gc\nclass Own: pass\ncollect_seldom()\nprint(gc.isenabled(), gc.get_threshold()[0] >= 50_000)\n"
     cycles = "import weakref\none = Own()\nseen = weakref.ref(one)\none.me = one\ndel one\n"
-    more = "kept = [[] for _ in range(250_000)]\nprint(seen())"
+    more = "kept = [[] for _ in range(1_250_000)]\nprint(seen())"
     assert said(code + cycles + more).split() == ["True", "True", "None"]
