@@ -10,9 +10,11 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 
+from compactor.ambient.interrupts import held_back, to_the_end
 from compactor.ambient.stopwatch import each, stage
 from compactor.coordination.outputs import OutputFates
 from compactor.errors import CompactorError, StorageError, StorageUnavailable, TakenForDead
+from compactor.execution.base import Executor
 from compactor.lookout import INPUT_VANISHED, Lookout
 from compactor.model.commit import CommitRequest, Committed, Conflict, FinishedGroup, Unknown
 from compactor.model.events import Checkpointed, CommitLanded, GroupFinished, GroupLost, Warned
@@ -78,12 +80,17 @@ class Act:
             self._tally.acted, self._tally.proof = True, proof
             self._rewrite(executor.run(job, self._tasks(inputs_of, share)))
         finally:
-            with stage("end"):
-                quiet = executor.close()
-            if quiet:
-                self._fates.abandoned()
-            self._fates.sweep(self._ports.store, lambda: records.may_dispose(self._tally.run_id))
-            records.close_intent(self._tally.run_id, settled=self._fates.settled)
+            to_the_end(lambda: self._end(executor))
+
+    def _end(self, executor: Executor) -> None:
+        """Nobody is at work any more: what is known not to be in the log goes, and so does the intent when nothing can be left."""
+        records = self._ports.records
+        with stage("end"):
+            quiet = executor.close()
+        if quiet:
+            self._fates.abandoned()
+        self._fates.sweep(self._ports.store, lambda: records.may_dispose(self._tally.run_id))
+        records.close_intent(self._tally.run_id, settled=self._fates.settled)
 
     def _beside(self, first: str, stem: str) -> str:
         return self._ports.table.beside(self._snapshot, first, stem)
@@ -171,7 +178,7 @@ class Act:
         self._fates.offered(ids)
         try:
             # Always judged from the version that was read: a schema that changed since must be seen.
-            with stage("commit"):
+            with held_back(), stage("commit"):
                 outcome = self._ports.table.publish(self._snapshot, request, self._permit, self._ports.read_files)
         except CompactorError as error:
             self._unpublished(groups, error)

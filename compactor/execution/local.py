@@ -22,9 +22,11 @@ from compactor.storage.base import ObjectStore
 
 Mode = Literal["auto", "threads", "processes"]
 
-SMALL_PLAN_BYTES = {"counts": 1024 * 1024 * 1024, "full": 128 * 1024 * 1024}
-"""A plan that reads less than this is done by threads, for which starting worker processes would not pay. To prove every row takes many
-short steps, between which threads of one interpreter wait for each other, so there processes pay sooner."""
+SMALL_PLAN_BYTES = 1024 * 1024 * 1024
+"""A plan that reads less than this is done by threads, for which starting worker processes would not pay."""
+SMALL_SLOW_PLAN_BYTES = 128 * 1024 * 1024
+"""The same where Arrow reads every row again: that takes many short steps, between which threads of one interpreter wait for each other.
+Or where a group may come near its limit: what grows beyond that can be ended in a process only."""
 LOOK_AHEAD = 128
 """How many tasks are taken before the first one starts, to see whether the plan is small. As many make up for the start of processes, which
 do not share an interpreter's lock."""
@@ -63,7 +65,7 @@ class LocalExecutor:
 
     def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Generator[TaskOutcome]:
         waiting = iter(tasks)
-        first = list(_looked_at(waiting, SMALL_PLAN_BYTES[job.proof])) if self._mode == "auto" else []
+        first = list(_looked_at(waiting, SMALL_PLAN_BYTES)) if self._mode == "auto" else []
         everything = chain(first, waiting)
         if self._by_threads(job, first):
             place = self.capacity()
@@ -81,6 +83,8 @@ class LocalExecutor:
 
     def close(self) -> bool:
         if self._pool is None:
+            for crew in self._crews:
+                crew.stop()  # again, should an interruption have kept the outcomes from being closed
             return all(crew.quiet for crew in self._crews)
         self._pool.close()
         self._pool = None
@@ -94,7 +98,10 @@ class LocalExecutor:
             raise ExecutionFailed(f"{job.root_uri} lives in the memory of this process; other processes cannot reach it.")
         if self._mode != "auto" or in_memory:
             return in_memory or self._mode == "threads"
-        return len(first) < LOOK_AHEAD and sum(map(input_bytes, first)) < SMALL_PLAN_BYTES[job.proof]
+        size_bytes = sum(map(input_bytes, first))
+        if len(first) >= LOOK_AHEAD or size_bytes >= SMALL_PLAN_BYTES:
+            return False
+        return size_bytes < SMALL_SLOW_PLAN_BYTES or job.proof == "counts" or (all(map(_is_roomy, first)) and _reads_natively(job))
 
     def _processes(self) -> ProcessPool:
         if self._pool is None:
@@ -102,6 +109,19 @@ class LocalExecutor:
                 size=self.capacity().parallelism, toolkit=self._toolkit, clock=self._clock, deadline_s=self._limits.deadline_s
             )
         return self._pool
+
+
+def _is_roomy(task: RewriteTask) -> bool:
+    """Whether a task is predicted to need much less than it may, and would so even with its files in memory whole: single values may be
+    almost as large as they."""
+    return not task.budget_bytes or 2 * max(task.memory_bytes, input_bytes(task)) <= task.budget_bytes
+
+
+def _reads_natively(job: RewriteJob) -> bool:
+    """See worker.py, which is imported when it is first needed, so that an executor costs nothing to make."""
+    from compactor.execution.worker import proves_natively
+
+    return proves_natively(job)
 
 
 def _looked_at(waiting: Iterator[RewriteTask], most_bytes: int) -> Iterator[RewriteTask]:

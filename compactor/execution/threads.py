@@ -9,10 +9,11 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Collection, Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from compactor.ambient.cores import ThreadCores, offer
+from compactor.ambient.interrupts import to_the_end
 from compactor.ambient.ports import Clock
 from compactor.execution.machine import processors
 from compactor.execution.revocable import RevocableStore
@@ -30,8 +31,9 @@ _JOIN_S = 10.0
 class _Running:
     task: RewriteTask
     store: RevocableStore
-    thread: threading.Thread
     ends_s: float
+    ended: threading.Event = field(default_factory=threading.Event)
+    begun: threading.Event = field(default_factory=threading.Event)
 
 
 class ThreadCrew:
@@ -47,8 +49,7 @@ class ThreadCrew:
         self._toolkit = toolkit
         self._clock = clock
         self._deadline_s = deadline_s
-        self.quiet = True
-        """Whether none of its threads is at work any more; known once the outcomes have been closed."""
+        self._running: dict[int, _Running] = {}
 
     def run(self, job: RewriteJob, tasks: Iterable[RewriteTask], store: ObjectStore) -> Generator[TaskOutcome]:
         """Outcomes as tasks complete. Takes a task only when a thread is free for it, and a few to see whether they are the last."""
@@ -56,21 +57,40 @@ class ThreadCrew:
         source = iter(tasks)
         waiting: deque[RewriteTask] = deque()
         done: queue.SimpleQueue[tuple[int, TaskOutcome]] = queue.SimpleQueue()
-        running: dict[int, _Running] = {}
+        running = self._running
         number = 0
         try:
             while True:
                 waiting.extend(islice(source, self._size // 2 + 1 - len(waiting)))
                 while waiting and self._has_room(running.values(), waiting):
                     number += 1
-                    running[number] = self._start(number, job, waiting.popleft(), store, done)
+                    task = waiting.popleft()
+                    # Known before it starts: a signal may come in between, and whoever is not known is not stopped.
+                    running[number] = _Running(task, RevocableStore(store), self._clock.monotonic_s() + self._deadline_s)
+                    self._start(number, job, running[number], done)
                     waiting.extend(islice(source, 1))
                 if not running:
                     return
                 yield from self._completed(running, done)
         finally:
-            self.quiet = False
-            self.quiet = _stop(running.values())
+            to_the_end(self.stop)
+
+    def stop(self) -> None:
+        """Take all permissions back first, then wait for each thread, so that nothing is written after this unless one store call hangs.
+
+        A thread that has not begun yet finds, when it does, that it may not.
+        """
+        entries = list(self._running.values())
+        for entry in entries:
+            entry.store.revoke()
+        for entry in entries:
+            if entry.begun.is_set():
+                entry.ended.wait(_JOIN_S)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether none of its threads is at work any more, once it was stopped."""
+        return all(entry.ended.is_set() for entry in self._running.values() if entry.begun.is_set())
 
     def _has_room(self, running: Collection[_Running], waiting: Collection[RewriteTask]) -> bool:
         if len(running) < self._size:
@@ -80,22 +100,19 @@ class ThreadCrew:
         last = len(waiting) <= beside and len(running) < self._size + beside
         return last and sum(task.memory_bytes for task in tasks) <= self._memory_bytes
 
-    def _start(
-        self, number: int, job: RewriteJob, task: RewriteTask, store: ObjectStore, done: queue.SimpleQueue[tuple[int, TaskOutcome]]
-    ) -> _Running:
-        permitted = RevocableStore(store)
-
+    def _start(self, number: int, job: RewriteJob, entry: _Running, done: queue.SimpleQueue[tuple[int, TaskOutcome]]) -> None:
         def work() -> None:
+            entry.begun.set()
             try:
-                outcome = perform(self._toolkit, job, task, permitted, self._clock)
+                entry.store.check()
+                outcome = perform(self._toolkit, job, entry.task, entry.store, self._clock)
             except BaseException as error:  # noqa: BLE001 - a panic of a library in Rust, which else nobody would tell before the deadline
-                outcome = dropped_by(task, error)
+                outcome = dropped_by(entry.task, error)
+            finally:
+                entry.ended.set()
             done.put((number, outcome))
 
-        thread = threading.Thread(target=work, name=f"rewrite-{task.group_id}", daemon=True)
-        running = _Running(task, permitted, thread, self._clock.monotonic_s() + self._deadline_s)
-        thread.start()
-        return running
+        threading.Thread(target=work, name=f"rewrite-{entry.task.group_id}", daemon=True).start()
 
     def _completed(self, running: dict[int, _Running], done: queue.SimpleQueue[tuple[int, TaskOutcome]]) -> Generator[TaskOutcome]:
         """Waits for the next completion or deadline and yields what it brings."""
@@ -110,13 +127,3 @@ class ThreadCrew:
                 late = running.pop(number)
                 late.store.revoke()
                 yield deadline_drop(late.task, self._deadline_s)
-
-
-def _stop(running: Iterable[_Running]) -> bool:
-    """Revoke all first, then wait for each, so that nothing is written after this returns unless one store call hangs: then False."""
-    entries = list(running)
-    for entry in entries:
-        entry.store.revoke()
-    for entry in entries:
-        entry.thread.join(_JOIN_S)
-    return not any(entry.thread.is_alive() for entry in entries)

@@ -7,6 +7,7 @@ import pyarrow as pa
 from compactor.ambient.ports import Clock
 from compactor.errors import ObjectMissing, ObjectTooShort, StorageError
 from compactor.model.rewrite import GroupDropped, RewriteJob, RewriteTask, TaskOutcome
+from compactor.rewriting.native_reader import reads_natively
 from compactor.rewriting.problems import FileProblem
 from compactor.rewriting.rewrite import rewrite
 from compactor.storage.base import ObjectStore
@@ -38,3 +39,8 @@ def _file_in(message: str, task: RewriteTask) -> str | None:
     """The input that an error of the store names, if it names one."""
     named = [file for file in task.inputs if file.key in message]
     return max(named, key=lambda file: len(file.key)).file.path if named else None
+
+
+def proves_natively(job: RewriteJob) -> bool:
+    """Whether the proof of a job reads rows without the interpreter, as far as files can be read so."""
+    return job.proof_reader == "auto" and reads_natively(job.read)

@@ -84,6 +84,15 @@ class NativeFile:
             return Fingerprint(sum=found, rows=rows)
 
 
+def reads_natively(spec: ReadSpec) -> bool:
+    """Whether files of such a table are read natively, as far as they can be."""
+    try:
+        NativeReader(spec)
+    except Unread:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def _refusals(kernels: ModuleType) -> Iterator[None]:
     try:

@@ -38,7 +38,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "compactor.ports": (*PURE_BASE, *PORTS, "compactor.planning", "compactor.coordination"),
     "compactor.lookout": (*PURE_BASE, *PORTS, "compactor.planning", "compactor.coordination", "compactor.ports"),
     "compactor.acting": (
-        *(*PURE_BASE, *PORTS),
+        *(*PURE_BASE, *PORTS, "compactor.ambient.interrupts"),
         *("compactor.planning", "compactor.coordination", "compactor.run_report", "compactor.lookout", "compactor.ports"),
     ),
     "compactor.pipeline": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 from support import tasks as t
@@ -89,3 +90,30 @@ def test_a_panic_of_a_library_is_told_at_once() -> None:
     outcomes = list(crew.run(t.job("/t"), (t.task(i) for i in range(3)), MemoryStore()))
     reasons = {outcome.group_id: outcome.reason for outcome in outcomes if isinstance(outcome, GroupDropped)}
     assert reasons == {0: "cancelled", 1: "failed", 2: "cancelled"}
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_thread_that_an_interruption_followed_is_stopped(monkeypatch: pytest.MonkeyPatch, closed: bool) -> None:
+    """A signal may come right behind the start of a thread, and another before the outcomes are closed: the thread ends all the same."""
+    ended, start = threading.Event(), ThreadCrew._start
+
+    def work(_job: RewriteJob, _task: RewriteTask, store: ObjectStore, _clock: Clock) -> TaskOutcome:
+        try:
+            while True:
+                store.head("x")  # raises once it was revoked
+                time.sleep(0.001)
+        finally:
+            ended.set()
+
+    def interrupted(crew: ThreadCrew, *arguments: Any) -> None:
+        start(crew, *arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ThreadCrew, "_start", interrupted)
+    if not closed:
+        monkeypatch.setattr(threads, "to_the_end", lambda _work: None)
+    executor = LocalExecutor(clock=SystemClock(), limits=Limits(parallelism=2), store=MemoryStore(), toolkit=Toolkit(worker=work))
+    with pytest.raises(KeyboardInterrupt):
+        next(executor.run(t.job("memory://t"), (t.task(i) for i in range(3))))
+    assert executor.close()
+    assert ended.wait(10)

@@ -13,11 +13,12 @@ from compactor.ambient import VirtualClock
 from compactor.errors import Interrupted, ProofFailed, StorageUnavailable, TableCorrupt
 from compactor.execution.batches import Batch, batches, estimate_s
 from compactor.execution.choose import Kind, open_executor
-from compactor.execution.local import LOOK_AHEAD, SMALL_PLAN_BYTES, LocalExecutor
+from compactor.execution.local import LOOK_AHEAD, SMALL_PLAN_BYTES, SMALL_SLOW_PLAN_BYTES, LocalExecutor
 from compactor.execution.on_ray import _with_more_memory
 from compactor.execution.revocable import RevocableStore
 from compactor.execution.work import MAX_TRIES, Attempt, dropped_by
 from compactor.model.rewrite import GroupDropped, RewriteTask
+from compactor.rewriting import native
 from compactor.storage.memory import MemoryStore
 
 
@@ -100,11 +101,25 @@ def test_small_plans_run_in_threads() -> None:
     executor = LocalExecutor(clock=VirtualClock())
     job = t.job("/t")
     assert executor._by_threads(job, [t.task(0), t.task(1)])
-    for proof, limit in SMALL_PLAN_BYTES.items():
-        assert executor._by_threads(replace(job, proof=proof), [t.task(0, size_bytes=limit - 1)])
-        assert not executor._by_threads(replace(job, proof=proof), [t.task(0, size_bytes=limit)])
+    natively = SMALL_SLOW_PLAN_BYTES if native.KERNELS is None else SMALL_PLAN_BYTES
+    limits = [("counts", "arrow", SMALL_PLAN_BYTES), ("full", "arrow", SMALL_SLOW_PLAN_BYTES), ("full", "auto", natively)]
+    for proof, reader, limit in limits:
+        told = replace(job, proof=proof, proof_reader=reader)
+        assert executor._by_threads(told, [t.task(0, size_bytes=limit - 1)])
+        assert not executor._by_threads(told, [t.task(0, size_bytes=limit)])
     assert not executor._by_threads(job, [t.task(i, size_bytes=1) for i in range(LOOK_AHEAD)])
     assert executor._by_threads(t.job("memory://t"), [t.task(0, size_bytes=2**40)])
+
+
+@pytest.mark.parametrize(("size_mib", "memory_mib", "by_threads"), [(150, 200, True), (150, 201, False), (201, 150, False)])
+def test_what_may_need_most_of_its_memory_is_proven_in_processes(size_mib: int, memory_mib: int, by_threads: bool) -> None:
+    """A group whose rows are read again goes where it can be ended, when its prediction or its files come near what it may use."""
+    if native.KERNELS is None:
+        pytest.skip("without the native reader every such plan goes to processes")
+    task = replace(t.task(0, size_bytes=size_mib * t.MIB, memory_bytes=memory_mib * t.MIB), budget_bytes=400 * t.MIB)
+    executor, job = LocalExecutor(clock=VirtualClock()), t.job("/t")
+    assert executor._by_threads(replace(job, proof="full"), [task]) is by_threads
+    assert executor._by_threads(replace(job, proof="counts"), [task])
 
 
 def test_a_revoked_store_answers_nothing_and_publishes_nothing() -> None:

@@ -1,0 +1,81 @@
+"""Interruptions that are held back, and work that is done to the end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from compactor.ambient.interrupts import held_back, to_the_end
+
+
+def test_the_first_interruption_waits_for_the_end() -> None:
+    """What must not be cut in two is done whole, and the interruption comes behind it."""
+    done = []
+    with pytest.raises(KeyboardInterrupt), held_back():
+        signal.raise_signal(signal.SIGINT)
+        done.append("all")
+    assert done == ["all"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_second_interruption_does_not_wait() -> None:
+    """Whoever insists is heard at once."""
+    done = []
+    with pytest.raises(KeyboardInterrupt), held_back():
+        signal.raise_signal(signal.SIGINT)
+        done.append("some")
+        signal.raise_signal(signal.SIGINT)
+        done.append("all")
+    assert done == ["some"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_other_threads_hold_nothing_back() -> None:
+    """Only the main thread is interrupted, and only it may set handlers."""
+    found = []
+
+    def work() -> None:
+        with held_back():
+            found.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [signal.default_int_handler]
+
+
+def test_work_that_was_cut_short_is_done_again() -> None:
+    """Two interruptions cut the work short; it is done all the same, before they are told of."""
+    done = []
+
+    def work() -> None:
+        done.append("begun")
+        if len(done) == 1:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        done.append("ended")
+
+    with pytest.raises(KeyboardInterrupt):
+        to_the_end(work)
+    assert done == ["begun", "begun", "ended"]
+
+
+def test_work_that_was_done_is_not_done_again() -> None:
+    """An interruption that came behind the work does not repeat it, nor does an error of the work's own."""
+    done = []
+
+    def work() -> None:
+        done.append("once")
+        signal.raise_signal(signal.SIGINT)
+
+    def fails() -> None:
+        done.append("fails")
+        raise ValueError
+
+    with pytest.raises(KeyboardInterrupt):
+        to_the_end(work)
+    with pytest.raises(ValueError):
+        to_the_end(fails)
+    assert done == ["once", "fails"]
