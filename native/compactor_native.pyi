@@ -123,5 +123,16 @@ def float_extremes(
     row. None where that cannot be told. Lets go of the interpreter while it works.
     """
 
+@final
+class FloatLook:
+    """The same of a column chunk whose bytes come piece by piece."""
+
+    def __new__(cls, codec: int, double: bool, optional: bool) -> FloatLook: ...
+    def add(self, piece: bytes | memoryview) -> bool:
+        """The next bytes; whether what follows them can still matter. Lets go of the interpreter while it works."""
+
+    def seen(self) -> tuple[int, tuple[float, float] | None, bool, bool] | None:
+        """What is in it, once all that matters has come."""
+
 def let_go() -> None:
     """Gives back the memory that is kept for the next files."""

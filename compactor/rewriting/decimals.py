@@ -31,5 +31,6 @@ def settled(job: RewriteJob, task: RewriteTask, store: ObjectStore) -> tuple[Rew
         footer, requests = footer_bytes(store, largest.key, largest.size_bytes)
     except (FileProblem, StorageError):
         return job, 1
-    fitting = (form for form in found if against_footer(footer, largest.size_bytes, Verdicts(job.read, form)) is None)
+    against = against_footer(footer, largest.size_bytes, [Verdicts(job.read, form) for form in found])
+    fitting = (form for form, code in zip(found, against, strict=True) if code is None)
     return replace(job, write=next(fitting, job.write)), requests

@@ -41,6 +41,7 @@ _PIECE_BYTES = 1024 * 1024
 _HEADER_BYTES = 1024
 _MOST_HEADER_BYTES = 1024 * 1024
 _ARROW_CODECS = {"lz4": "lz4_raw"}
+_NATIVE_CODECS = {number for number, name in CODECS.items() if name in ("none", "snappy", "gzip", "zstd", "lz4")}
 _NO_ANSWER = (ThriftProblem, pa.ArrowException, OSError, ValueError, struct.error)
 
 
@@ -62,6 +63,8 @@ def float_values(meta: Struct, leaf: Leaf, pages: Range, read: Read) -> FloatVal
     kind = FLOATS.get(leaf.kind)
     if kind is None or leaf.repeated:
         return None
+    if native.KERNELS is not None and meta.integer(ColumnMetaData.CODEC) in _NATIVE_CODECS:
+        return _natively(meta, leaf, pages, read)
     source = _Source(pages, read)
     try:
         look = _Look(CODECS.get(meta.integer(ColumnMetaData.CODEC) or 0, ""), kind, leaf.optional)
@@ -83,17 +86,29 @@ def floats_of_file(path: str, chunks: Mapping[int, tuple[Struct, Leaf, Range]]) 
         (pages.start, pages.length, meta.integer(ColumnMetaData.CODEC) or 0, leaf.kind == Kind.DOUBLE, leaf.optional)
         for meta, leaf, pages in known.values()
     ]
-    found = {}
-    for (at, (meta, _, _)), seen in zip(known.items(), native.KERNELS.float_extremes(path, asked), strict=True):
-        if seen is None:
-            continue
-        values, extremes, nan, indirect = seen
-        low, high = extremes or (None, None)
-        if nan:
-            found[at] = FloatValues(nan=True)
-        elif values == meta.whole(ColumnMetaData.NUM_VALUES):
-            found[at] = FloatValues(low=low, high=high, indirect=indirect)
-    return found
+    looks = zip(known.items(), native.KERNELS.float_extremes(path, asked), strict=True)
+    told = {at: _told(meta, seen) for (at, (meta, _, _)), seen in looks}
+    return {at: seen for at, seen in told.items() if seen is not None}
+
+
+def _natively(meta: Struct, leaf: Leaf, pages: Range, read: Read) -> FloatValues | None:
+    """The same of a chunk that is read piece by piece."""
+    assert native.KERNELS is not None
+    look = native.KERNELS.FloatLook(meta.integer(ColumnMetaData.CODEC) or 0, leaf.kind == Kind.DOUBLE, leaf.optional)
+    for start in range(pages.start, pages.end, _PIECE_BYTES):
+        if not look.add(read(start, min(_PIECE_BYTES, pages.end - start))):
+            break
+    return _told(meta, look.seen())
+
+
+def _told(meta: Struct, seen: tuple[int, tuple[float, float] | None, bool, bool] | None) -> FloatValues | None:
+    if seen is None:
+        return None
+    values, extremes, nan, indirect = seen
+    low, high = extremes or (None, None)
+    if nan:
+        return FloatValues(nan=True)
+    return FloatValues(low=low, high=high, indirect=indirect) if values == meta.whole(ColumnMetaData.NUM_VALUES) else None
 
 
 class _Source:

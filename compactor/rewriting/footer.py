@@ -71,7 +71,7 @@ def _look(store: ObjectStore, specs: tuple[ReadSpec, Sequence[Verdicts]], path: 
         Conformer(schema, read.schema, read.match)
     except FileProblem as problem:
         return _Look(requests=requests, facts=facts, problem=f"{key}: {problem}")
-    found = [against_footer(footer, size_bytes, one) for one in verdicts]
+    found = against_footer(footer, size_bytes, verdicts)
     against = None if None in found else next(iter(found), None)
     return _Look(requests=requests, facts=replace(facts, extra_columns=has_extra_columns(schema, read), not_copied=against))
 

@@ -33,10 +33,18 @@ def forms(read: ReadSpec, write: WriteSpec) -> Sequence[WriteSpec]:
     return (write, replace(write, decimals="bytes")) if small else (write,)
 
 
-def against_footer(footer: bytes, size_bytes: int, verdicts: Verdicts) -> str | None:
-    """The code of what stands against a file of this size with this footer, or against its first row group; None: nothing does."""
+def against_footer(footer: bytes, size_bytes: int, verdicts: Sequence[Verdicts]) -> list[str | None]:
+    """By each of these verdicts the code of what stands against a file of this size with this footer, or against its first row group;
+    None: nothing does."""
     try:
-        file = encoded_file(footer, size_bytes - _TRAILER_BYTES - len(footer))
+        file = encoded_file(footer, size_bytes - _TRAILER_BYTES - len(footer)) if verdicts else None
+    except ThriftProblem as problem:
+        return [unrepeatable(problem).code] * len(verdicts)
+    return [None if file is None else _against(file, one) for one in verdicts]
+
+
+def _against(file: EncodedFile, verdicts: Verdicts) -> str | None:
+    try:
         against = verdicts.of_table() or verdicts.of_footer(file) or (verdicts.of_group(file, 0) if file.row_groups else None)
     except ThriftProblem as problem:
         against = unrepeatable(problem)

@@ -20,7 +20,7 @@ mod compactor_native {
     #[pymodule_export]
     use crate::files_border::{Files, let_go, read_files};
     #[pymodule_export]
-    use crate::floats_border::float_extremes;
+    use crate::floats_border::{FloatLook, float_extremes};
     #[pymodule_export]
     use crate::fuse_border::{FuseRefused, FuseSource, FuseTarget, FusedRowGroup, chain, fuse, fuse_sources};
     #[pymodule_export]
@@ -28,7 +28,7 @@ mod compactor_native {
 
     /// Raised together with compactor/rewriting/native.py whenever a function here changes.
     #[pymodule_export]
-    const INTERFACE: u32 = 8;
+    const INTERFACE: u32 = 9;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]

@@ -17,10 +17,16 @@ const PIECE_BYTES: usize = 1 << 20;
 /// So many values are looked at side by side.
 const LANES: usize = 8;
 
-/// Where a column chunk lies, and what its values are: `double` or single floats.
-pub struct Chunk {
+/// Where a column chunk lies.
+#[derive(Clone, Copy)]
+pub struct Place {
     pub start: u64,
     pub length: u64,
+}
+
+/// What the values of a column chunk are: `double` or single floats.
+#[derive(Clone, Copy)]
+pub struct Floats {
     pub codec: i32,
     pub double: bool,
     pub optional: bool,
@@ -37,19 +43,62 @@ pub struct Seen {
 }
 
 /// What is in each of these chunks of a file; None where that cannot be told here.
-pub fn look(path: &Path, chunks: &[Chunk]) -> Vec<Option<Seen>> {
+pub fn look(path: &Path, chunks: &[(Place, Floats)]) -> Vec<Option<Seen>> {
     let Ok(mut file) = File::open(path) else { return vec![None; chunks.len()] };
     let (mut window, mut room) = (Window::default(), Vec::new());
-    chunks.iter().map(|chunk| window.enter(&mut file, chunk).and_then(|()| look_at(&mut file, chunk, &mut window, &mut room))).collect()
+    chunks.iter().map(|(place, floats)| look_at(&mut file, *place, *floats, &mut window, &mut room)).collect()
 }
 
-fn look_at(file: &mut File, chunk: &Chunk, window: &mut Window, room: &mut Vec<u8>) -> Option<Seen> {
-    let (mut seen, mut dictionary) = (Seen::default(), false);
-    while !window.is_at_end() && !seen.nan {
+/// A look at a chunk whose bytes come piece by piece.
+pub struct Pieces {
+    look: Option<Look>,
+    held: Vec<u8>,
+    room: Vec<u8>,
+}
+
+impl Pieces {
+    pub fn new(floats: Floats) -> Self {
+        Self { look: Some(Look::of(floats)), held: Vec::new(), room: Vec::new() }
+    }
+
+    /// The next bytes of the chunk; whether what follows them can still matter.
+    pub fn add(&mut self, piece: &[u8]) -> bool {
+        let Some(look) = &mut self.look else { return false };
+        let mut held = std::mem::take(&mut self.held);
+        if !held.is_empty() {
+            held.extend_from_slice(piece);
+        }
+        let mut left = if held.is_empty() { piece } else { &held };
+        while !left.is_empty() && !look.seen.nan {
+            let Ok((page, rest)) = next_page(left, MOST_PAGE_BYTES) else { break };
+            if look.page(&page, &mut self.room).is_none() {
+                self.look = None;
+                return false;
+            }
+            left = rest;
+        }
+        if look.seen.nan || left.len() > 2 * MOST_PAGE_BYTES {
+            self.look = self.look.take_if(|look| look.seen.nan);
+            return false;
+        }
+        self.held = left.to_vec();
+        true
+    }
+
+    /// What is in the chunk, all of which has come, unless it did not matter.
+    pub fn seen(&self) -> Option<Seen> {
+        self.look.as_ref().filter(|look| look.seen.nan || self.held.is_empty()).map(|look| look.seen)
+    }
+}
+
+fn look_at(file: &mut File, place: Place, floats: Floats, window: &mut Window, room: &mut Vec<u8>) -> Option<Seen> {
+    window.enter(file, place)?;
+    let mut look = Look::of(floats);
+    while !window.is_at_end() && !look.seen.nan {
         let used = loop {
             match next_page(window.here(), MOST_PAGE_BYTES) {
                 Ok((page, rest)) => {
-                    look_at_page(&page, chunk, &mut dictionary, &mut seen, room)?;
+                    look.page(&page, room)?;
                     break window.here().len() - rest.len();
                 }
                 Err(_) => window.more(file)?,
@@ -57,7 +106,7 @@ fn look_at(file: &mut File, chunk: &Chunk, window: &mut Window, room: &mut Vec<u
         };
         window.taken += used;
     }
-    Some(seen)
+    Some(look.seen)
 }
 
 /// The part of a chunk that is here. `left`: bytes of the chunk that are not.
@@ -70,9 +119,9 @@ struct Window {
 }
 
 impl Window {
-    fn enter(&mut self, file: &mut File, chunk: &Chunk) -> Option<()> {
-        file.seek(SeekFrom::Start(chunk.start)).ok()?;
-        (self.end, self.taken, self.left) = (0, 0, usize::try_from(chunk.length).ok()?);
+    fn enter(&mut self, file: &mut File, place: Place) -> Option<()> {
+        file.seek(SeekFrom::Start(place.start)).ok()?;
+        (self.end, self.taken, self.left) = (0, 0, usize::try_from(place.length).ok()?);
         Some(())
     }
 
@@ -102,45 +151,58 @@ impl Window {
     }
 }
 
-/// Adds what is in a page; None where that cannot be told.
-fn look_at_page(page: &Page<'_>, chunk: &Chunk, dictionary: &mut bool, seen: &mut Seen, room: &mut Vec<u8>) -> Option<()> {
-    let (behind, encoding, compressed) = match page.kind {
-        Kind::Other => return Some(()),
-        Kind::Dictionary { encoding } => {
-            *dictionary = true;
-            return if matches!(encoding, PLAIN | PLAIN_DICTIONARY) { plain(page, 0, true, chunk, seen, room) } else { None };
-        }
-        Kind::Data { encoding, definitions, .. } if !chunk.optional || definitions == RLE => (None, encoding, true),
-        Kind::Data { .. } => return None,
-        Kind::DataV2 { encoding, definition_bytes, repetition_bytes, compressed } => {
-            (Some(definition_bytes.checked_add(repetition_bytes)?), encoding, compressed)
-        }
-    };
-    seen.values = seen.values.checked_add(page.values)?;
-    match (encoding, behind) {
-        (PLAIN_DICTIONARY | RLE_DICTIONARY, _) if *dictionary => {
-            seen.indirect = true;
-            Some(())
-        }
-        (PLAIN, Some(levels)) => plain(page, levels, compressed, chunk, seen, room),
-        (PLAIN, None) if chunk.optional => behind_levels(page, chunk, seen, room),
-        (PLAIN, None) => plain(page, 0, true, chunk, seen, room),
-        _ => None,
+/// A chunk, page by page. `dictionary`: whether its dictionary was there.
+struct Look {
+    floats: Floats,
+    dictionary: bool,
+    seen: Seen,
+}
+
+impl Look {
+    fn of(floats: Floats) -> Self {
+        Self { floats, dictionary: false, seen: Seen::default() }
     }
-}
 
-/// The values of a page behind so many bytes that are not compressed.
-fn plain(page: &Page<'_>, levels: usize, compressed: bool, chunk: &Chunk, seen: &mut Seen, room: &mut Vec<u8>) -> Option<()> {
-    let (stored, size) = (page.body.get(levels..)?, page.size.checked_sub(levels)?);
-    let data = unpacked(stored, size, if compressed { chunk.codec } else { 0 }, room)?;
-    extremes(data, page.values, chunk.double, seen)
-}
+    /// Adds what is in the next page; None where that cannot be told.
+    fn page(&mut self, page: &Page<'_>, room: &mut Vec<u8>) -> Option<()> {
+        let (behind, encoding, compressed) = match page.kind {
+            Kind::Other => return Some(()),
+            Kind::Dictionary { encoding } => {
+                self.dictionary = true;
+                return if matches!(encoding, PLAIN | PLAIN_DICTIONARY) { self.plain(page, 0, true, room) } else { None };
+            }
+            Kind::Data { encoding, definitions, .. } if !self.floats.optional || definitions == RLE => (None, encoding, true),
+            Kind::Data { .. } => return None,
+            Kind::DataV2 { encoding, definition_bytes, repetition_bytes, compressed } => {
+                (Some(definition_bytes.checked_add(repetition_bytes)?), encoding, compressed)
+            }
+        };
+        self.seen.values = self.seen.values.checked_add(page.values)?;
+        match (encoding, behind) {
+            (PLAIN_DICTIONARY | RLE_DICTIONARY, _) if self.dictionary => {
+                self.seen.indirect = true;
+                Some(())
+            }
+            (PLAIN, Some(levels)) => self.plain(page, levels, compressed, room),
+            (PLAIN, None) if self.floats.optional => self.behind_levels(page, room),
+            (PLAIN, None) => self.plain(page, 0, true, room),
+            _ => None,
+        }
+    }
 
-/// The values of a page of version 1 behind its levels, which are compressed with them.
-fn behind_levels(page: &Page<'_>, chunk: &Chunk, seen: &mut Seen, room: &mut Vec<u8>) -> Option<()> {
-    let data = unpacked(page.body, page.size, chunk.codec, room)?;
-    let levels = u32::from_le_bytes(data.get(..4)?.try_into().ok()?) as usize;
-    extremes(data.get(4..)?.get(levels..)?, page.values, chunk.double, seen)
+    /// The values of a page behind so many bytes that are not compressed.
+    fn plain(&mut self, page: &Page<'_>, levels: usize, compressed: bool, room: &mut Vec<u8>) -> Option<()> {
+        let (stored, size) = (page.body.get(levels..)?, page.size.checked_sub(levels)?);
+        let data = unpacked(stored, size, if compressed { self.floats.codec } else { 0 }, room)?;
+        extremes(data, page.values, self.floats.double, &mut self.seen)
+    }
+
+    /// The values of a page of version 1 behind its levels, which are compressed with them.
+    fn behind_levels(&mut self, page: &Page<'_>, room: &mut Vec<u8>) -> Option<()> {
+        let data = unpacked(page.body, page.size, self.floats.codec, room)?;
+        let levels = u32::from_le_bytes(data.get(..4)?.try_into().ok()?) as usize;
+        extremes(data.get(4..)?.get(levels..)?, page.values, self.floats.double, &mut self.seen)
+    }
 }
 
 fn unpacked<'a>(data: &'a [u8], size: usize, codec: i32, room: &'a mut Vec<u8>) -> Option<&'a [u8]> {

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.rewriting import parquet
 
-from compactor.rewriting import native
+from compactor.rewriting import float_pages, native
 from compactor.rewriting.encoded import EncodedFile, chunks_of_group, encoded_file
 from compactor.rewriting.float_pages import FloatValues, float_values, floats_of_file
 from compactor.rewriting.parquet_fields import ColumnMetaData
@@ -52,14 +52,22 @@ def looked_at(data: bytes, footer: EncodedFile | None = None) -> FloatValues | N
     """The first column of the first row group."""
     file = footer or footer_of(data)
     _, meta, pages = chunks_of_group(file, 0)[0]
-    return float_values(meta, file.leaves[0], pages, lambda start, length: data[start : start + length])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "KERNELS", None)
+        return float_values(meta, file.leaves[0], pages, lambda start, length: data[start : start + length])
 
 
 def natively(data: bytes, file: EncodedFile) -> FloatValues | None:
     """The same by the native package, from a file of this machine."""
     PLACES[0].write_bytes(data)
     _, meta, pages = chunks_of_group(file, 0)[0]
-    return floats_of_file(str(PLACES[0]), {0: (meta, file.leaves[0], pages)}).get(0)
+    seen = floats_of_file(str(PLACES[0]), {0: (meta, file.leaves[0], pages)}).get(0)
+    for piece in (1 << 20, 100):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(float_pages, "_PIECE_BYTES", piece)
+            brought = float_values(meta, file.leaves[0], pages, lambda start, length: data[start : start + length])
+        assert repr(brought) in (repr(seen), repr(looked_at(data, file))), "however its bytes are brought"
+    return seen
 
 
 @settings(max_examples=300, deadline=None)
