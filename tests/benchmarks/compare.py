@@ -17,7 +17,7 @@ from tests.benchmarks import choice, data, readers
 from tests.benchmarks.contents import Contents, Layout, contents, layout
 from tests.benchmarks.datasets import DataSet, Source
 from tests.benchmarks.figures import BASE, Comparison, Figures
-from tests.benchmarks.measure import Measured, measure
+from tests.benchmarks.measure import Measured, measure, touch
 
 ENGINES = "tests.benchmarks.engines"
 Say = Callable[[str], None]
@@ -77,6 +77,7 @@ class Bench:
         shutil.rmtree(out, ignore_errors=True)
         command = ("-m", ENGINES, engine, str(table), str(out), state.source.codec, str(state.source.target_bytes), self.options)
         try:
+            touch()
             measured = measure(*command)
         except RuntimeError as error:
             if ":auto:" in engine:
@@ -85,7 +86,7 @@ class Bench:
             return
         state.runs.setdefault(engine, []).append(measured)
         result = out if out.exists() else table
-        if engine == "copy":
+        if engine.startswith("copy"):
             state.layouts[engine] = Layout(files=0, bytes=measured.printed["bytes"])
             return
         state.check(engine, result, whole=repetition == 0)

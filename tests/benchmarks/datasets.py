@@ -103,13 +103,15 @@ def _by(writer: foreign.Writer, make: Callable[[Path, float], Source]) -> Callab
     return rewritten
 
 
+_COPIES = ("copy", "copy-flushed")
+_D5 = ("deltalake", "duckdb", "polars", *_COPIES)
 _MIXED, _LINES = "small files of 12 mixed columns, 4,200 rows each", "lineitem-like files of 12,000 rows"
 SETS = (
     DataSet(name="D1", title=_MIXED, make=_d1, others=("deltalake", "deltalake-default", "duckdb", "polars", "copy"), readers=True),
     DataSet(name="D2", title="the same in 50 partitions", make=_d2, others=("deltalake", "duckdb", "copy")),
     DataSet(name="D3", title="very small files of 12 mixed columns", make=_d3),
-    DataSet(name="D4", title="two oversized files, split", make=_d4, others=("duckdb", "copy"), without=("fuse",), most_repetitions=3),
-    DataSet(name="D5", title="files of one row group of 350,000 rows", make=_d5, without=("fuse",), readers=True),
+    DataSet(name="D4", title="two oversized files, split", make=_d4, others=("duckdb", *_COPIES), without=("fuse",), most_repetitions=3),
+    DataSet(name="D5", title="files of one row group of 350,000 rows", make=_d5, others=_D5, without=("fuse",), readers=True),
     DataSet(name="D6", title=_LINES, make=_d6, others=("deltalake", "deltalake-default", "duckdb", "polars", "copy"), readers=True),
     DataSet(name="D7", title="files of 2,000 columns", make=_d7, others=("deltalake", "duckdb", "copy"), most_repetitions=3),
     DataSet(name="D8", title="partitions of two tiny files (100,000 at scale 20)", make=_d8, others=("deltalake",), most_repetitions=2),

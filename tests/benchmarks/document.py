@@ -23,8 +23,11 @@ say) is in them; `whole process` has start and imports too. Memory is the peak o
 share counted once. `× deltalake` and `× copy` are ratios of `seconds`: of deltalake's to the engine's (above 1 is faster), and of
 the engine's to those of a byte copy; `processor ×` is the first of them by processor time. What an engine of ours did itself is
 in brackets where it is not the one that was asked for. Rows of every result were compared with the source's by DuckDB (a sum over
-hashes of whole rows in the first repetition, their number in the others). `deltalake` writes with the table's codec, `deltalake-
-default` as it does when nobody says."""
+hashes of whole rows in the first repetition, their number in the others). Before each run as much memory as runs need is used
+and let go, since a virtual machine may have to be given back what was free for a while. `copy` reads and writes 256 KiB at a
+time, with a thread a processor where files are large; `copy-flushed` ends when the disk has it all, which this project waits
+for before it commits, while the other engines leave it to the operating system. `deltalake` writes with the table's codec,
+`deltalake-default` as it does when nobody says."""
 
 
 def preface(scale: float, repetitions: int) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compactor.storage.local_copies import FLUSH_BYTES, start_flushing
 from tests.benchmarks.choice import PREFIX, flags
 from tests.benchmarks.contents import live_files
 from tests.benchmarks.measure import proportional_bytes
@@ -23,6 +24,10 @@ from tests.benchmarks.measure import proportional_bytes
 if TYPE_CHECKING:
     from compactor.model.run import Run
 
+COPY_BYTES = 256 * 1024
+"""What stays in a processor's cache between being read and being written: larger buffers take longer."""
+LARGE_BYTES = 1024 * 1024
+"""Files of less are copied in one thread: others would wait for the interpreter."""
 Go = Callable[[], dict[str, Any]]
 
 
@@ -71,27 +76,48 @@ def polars_sink(table: str, out: Path, codec: str, _target_bytes: int) -> Go:
     return go
 
 
-def byte_copy(table: str, out: Path, _codec: str, target_bytes: int) -> Go:
-    """The bytes of all files one after the other into files of about the target: what no engine can beat, and no reader can read."""
+def byte_copy(table: str, out: Path, _codec: str, target_bytes: int, *, flushed: bool = False) -> Go:
+    """The bytes of all files one after the other into files of about the target, in as many threads as there are processors where files are
+    large: what no engine can beat, and no reader can read. flushed: they are on the disk at the end, as a commit wants them."""
     files = live_files(Path(table))
     out.mkdir()
 
     def go() -> dict[str, Any]:
-        number, written = 0, target_bytes
-        target = None
+        jobs: list[tuple[str, int, int]] = []
+        targets: list[int] = []
+        place = target_bytes
         for file in files:
-            if written >= target_bytes:
-                if target is not None:
-                    target.close()
-                target, written, number = (out / f"{number}.bytes").open("wb"), 0, number + 1
-            with Path(file).open("rb") as source:
-                shutil.copyfileobj(source, target, 4 * 1024 * 1024)  # type: ignore[misc]
-                written += source.tell()
-        if target is not None:
-            target.close()
-        return {"bytes": sum(path.stat().st_size for path in out.iterdir())}
+            if place >= target_bytes:
+                targets.append(os.open(out / f"{len(targets)}.bytes", os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+                place = 0
+            jobs.append((file, targets[-1], place))
+            place += Path(file).stat().st_size
+        threads = (os.cpu_count() or 1) if Path(files[0]).stat().st_size >= LARGE_BYTES else 1
+        with ThreadPoolExecutor(threads) as pool:
+            size = sum(pool.map(lambda some: _copied(some, flushed=flushed), [jobs[i::threads] for i in range(threads)]))
+            if flushed:
+                list(pool.map(os.fsync, targets))
+        for target in targets:
+            os.close(target)
+        return {"bytes": size}
 
     return go
+
+
+def _copied(jobs: list[tuple[str, int, int]], *, flushed: bool) -> int:
+    """Copy files to their places; how many bytes."""
+    buffer = memoryview(bytearray(COPY_BYTES))
+    copied = 0
+    for file, target, place in jobs:
+        begun = at = place
+        with Path(file).open("rb", buffering=0) as source:
+            while length := source.readinto(buffer):
+                at += os.pwrite(target, buffer[:length], at)
+                if flushed and at - begun >= FLUSH_BYTES:
+                    start_flushing(target, begun, at - begun)
+                    begun = at
+        copied += at - place
+    return copied
 
 
 def ours(engine: str, proof: str, table: str, target_bytes: int, options: dict[str, Any]) -> Go:
@@ -101,6 +127,8 @@ def ours(engine: str, proof: str, table: str, target_bytes: int, options: dict[s
     from tests.benchmarks.startup import import_run
 
     import_run()
+    if table.startswith("s3://"):
+        import compactor.storage.s3  # what a run through S3 imports besides
     settings = compactor.load_settings(flags={**flags(engine, proof), "target_size": str(target_bytes), **options}, env={})
     ran: dict[str, int] = {}
 
@@ -141,6 +169,7 @@ OTHERS: dict[str, Callable[[str, Path, str, int], Go]] = {
     "duckdb": duckdb_copy,
     "polars": polars_sink,
     "copy": byte_copy,
+    "copy-flushed": lambda table, out, codec, target_bytes: byte_copy(table, out, codec, target_bytes, flushed=True),
 }
 
 

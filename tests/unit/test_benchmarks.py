@@ -73,7 +73,7 @@ def test_copied_row_groups_are_held_against_both_their_bars() -> None:
 def test_what_the_byte_copy_itself_reaches_stands_beside_a_bar_beyond_it() -> None:
     """Where not even a copy is as fast as asked the bar says so, and is missed all the same."""
     copied = figures("compactor:auto:counts", 2.0, ran={"stitch": 1})
-    for seconds, beside in ((1.0, " (the byte copy itself: ×10.00)"), (0.1, "")):
+    for seconds, beside in ((1.0, " (copy itself: ×10.00)"), (0.1, "")):
         (bar,) = (
             bar
             for bar in bars(comparison("D5", figures("deltalake", 10.0), figures("copy", seconds), copied))
