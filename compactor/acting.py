@@ -37,6 +37,7 @@ class Act:
         self._plan = prepared.plan
         self._snapshot = self._latest = prepared.snapshot
         self._tally = tally
+        self._under_way: dict[int, RewriteGroup] = {}
         self._waiting: list[FinishedGroup] = []
         self._waiting_files = self._waiting_bytes = 0
         self._waiting_since_s = 0.0
@@ -116,6 +117,7 @@ class Act:
                 self._tell(lost)
                 continue
             inputs, prefix = inputs_of(group), self._prefix(group)
+            self._under_way[group.group_id] = group
             self._fates.started(group.group_id, prefix)
             yield RewriteTask(
                 group_id=group.group_id,
@@ -131,8 +133,9 @@ class Act:
     def _take(self, outcome: TaskOutcome) -> None:
         if isinstance(outcome, GroupDropped):
             self._drop((self._blamed(outcome),))
+            self._under_way.pop(outcome.group_id, None)
             return
-        group = self._plan.by_id(outcome.group_id)
+        group = self._under_way.pop(outcome.group_id)
         self._tally.rewritten(outcome)
         self._tally.spent = spent(self._tally.spent, group, outcome, self._assumed)
         for left in outcome.left_out:

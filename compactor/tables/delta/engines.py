@@ -46,7 +46,7 @@ def retained_engines(store: ObjectStore, listing: LogListing, known: Iterable[st
 
 
 def engines(store: ObjectStore, listing: LogListing, *, newest: int | None = None) -> list[str | None]:
-    """Of each of the newest commits of `listing` (None: of all), newest first: the engine that signed it, if one did. Raises StorageError."""
+    """Who signed each of the newest commits of `listing` (None: of all), newest first; None: nobody. Raises StorageError."""
     metas = [listing.commits[version] for version in sorted(listing.commits, reverse=True)[:newest]]
     if in_memory(store) or len(metas) < 3:
         return [_engine(store, meta) for meta in metas]

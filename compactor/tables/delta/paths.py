@@ -23,6 +23,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _SUSPICIOUS = r"^[A-Za-z][A-Za-z0-9+.\-]*:|^/|%2[eEfF]|\.\."
 _EMPTY_SEGMENTS = r"(^|[^:/])//|%2[fF]|/$"
 _S3_SPELLINGS = re.compile(r"^s3[an]?://")
+_PLAIN = re.compile(r"(?:[A-Za-z0-9_=-][A-Za-z0-9_=.-]*/)*[A-Za-z0-9_=-][A-Za-z0-9_=.-]*")
+"""Paths as nearly all are: relative, nothing to decode, no segment that names nothing or leads up."""
 _JAVA_LEGAL = "/!$&'()*+,;=@-._~"
 _JAVA_ESCAPED = {"Cc", "Cs", "Zl", "Zp", "Zs"}
 
@@ -42,6 +44,8 @@ def object_key(path: str, table_uri: str, *, external: bool = False) -> str:
     external: an absolute path outside the root is its own key, decoded. Otherwise raises TableRefused (reason `external-path`) when the
     path leaves the root: another bucket, another folder, `..`.
     """
+    if _PLAIN.fullmatch(path):
+        return path
     absolute = path.startswith("/") or _SCHEME.match(path) is not None
     key = _below_root(_comparable(path), _comparable(table_uri, encoded=False)) if absolute else unquote(path, errors="surrogateescape")
     if absolute and not key and external and not _climbs(path):
