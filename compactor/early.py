@@ -24,8 +24,10 @@ class Early:
             self._begun.begin()
 
     def __call__(self) -> Executor:
-        """An executor, which is the caller's to close."""
-        executor, self._begun = self._begun or self._make(), None
+        """An executor that has begun, which is the caller's to close."""
+        self.expect()
+        executor, self._begun = self._begun, None
+        assert executor is not None
         return executor
 
     def close(self) -> None:

@@ -26,7 +26,10 @@ class Executor(Protocol):
         ...
 
     def begin(self) -> None:
-        """It will probably be needed: start in the background what takes long to start. Never raises, and returns at once."""
+        """It will probably be needed: start in the background what takes long to start. Never raises, and returns at once.
+
+        After it, capacity and run do not wait for that where they can do without.
+        """
         ...
 
     def capacity(self) -> Capacity:

@@ -5,8 +5,9 @@ by itself. Ray's own retries are off; a lost worker, a dead node or an out-of-me
 reserved per task after it was checked against the nodes (Ray would wait forever for memory that no node has). A task that was cut off
 may go on writing for a while: each attempt has its own output names and only the driver commits.
 
-How this process comes to a cluster is in ray_session.py. On remote clusters this package must be installed in the workers' image, in the
-driver's version.
+How this process comes to a cluster is in ray_session.py. While one of the run's own starts, worker processes do what is to be done
+(meanwhile.py): it is on the same machine, and has no more room than they have. On remote clusters this package must be installed in the
+workers' image, in the driver's version.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from compactor.errors import ExecutionFailed
 from compactor.execution.base import Capacity
 from compactor.execution.batches import Batch, batches
 from compactor.execution.machine import SAFE_SHARE
-from compactor.execution.ray_session import LOCAL, Connection, first_line
+from compactor.execution.meanwhile import Meanwhile
+from compactor.execution.processes import ProcessPool
+from compactor.execution.ray_session import LOCAL, Connection, first_line, own_cluster
 from compactor.execution.work import Attempt, Limits, Toolkit, deadline_drop, dropped_by, perform
 from compactor.model.rewrite import GroupDropped, RewriteJob, RewriteTask, TaskOutcome
 from compactor.units import format_bytes
@@ -42,15 +45,24 @@ class _Flight:
 
 @dataclass(slots=True)
 class _Sortie:
-    """The state of one run()."""
+    """The state of one run(). `remote`, `shared` and `largest` (bytes of memory of the largest node) are there once the cluster is."""
 
-    job: Any
     waiting: Iterator[Batch]
+    slots: int
+    remote: Any = None
+    shared: Any = None
+    largest: int = 0
     again: list[Batch] = field(default_factory=list)
     flights: dict[Any, _Flight] = field(default_factory=dict)
 
     def next(self) -> Batch | None:
         return self.again.pop() if self.again else next(self.waiting, None)
+
+    def at_an_end(self) -> bool:
+        """Whether nothing is under way or to be done."""
+        if not self.flights and (batch := self.next()) is not None:
+            self.again.append(batch)
+        return not self.flights and not self.again
 
 
 class RayExecutor:
@@ -99,58 +111,87 @@ class RayExecutor:
         return Capacity(parallelism=max(1, min(room, self._limits.parallelism or room)), memory_per_task_bytes=memory)
 
     def run(self, job: RewriteJob, tasks: Iterable[RewriteTask]) -> Generator[TaskOutcome]:
-        import ray
-
         if job.root_uri.startswith("memory:"):
             raise ExecutionFailed(f"{job.root_uri} lives in the memory of this process; a Ray cluster cannot reach it.")
-        slots = self.capacity().parallelism
-        bound = self._limits.parallelism or 2 * slots
-        largest = _largest(self._nodes())
-        remote = ray.remote(perform_batch)
+        waiting = iter(tasks)
+        sortie = _Sortie(waiting=batches(waiting), slots=self.capacity().parallelism)
         try:
-            shared = ray.put((self._toolkit, job))
+            if self._connection.starting:
+                yield from self._meanwhile(job, waiting, sortie)
+            if not sortie.at_an_end():
+                self._connection.wait()
+                with self._connected(sortie):
+                    yield from self._fly(job, sortie)
+        finally:
+            _cancel(list(sortie.flights))
+
+    def _meanwhile(self, job: RewriteJob, waiting: Iterator[RewriteTask], sortie: _Sortie) -> Generator[TaskOutcome]:
+        def hand_over(busy: int) -> None:
+            if self._connection.there:
+                with self._connected(sortie):
+                    self._fill(job, sortie, sortie.slots - busy)
+
+        pool = ProcessPool(size=sortie.slots, toolkit=self._toolkit, clock=self._clock, deadline_s=self._limits.deadline_s)
+        yield from Meanwhile(pool, waiting, lambda: self._connection.starting, hand_over).run(job)
+
+    def _fly(self, job: RewriteJob, sortie: _Sortie) -> Generator[TaskOutcome]:
+        bound = self._limits.parallelism or 2 * sortie.slots
+        while True:
+            self._fill(job, sortie, bound)
+            if not sortie.flights:
+                return
+            yield from self._completed(sortie)
+
+    def _fill(self, job: RewriteJob, sortie: _Sortie, bound: int) -> None:
+        """Send batches until so many are under way."""
+        import ray
+
+        if sortie.remote is None:
+            sortie.largest = _largest(self._nodes())
+            sortie.remote = ray.remote(perform_batch)
+            sortie.shared = ray.put((self._toolkit, job))
+        while len(sortie.flights) < bound and (batch := sortie.next()) is not None:
+            self._send(sortie, batch)
+
+    @contextmanager
+    def _connected(self, sortie: _Sortie) -> Iterator[None]:
+        """What the cluster's own failures are to a run. Raises ExecutionFailed."""
+        import ray
+
+        try:
+            yield
         except ray.exceptions.ObjectStoreFullError as error:
             raise ExecutionFailed(f"The object store of the Ray cluster at {self._address} is full: {first_line(error)}") from error
-        sortie = _Sortie(job=shared, waiting=batches(tasks))
-        try:
-            while True:
-                while len(sortie.flights) < bound and (batch := sortie.next()) is not None:
-                    self._send(remote, sortie, batch, largest)
-                if not sortie.flights:
-                    return
-                yield from self._completed(sortie, slots, largest)
         except (ray.exceptions.RaySystemError, ConnectionError) as error:
             sortie.flights.clear()  # nobody is left who could be told to stop
             self._connection.lost()
             raise ExecutionFailed(f"The Ray cluster at {self._address} was lost: {first_line(error)}") from error
-        finally:
-            _cancel(list(sortie.flights))
 
     def close(self) -> bool:
         self._connection.close()
         return False  # a worker elsewhere may go on for a while
 
-    def _send(self, remote: Any, sortie: _Sortie, batch: Batch, largest: int) -> None:
+    def _send(self, sortie: _Sortie, batch: Batch) -> None:
         memory = batch.memory_bytes
-        if memory > largest:
+        if memory > sortie.largest:
             raise ExecutionFailed(
                 f"Group {batch.attempts[0].task.group_id} needs {format_bytes(memory)} of memory, but the largest node of the Ray "
-                f"cluster at {self._address} offers {format_bytes(largest)}."
+                f"cluster at {self._address} offers {format_bytes(sortie.largest)}."
             )
-        options = remote.options(num_cpus=1, memory=memory, max_retries=0, name=f"rewrite-{batch.attempts[0].task.group_id}")
-        sortie.flights[options.remote(sortie.job, [attempt.task for attempt in batch.attempts])] = _Flight(batch)
+        options = sortie.remote.options(num_cpus=1, memory=memory, max_retries=0, name=f"rewrite-{batch.attempts[0].task.group_id}")
+        sortie.flights[options.remote(sortie.shared, [attempt.task for attempt in batch.attempts])] = _Flight(batch)
 
-    def _completed(self, sortie: _Sortie, slots: int, largest: int) -> Generator[TaskOutcome]:
+    def _completed(self, sortie: _Sortie) -> Generator[TaskOutcome]:
         """Waits for the next completion or deadline; yields what it brings, puts lost attempts into `again`."""
         import ray
 
         now_s = self._clock.monotonic_s()
-        for flight in islice(sortie.flights.values(), slots):
+        for flight in islice(sortie.flights.values(), sortie.slots):
             flight.ends_s = flight.ends_s or now_s + self._limits.deadline_s
         nearest = min(flight.ends_s for flight in sortie.flights.values() if flight.ends_s)
         with _not_ending_the_process():
             ready, _ = ray.wait(list(sortie.flights), timeout=max(0.01, nearest - now_s), fetch_local=True)
-        outcomes = [outcome for reference in ready for outcome in self._landed(reference, sortie, largest)]
+        outcomes = [outcome for reference in ready for outcome in self._landed(reference, sortie)]
         now_s = self._clock.monotonic_s()
         late = [reference for reference, flight in sortie.flights.items() if flight.ends_s and flight.ends_s <= now_s]
         _cancel(late)
@@ -158,7 +199,7 @@ class RayExecutor:
             outcomes.extend(self._late(sortie, sortie.flights.pop(reference).batch))
         yield from outcomes
 
-    def _landed(self, reference: Any, sortie: _Sortie, largest: int) -> Generator[TaskOutcome]:
+    def _landed(self, reference: Any, sortie: _Sortie) -> Generator[TaskOutcome]:
         import ray
 
         batch = sortie.flights.pop(reference).batch
@@ -174,10 +215,10 @@ class RayExecutor:
         except ray.exceptions.RaySystemError:
             raise
         except ray.exceptions.OutOfMemoryError as error:
-            if len(batch.attempts) == 1 and batch.memory_bytes >= largest:
-                yield _too_large(batch.attempts[0].task, largest, error)  # whoever splits groups has other ways than the same again
+            if len(batch.attempts) == 1 and batch.memory_bytes >= sortie.largest:
+                yield _too_large(batch.attempts[0].task, sortie.largest, error)  # whoever splits groups has other ways than the same again
             else:
-                yield from self._lost(sortie, _with_more_memory(batch, largest), "out-of-memory", error)
+                yield from self._lost(sortie, _with_more_memory(batch, sortie.largest), "out-of-memory", error)
         except ray.exceptions.RayError as error:
             yield from self._lost(sortie, batch, "worker-lost", error)
 
@@ -203,9 +244,12 @@ class RayExecutor:
 
     def _nodes(self) -> list[dict[str, float]]:
         """Resources of the nodes that can run a task."""
+        if self._connection.starting:
+            here = own_cluster(self._limits)
+            return [{"CPU": here.parallelism, "memory": here.parallelism * here.memory_per_task_bytes}]
+        self._connection.wait()
         import ray
 
-        self._connection.wait()
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         return [resources for resources in alive if resources.get("CPU", 0) >= 1 and resources.get("memory", 0) > 0]
 
@@ -223,6 +267,7 @@ def perform_batch(shared: tuple[Toolkit, RewriteJob], tasks: Sequence[RewriteTas
     """What runs on a worker of the cluster: the tasks of a batch one after the other, each with its own outcome."""
     from compactor.ambient.system import SystemClock
 
+    load()
     toolkit, job = shared
     try:
         store = toolkit.open_store(job.root_uri, job.storage)
@@ -230,6 +275,14 @@ def perform_batch(shared: tuple[Toolkit, RewriteJob], tasks: Sequence[RewriteTas
         return [dropped_by(task, error) for task in tasks]
     clock = SystemClock()
     return [perform(toolkit, job, task, store, clock) for task in tasks]
+
+
+def load() -> None:
+    """Load in a worker what tasks need, and leave what they do without."""
+    from compactor.ambient.lean import leave_pandas
+
+    leave_pandas()
+    import compactor.execution.worker  # noqa: F401
 
 
 def _cancel(references: list[Any]) -> None:

@@ -3,9 +3,9 @@
     nobody ──the first begins──► in a cluster ──others begin──► shared ──the last one closes──► nobody
                                       └─ it breaks: whoever begins next makes a new one; who is in the old one ends by himself
 
-A cluster takes seconds to start or to join, so that can begin in the background while a run is still planned. A cluster that was not named
-is never joined: without an address one is started, in its own folder, and ended with the last run. One that the program had joined itself
-is used, and left as it was.
+A cluster takes seconds to start or to join, so that can begin in the background while a run is still planned, and its workers load what
+they will need as soon as it is there. A cluster that was not named is never joined: without an address one is started, in its own folder,
+and ended with the last run. One that the program had joined itself is used, and left as it was.
 """
 
 from __future__ import annotations
@@ -13,19 +13,24 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import threading
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from compactor.errors import ExecutionFailed
+from compactor.execution.base import Capacity
 from compactor.execution.machine import fit, memory_limit, processors, share_of_memory
 from compactor.execution.signals import signals_kept
 from compactor.execution.work import Limits
 
 LOCAL = "local"
 _OBJECT_STORE_BYTES = 128 * 1024 * 1024
+_MOST_PREPARED = 32
+"""Workers of a cluster that load early what they will need."""
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +57,15 @@ class _Session:
 _lock = threading.Lock()
 _current: list[_Session] = []
 """The session that we have made, if any; changed under the lock."""
+_door = threading.Lock()
+_beginning: set[Connection] = set()
+"""Who is on the way into a cluster; changed behind the door, which nobody holds for long."""
+
+
+def own_cluster(limits: Limits) -> Capacity:
+    """What a cluster of our own is given of this machine."""
+    wanted = (limits.memory_bytes or memory_limit()) * (limits.parallelism or processors())
+    return fit(min(wanted, share_of_memory()), limits.parallelism)
 
 
 class Connection:
@@ -62,11 +76,15 @@ class Connection:
         self._address, self._limits, self._auth_token_path = address, limits, auth_token_path
         self._beginning: Future[None] | None = None
         self._session: _Session | None = None
+        self._alone = False
 
     def begin(self) -> None:
         """Start or join, in the background."""
         if self._beginning is None:
             self._beginning = Future()
+            with _door:
+                self._alone = self._address == LOCAL and not _current and not _beginning and not _in_a_cluster()
+                _beginning.add(self)
             threading.Thread(target=self._work, args=(self._beginning,), name="ray-start", daemon=True).start()
 
     def wait(self) -> None:
@@ -74,6 +92,16 @@ class Connection:
         self.begin()
         assert self._beginning is not None
         self._beginning.result()
+
+    @property
+    def starting(self) -> bool:
+        """Whether a cluster of this run's own, so of the size that own_cluster says, has begun to start and is not there yet."""
+        return self._alone and self._beginning is not None and not self._beginning.done()
+
+    @property
+    def there(self) -> bool:
+        """Whether there is a cluster to send tasks to."""
+        return self._beginning is not None and self._beginning.done() and self._beginning.exception() is None
 
     def lost(self) -> None:
         """The cluster does not answer any more."""
@@ -101,9 +129,14 @@ class Connection:
         try:
             with _lock:
                 made = self._enter()
+            if made is not None:
+                _prepare_workers(self._limits.parallelism)
             beginning.set_result(None)
         except BaseException as error:  # noqa: BLE001 - it is told to whoever needs the cluster first
             beginning.set_exception(error)
+        finally:
+            with _door:
+                _beginning.discard(self)
         if made is not None:
             made.over.wait()
 
@@ -161,8 +194,7 @@ class Connection:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         logging.getLogger("ray").setLevel(logging.ERROR)
         session.folder = tempfile.mkdtemp(prefix="compactor-ray-")
-        wanted = (self._limits.memory_bytes or memory_limit()) * (self._limits.parallelism or processors())
-        here = fit(min(wanted, share_of_memory()), self._limits.parallelism)
+        here = own_cluster(self._limits)
         ray.init(
             address=LOCAL,
             num_cpus=here.parallelism,
@@ -173,6 +205,30 @@ class Connection:
             _temp_dir=session.folder,
             _memory=here.parallelism * here.memory_per_task_bytes,
         )
+
+
+def _in_a_cluster() -> bool:
+    """Whether the program had joined one itself."""
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(getattr(ray, "is_initialized", bool)())
+
+
+def _prepare_workers(parallelism: int | None) -> None:
+    """Have workers load what tasks need. Nobody waits for that, and where it fails the tasks will say why."""
+    import ray
+
+    def prepare() -> None:
+        """HAZARD: travels by value, being local, so that it ends well on workers that lack this package."""
+        with suppress(Exception):
+            from compactor.execution.on_ray import load
+
+            load()
+
+    with suppress(ray.exceptions.RayError, ConnectionError):
+        slots = int(ray.cluster_resources().get("CPU", 0))
+        remote = ray.remote(num_cpus=1, max_retries=0)(prepare)
+        for _ in range(min(slots, parallelism or slots, _MOST_PREPARED)):
+            remote.remote()
 
 
 def _keep_stdout_clean() -> None:

@@ -297,6 +297,51 @@ def test_ray_that_began_in_the_background_is_as_any_other(ray_cluster: RayExecut
     other.close()
 
 
+_EARLY = """
+import sys
+from pathlib import Path
+from support import tasks as t
+from compactor.ambient import SystemClock
+from compactor.execution.on_ray import RayExecutor
+from compactor.execution.work import Limits, Toolkit
+
+toolkit = Toolkit(worker=t.behave, open_store=t.open_empty)
+executor = RayExecutor(clock=SystemClock(), limits=Limits(memory_bytes=256 * t.MIB, parallelism=2), toolkit=toolkit)
+executor.begin()
+assert executor.capacity().parallelism == 2
+assert executor._connection.starting
+
+def tasks():
+    number = later = 0
+    while later < 30:
+        later += executor._connection.there
+        yield t.task(number, "doze", size_bytes=64 * t.MIB)
+        number += 1
+
+for outcome in executor.run(t.job(Path(sys.argv[1])), tasks()):
+    print(outcome.group_id, type(outcome).__name__)
+executor.close()
+"""
+
+
+@pytest.mark.ray
+def test_work_begins_before_a_cluster_of_the_run_s_own_is_there(tmp_path: Path) -> None:
+    """Worker processes take groups while the cluster starts, which takes the rest: each group is done once, never more at once than there
+    is room for."""
+    support = Path(t.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": f"{support}:{support.parent}"}
+    command = [sys.executable, "-c", _EARLY, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    began = {file.stem: file for file in tmp_path.glob("*.began")}
+    assert len(began) > 30, done.stderr
+    assert sorted(done.stdout.splitlines()) == sorted(f"{i} RewriteResult" for i in range(len(began)))
+    assert sorted(began) == sorted(f"g{i}.doze-a0" for i in range(len(began)))
+    workers = {name: file.read_text().split() for name, file in began.items()}
+    assert workers["g0.doze-a0"] != workers[f"g{len(began) - 1}.doze-a0"]
+    spans = [(file.stat().st_mtime_ns, file.with_suffix(".done").stat().st_mtime_ns) for file in began.values()]
+    assert max(sum(begin <= moment < end for begin, end in spans) for moment, _ in spans) == 2
+
+
 _BEGUN = """
 import sys, time
 from pathlib import Path

@@ -22,9 +22,12 @@ class Ray:
         self.joined: list[str] = []
         self.inside = False
         self.down = False
+        self.may_start = threading.Event()
+        self.may_start.set()
         self.thread = threading.current_thread()
 
     def init(self, address: str, **_: Any) -> None:
+        self.may_start.wait(10)
         if self.down:
             raise ConnectionError("nobody there")
         assert not self.inside
@@ -41,6 +44,8 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ray]:
     module: Any = ModuleType("ray")
     module.init, module.shutdown, module.is_initialized = found.init, found.shutdown, lambda: found.inside
     module.get_runtime_context = lambda: SimpleNamespace(gcs_address="10.0.0.1:6379")
+    module.cluster_resources, module.exceptions = dict, SimpleNamespace(RayError=OSError)
+    module.remote = lambda **_: lambda work: work
     for name, stand_in in (("ray", module), ("ray._private", ModuleType("ray._private")), ("ray._private.worker", ModuleType("worker"))):
         monkeypatch.setitem(sys.modules, name, stand_in)
     yield found
@@ -99,3 +104,33 @@ def test_the_program_s_own_cluster_is_left(ray: Ray) -> None:
     with pytest.raises(ExecutionFailed, match="cannot also use the one at 10"):
         other.wait()
     other.close()
+
+
+def test_only_the_first_one_knows_its_cluster_before_it_is_there(ray: Ray) -> None:
+    """Whose own cluster starts may begin elsewhere meanwhile; who will share one, or joins one that was named, has to wait for it."""
+    ray.may_start.clear()
+    first, second, named = Connection("local", Limits(), None), Connection("local", Limits(), None), Connection("auto", Limits(), None)
+    assert not first.starting
+    for connection in (first, second, named):
+        connection.begin()
+    assert first.starting and not first.there
+    assert not second.starting and not named.starting
+    ray.may_start.set()
+    for connection in (first, second, named):
+        connection.wait()
+        assert connection.there and not connection.starting
+    again = Connection("local", Limits(), None)
+    again.begin()
+    assert not again.starting
+    for connection in (first, second, named, again):
+        connection.close()
+
+
+def test_a_cluster_that_does_not_start_is_not_there(ray: Ray) -> None:
+    """A start that failed is neither under way nor there; whoever needs the cluster is told why."""
+    ray.down = True
+    connection = Connection("local", Limits(), None)
+    with pytest.raises(ExecutionFailed, match="No Ray cluster at local: nobody there"):
+        connection.wait()
+    assert not connection.starting and not connection.there
+    connection.close()
