@@ -94,6 +94,10 @@ class RayExecutor:
     def begin(self) -> None:
         self._connection.begin()
 
+    def wait(self) -> None:
+        """Until this process is in the cluster. Raises ExecutionFailed."""
+        self._connection.wait()
+
     def capacity(self) -> Capacity:
         nodes = self._nodes()
         cpus = sum(int(node["CPU"]) for node in nodes)

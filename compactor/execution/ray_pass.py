@@ -41,6 +41,7 @@ class RayPass:
         rows = [{"batch": _Batch(batch)} for batch in batches(files)]
         if not rows:
             return
+        self._executor.wait()
         memory_bytes = self._executor.capacity().memory_per_task_bytes
         import ray
 

@@ -1,7 +1,8 @@
 """A process that compacts a table and is killed (SIGKILL, by itself) at one boundary: `python -m support.killed URI EXECUTOR BOUNDARY`.
 
 A boundary is `before|after OPERATION PATTERN`: the first call of that operation on the driver's store whose key matches. Where workers have
-stores of their own (processes, Ray), only the driver's calls count; the workers go on as long as they can.
+stores of their own (processes, Ray), only the driver's calls count; the workers go on as long as they can. With Ray everything is done on
+its cluster, also what worker processes would begin with.
 """
 
 from __future__ import annotations
@@ -88,6 +89,10 @@ def main(uri: str, executor: str, boundary: str) -> None:
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     options = StorageOptions(endpoint_url=endpoint, region=os.environ.get("AWS_DEFAULT_REGION"), path_style=True) if endpoint else None
     chosen = settings(executor, options)
+    if executor == "ray":
+        from compactor.execution.ray_session import Connection
+
+        setattr(Connection, "starting", False)  # noqa: B010 - so that a run waits for its cluster
     store = KillingStore(open_store(uri, chosen.storage()), boundary)
     run = run_table(wire(store, chosen, care=Care(keep_bytes=0)), chosen.policy())
     print(f"The run ended {run.status}: {run.reason} {[drop.detail for drop in run.groups_dropped]}")
