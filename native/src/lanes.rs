@@ -4,6 +4,7 @@
 use std::sync::OnceLock;
 
 use crate::layout::word;
+use crate::wide::over_rows;
 
 const A: u64 = 0x9E37_79B9_7F4A_7C15;
 const B: u64 = 0xD6E8_FEB8_6659_FD93;
@@ -128,35 +129,6 @@ impl Rows<'_> {
         self.first[row] = self.first[row].wrapping_add(pair[0]);
         self.second[row] = self.second[row].wrapping_add(pair[1]);
     }
-}
-
-/// Defines functions over many rows: compiled for every processor, and once more for those that multiply eight words at once.
-macro_rules! over_rows {
-    ($($(#[$about:meta])* fn $name:ident($($argument:ident: $kind:ty),*) $(-> $result:ty)? $body:block)*) => {
-        $($(#[$about])*
-        pub fn $name($($argument: $kind),*) $(-> $result)? {
-            #[inline(always)]
-            fn anywhere($($argument: $kind),*) $(-> $result)? $body
-
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
-                fn wide($($argument: $kind),*) $(-> $result)? {
-                    anywhere($($argument),*)
-                }
-
-                if is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512vl")
-                {
-                    // SAFETY: the processor has just said that it has every feature that the function was compiled for.
-                    return unsafe { wide($($argument),*) };
-                }
-            }
-            anywhere($($argument),*)
-        })*
-    };
 }
 
 over_rows! {

@@ -11,6 +11,7 @@ pub mod memory;
 pub mod proof;
 pub mod room;
 pub mod values;
+mod wide;
 
 #[cfg(target_endian = "big")]
 compile_error!("Arrow's buffers are read as little-endian.");

@@ -75,8 +75,12 @@ pub fn decompress(codec: Codec, data: &[u8], size: usize) -> Result<Bytes<'_>> {
         Codec::None if data.len() == size => Ok(Bytes::Lent(data)),
         Codec::None => Err(damaged()),
         Codec::Snappy => {
-            if snappy_length(data)?.0 != size || size / 64 > data.len() {
+            let (length, start) = snappy_length(data)?;
+            if length != size || size / 64 > data.len() {
                 return Err(damaged());
+            }
+            if let Some(literal) = only_literal(&data[start..], size) {
+                return Ok(Bytes::Lent(literal));
             }
             let mut out = Buffer::of(size);
             let written = snap::raw::Decoder::new().decompress(data, out.bytes()).map_err(|_| damaged())?;
@@ -215,6 +219,15 @@ fn snappy_length(data: &[u8]) -> Result<(usize, usize)> {
     let length = reader.varint().map_err(|_| damaged())?;
     let length = usize::try_from(length).ok().filter(|length| u32::try_from(*length).is_ok()).ok_or_else(damaged)?;
     Ok((length, reader.at))
+}
+
+/// The bytes of elements that are one literal of `size` bytes, as those are that do not compress.
+fn only_literal(elements: &[u8], size: usize) -> Option<&[u8]> {
+    let tag = usize::from(*elements.first()?);
+    let more = (tag >> 2).saturating_sub(59);
+    let (told, literal) = elements[1..].split_at_checked(more)?;
+    let length = 1 + if more == 0 { tag >> 2 } else { told.iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte)) };
+    (tag & 3 == 0 && length == size && literal.len() == size).then_some(literal)
 }
 
 /// Raises nothing only for a compressed piece that decompresses, alone or joined to others, to the same `size` bytes.

@@ -1,6 +1,7 @@
 //! The hybrid of run lengths and packed bits that Parquet stores levels and indices of dictionaries in.
 
 use super::Refusal;
+use super::packed::{SLACK, pack_eights, unpack_eights};
 use super::thrift::{Reader, write_varint};
 
 type Result<T> = std::result::Result<T, Refusal>;
@@ -30,20 +31,17 @@ pub trait Number: Copy + Eq + Default {
         values.iter().take_while(|other| **other == first).count()
     }
 
-    /// Appends all numbers that are packed to `width` bits in whole groups, where there is a fast way; the largest of them.
-    fn spread(_packed: &[u8], _width: u32, _found: &mut Vec<Self>) -> Option<u32> {
-        None
-    }
+    /// Appends `count` numbers that are packed to `width` bits, at least one; no less than the largest of them, and it where that is above
+    /// `most`.
+    fn unpack(packed: &[u8], width: u32, count: usize, most: u32, found: &mut Vec<Self>) -> u32;
 
     /// Whether eight are the same.
     fn same(eight: &[Self; 8]) -> bool {
         eight.iter().fold(true, |same, other| same & (*other == eight[0]))
     }
 
-    /// Appends eight of these, packed to `width` bits.
-    fn pack(eight: &[Self; 8], width: u32, out: &mut Vec<u8>) {
-        pack_eight(&eight.map(Self::wide), width, out);
-    }
+    /// Appends these, packed to `width` bits.
+    fn pack(eights: &[[Self; 8]], width: u32, out: &mut Vec<u8>);
 }
 
 impl Number for u8 {
@@ -51,14 +49,21 @@ impl Number for u8 {
         value as u8
     }
 
-    fn spread(packed: &[u8], width: u32, found: &mut Vec<Self>) -> Option<u32> {
+    fn unpack(packed: &[u8], width: u32, count: usize, most: u32, found: &mut Vec<Self>) -> u32 {
         let before = found.len();
+        found.reserve(packed.len() * 8 / width as usize);
         match width {
             1 => packed.iter().for_each(|byte| found.extend_from_slice(&bits_of(*byte).to_le_bytes())),
             2 => packed.as_chunks().0.iter().for_each(|two| found.extend_from_slice(&pairs_of(*two).to_le_bytes())),
-            _ => return None,
+            _ => {
+                let mut wide = Vec::new();
+                let largest = u32::unpack(packed, width, count, most, &mut wide);
+                found.extend(wide.into_iter().map(Self::narrow));
+                return largest;
+            }
         }
-        Some(found[before..].iter().fold(0, |largest, value| largest.max(*value)).into())
+        found.truncate(before + count);
+        found[before..].iter().fold(0, |largest, value| largest.max(*value)).into()
     }
 
     fn wide(self) -> u32 {
@@ -85,16 +90,16 @@ impl Number for u8 {
         u64::from_le_bytes(*eight) == u64::from(eight[0]) * EACH_BYTE
     }
 
-    fn pack(eight: &[Self; 8], width: u32, out: &mut Vec<u8>) {
-        let bytes = u64::from_le_bytes(*eight);
+    fn pack(eights: &[[Self; 8]], width: u32, out: &mut Vec<u8>) {
+        let words = eights.iter().map(|eight| u64::from_le_bytes(*eight));
         match width {
-            1 => out.push((bytes.wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8),
-            2 => {
+            1 => out.extend(words.map(|bytes| (bytes.wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8)),
+            2 => out.extend(words.flat_map(|bytes| {
                 let fours = (bytes | bytes >> 6) & 0x000f_000f_000f_000f;
                 let halves = (fours | fours >> 12) & 0x0000_00ff_0000_00ff;
-                out.extend_from_slice(&((halves | halves >> 24) as u16).to_le_bytes());
-            }
-            _ => pack_eight(&eight.map(Self::wide), width, out),
+                ((halves | halves >> 24) as u16).to_le_bytes()
+            })),
+            _ => eights.iter().for_each(|eight| u32::pack(&[eight.map(Self::wide)], width, out)),
         }
     }
 }
@@ -106,6 +111,24 @@ impl Number for u32 {
 
     fn wide(self) -> u32 {
         self
+    }
+
+    fn unpack(packed: &[u8], width: u32, count: usize, most: u32, found: &mut Vec<Self>) -> u32 {
+        let before = found.len();
+        found.resize(before + count.next_multiple_of(8), 0);
+        let any = unpack_eights(packed, width, &mut found[before..]);
+        found.truncate(before + count);
+        // The numbers together have no bits that the largest may not have, nearly always.
+        if any <= most { any } else { found[before..].iter().fold(0, |largest, value| largest.max(*value)) }
+    }
+
+    fn pack(eights: &[[Self; 8]], width: u32, out: &mut Vec<u8>) {
+        let (start, size) = (out.len(), eights.len() * width as usize);
+        out.resize(start + size + SLACK, 0);
+        if width > 0 {
+            pack_eights(eights.as_flattened(), width, &mut out[start..]);
+        }
+        out.truncate(start + size);
     }
 }
 
@@ -147,7 +170,7 @@ pub fn decode<T: Number>(data: &[u8], width: u32, count: usize, most: u32) -> Re
             let packed = packed.ok_or_else(|| Refusal::new("packed numbers go beyond their page"))?;
             reader.at += packed.len();
             spill(&mut run, &mut found, count);
-            if unpack(packed, width, taken, &mut found) > most {
+            if unpack(packed, width, taken, most, &mut found) > most {
                 return Err(Refusal::new("a level or an index is larger than there are"));
             }
             left -= taken;
@@ -162,20 +185,11 @@ pub fn decode<T: Number>(data: &[u8], width: u32, count: usize, most: u32) -> Re
 
 fn spill<T: Number>(run: &mut Option<(T, usize)>, found: &mut Vec<T>, count: usize) {
     if found.capacity() == 0 {
-        found.reserve_exact(count.min(1 << 20));
+        found.reserve_exact(count.min(1 << 20) + 8);
     }
     if let Some((value, n)) = run.take() {
         found.resize(found.len() + n, value);
     }
-}
-
-/// Appends blocks of eight numbers of `BITS` bits; the largest of them.
-fn blocks_of<T: Number, const BITS: usize>(packed: &[u8], blocks: usize, found: &mut Vec<T>) -> u32 {
-    let mut largest = 0;
-    for block in 0..blocks {
-        largest = largest.max(block_of(&packed[block * BITS..block * BITS + BITS + 8], BITS, found));
-    }
-    largest
 }
 
 /// The eight bits of a byte, each in a byte of its own.
@@ -192,71 +206,13 @@ fn pairs_of(two: [u8; 2]) -> u64 {
     (fours | fours << 6) & 0x0303_0303_0303_0303
 }
 
-/// Appends the eight numbers that these bytes begin with, which eight bytes follow; the largest of them.
-#[inline(always)]
-fn block_of<T: Number>(bytes: &[u8], bits: usize, found: &mut Vec<T>) -> u32 {
-    let mask = (1u64 << bits) - 1;
-    let eight: [u32; 8] = std::array::from_fn(|i| {
-        let window = u64::from_le_bytes(bytes[i * bits / 8..i * bits / 8 + 8].try_into().expect("eight bytes"));
-        (window >> (i * bits % 8) & mask) as u32
-    });
-    found.extend_from_slice(&eight.map(T::narrow));
-    eight.iter().fold(0, |largest, value| largest.max(*value))
-}
-
-/// Appends `count` packed numbers; the largest of them.
-fn unpack<T: Number>(packed: &[u8], width: u32, count: usize, found: &mut Vec<T>) -> u32 {
+/// Appends `count` packed numbers; as Number has it.
+fn unpack<T: Number>(packed: &[u8], width: u32, count: usize, most: u32, found: &mut Vec<T>) -> u32 {
     if width == 0 {
         found.resize(found.len() + count, T::default());
         return 0;
     }
-    let (bits, mask) = (width as usize, (1u64 << width) - 1);
-    let whole = count / 8 * bits;
-    found.reserve(count);
-    if let Some(largest) = T::spread(&packed[..whole], width, found) {
-        return largest.max(unpack_rest(&packed[whole..], bits, mask, count % 8, found));
-    }
-    // Eight numbers are `bits` bytes; each, with the bits before it in its first byte, is within eight bytes: 32 + 7 < 64.
-    let blocks = if packed.len() >= 8 { ((packed.len() - 8) / bits).min(count / 8) } else { 0 };
-    let largest = match width {
-        1 => blocks_of::<T, 1>(packed, blocks, found),
-        2 => blocks_of::<T, 2>(packed, blocks, found),
-        3 => blocks_of::<T, 3>(packed, blocks, found),
-        4 => blocks_of::<T, 4>(packed, blocks, found),
-        5 => blocks_of::<T, 5>(packed, blocks, found),
-        6 => blocks_of::<T, 6>(packed, blocks, found),
-        7 => blocks_of::<T, 7>(packed, blocks, found),
-        8 => blocks_of::<T, 8>(packed, blocks, found),
-        9 => blocks_of::<T, 9>(packed, blocks, found),
-        10 => blocks_of::<T, 10>(packed, blocks, found),
-        11 => blocks_of::<T, 11>(packed, blocks, found),
-        12 => blocks_of::<T, 12>(packed, blocks, found),
-        13 => blocks_of::<T, 13>(packed, blocks, found),
-        14 => blocks_of::<T, 14>(packed, blocks, found),
-        15 => blocks_of::<T, 15>(packed, blocks, found),
-        16 => blocks_of::<T, 16>(packed, blocks, found),
-        17 => blocks_of::<T, 17>(packed, blocks, found),
-        18 => blocks_of::<T, 18>(packed, blocks, found),
-        19 => blocks_of::<T, 19>(packed, blocks, found),
-        20 => blocks_of::<T, 20>(packed, blocks, found),
-        _ => (0..blocks).map(|block| block_of(&packed[block * bits..block * bits + bits + 8], bits, found)).max().unwrap_or(0),
-    };
-    largest.max(unpack_rest(&packed[blocks * bits..], bits, mask, count - blocks * 8, found))
-}
-
-/// Appends the first `count` numbers, which may be followed by nothing; the largest of them.
-fn unpack_rest<T: Number>(packed: &[u8], bits: usize, mask: u64, count: usize, found: &mut Vec<T>) -> u32 {
-    let mut largest = 0;
-    for i in 0..count {
-        let rest = &packed[i * bits / 8..];
-        let mut window = [0u8; 8];
-        let n = rest.len().min(8);
-        window[..n].copy_from_slice(&rest[..n]);
-        let value = (u64::from_le_bytes(window) >> (i * bits % 8) & mask) as u32;
-        largest = largest.max(value);
-        found.push(T::narrow(value));
-    }
-    largest
+    T::unpack(&packed[..count.div_ceil(8) * width as usize], width, count, most, found)
 }
 
 /// Appends the numbers, of `width` bits each.
@@ -291,43 +247,11 @@ fn pack<T: Number>(values: &[T], width: u32, out: &mut Vec<u8>) {
         let groups = part.len().div_ceil(8);
         out.push((groups << 1 | 1) as u8);
         let (eights, rest) = part.as_chunks::<8>();
-        eights.iter().for_each(|eight| T::pack(eight, width, out));
+        T::pack(eights, width, out);
         if !rest.is_empty() {
             let mut eight = [T::default(); 8];
             eight[..rest.len()].copy_from_slice(rest);
-            T::pack(&eight, width, out);
-        }
-    }
-}
-
-/// Appends eight numbers of `width` bits.
-fn pack_eight(eight: &[u32; 8], width: u32, out: &mut Vec<u8>) {
-    let four = |values: &[u32]| values.iter().rev().fold(0u128, |packed, value| packed << width | u128::from(*value));
-    let bytes = width as usize;
-    match width {
-        1..=8 => {
-            let packed = eight.iter().rev().fold(0u64, |packed, value| packed << width | u64::from(*value));
-            out.extend_from_slice(&packed.to_le_bytes()[..bytes]);
-        }
-        9..=16 => {
-            let [low, high] =
-                [&eight[..4], &eight[4..]].map(|four| four.iter().rev().fold(0u64, |packed, value| packed << width | u64::from(*value)));
-            let packed = u128::from(low) | u128::from(high) << (4 * width);
-            out.extend_from_slice(&packed.to_le_bytes()[..bytes]);
-        }
-        _ => {
-            // Four numbers are half of the bytes, which may end within one.
-            let (low, high) = (four(&eight[..4]), four(&eight[4..]));
-            let half = (4 * width) as usize;
-            if half.is_multiple_of(8) {
-                out.extend_from_slice(&low.to_le_bytes()[..half / 8]);
-                out.extend_from_slice(&high.to_le_bytes()[..half / 8]);
-            } else {
-                let shared = (low >> (half - 4)) as u8 | (high << 4) as u8;
-                out.extend_from_slice(&low.to_le_bytes()[..half / 8]);
-                out.push(shared);
-                out.extend_from_slice(&(high >> 4).to_le_bytes()[..half / 8]);
-            }
+            T::pack(&[eight], width, out);
         }
     }
 }

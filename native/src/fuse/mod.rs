@@ -14,6 +14,7 @@ mod input;
 mod joined;
 mod metadata;
 mod order;
+mod packed;
 mod page_header;
 mod pages;
 mod plain;
