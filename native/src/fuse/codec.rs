@@ -9,7 +9,8 @@ use brotli_decompressor::BrotliDecoderParameter;
 use super::Refusal;
 use super::buffer::{Buffer, Bytes};
 use super::rope::{Kept, Rope};
-use super::thrift::{Reader, write_varint};
+use super::snappy;
+use super::thrift::write_varint;
 
 type Result<T> = std::result::Result<T, Refusal>;
 
@@ -61,7 +62,7 @@ pub struct Compression {
     pub level: i32,
 }
 
-fn damaged() -> Refusal {
+pub fn damaged() -> Refusal {
     Refusal::new("a page cannot be decompressed to the size that its header says")
 }
 
@@ -75,16 +76,17 @@ pub fn decompress(codec: Codec, data: &[u8], size: usize) -> Result<Bytes<'_>> {
         Codec::None if data.len() == size => Ok(Bytes::Lent(data)),
         Codec::None => Err(damaged()),
         Codec::Snappy => {
-            let (length, start) = snappy_length(data)?;
+            let (length, start) = snappy::length(data)?;
             if length != size || size / 64 > data.len() {
                 return Err(damaged());
             }
-            if let Some(literal) = only_literal(&data[start..], size) {
+            if let Some(literal) = snappy::only_literal(&data[start..], size) {
                 return Ok(Bytes::Lent(literal));
             }
-            let mut out = Buffer::of(size);
-            let written = snap::raw::Decoder::new().decompress(data, out.bytes()).map_err(|_| damaged())?;
-            if written == size { Ok(Bytes::Kept(out)) } else { Err(damaged()) }
+            let mut out = Buffer::of(size + snappy::SLACK);
+            let written = snappy::unpack(&data[start..], out.bytes());
+            out.cut(size);
+            if written { Ok(Bytes::Kept(out)) } else { Err(damaged()) }
         }
         Codec::Zstd => {
             if size / MOST_ZSTD_BLOCK > data.len() {
@@ -180,11 +182,11 @@ impl Packer {
                 Piece::Fresh([]) => {}
                 Piece::Fresh(data) => {
                     let packed = self.pack(data)?;
-                    let start = if snappy { snappy_length(&packed)?.1 } else { 0 };
+                    let start = if snappy { snappy::length(&packed)?.1 } else { 0 };
                     out.push(&packed[start..]);
                 }
                 Piece::Stored { data, kept, .. } => {
-                    let skipped = if snappy { snappy_length(data)?.1 } else { 0 };
+                    let skipped = if snappy { snappy::length(data)?.1 } else { 0 };
                     out.keep(Kept { start: kept.start + skipped, length: kept.length - skipped, ..*kept });
                 }
             }
@@ -213,23 +215,6 @@ impl Piece<'_> {
     }
 }
 
-/// The length that a Snappy stream says it has, and where its elements begin.
-fn snappy_length(data: &[u8]) -> Result<(usize, usize)> {
-    let mut reader = Reader::new(data);
-    let length = reader.varint().map_err(|_| damaged())?;
-    let length = usize::try_from(length).ok().filter(|length| u32::try_from(*length).is_ok()).ok_or_else(damaged)?;
-    Ok((length, reader.at))
-}
-
-/// The bytes of elements that are one literal of `size` bytes, as those are that do not compress.
-fn only_literal(elements: &[u8], size: usize) -> Option<&[u8]> {
-    let tag = usize::from(*elements.first()?);
-    let more = (tag >> 2).saturating_sub(59);
-    let (told, literal) = elements[1..].split_at_checked(more)?;
-    let length = 1 + if more == 0 { tag >> 2 } else { told.iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte)) };
-    (tag & 3 == 0 && length == size && literal.len() == size).then_some(literal)
-}
-
 /// Raises nothing only for a compressed piece that decompresses, alone or joined to others, to the same `size` bytes.
 ///
 /// HAZARD: an element of a damaged stream may reach back before its own beginning. Alone that is refused by every reader; behind another
@@ -237,7 +222,7 @@ fn only_literal(elements: &[u8], size: usize) -> Option<&[u8]> {
 /// A frame of Zstandard cannot reach before its beginning, but must say its size, which decompressors then hold it to.
 pub fn check_joinable(codec: Codec, data: &[u8], size: usize) -> Result<()> {
     match codec {
-        Codec::Snappy => check_snappy(data, size),
+        Codec::Snappy => snappy::check(data, size),
         Codec::Zstd => {
             let framed = zstd::zstd_safe::find_frame_compressed_size(data).ok() == Some(data.len());
             let sized = zstd::zstd_safe::get_frame_content_size(data).ok().flatten() == Some(size as u64);
@@ -245,74 +230,6 @@ pub fn check_joinable(codec: Codec, data: &[u8], size: usize) -> Result<()> {
         }
         _ => Err(Refusal::new("its codec does not join")),
     }
-}
-
-/// How many bytes an element of Snappy makes, from how far back it copies them as far as its tag says, and how many bytes follow the tag;
-/// literals of more than 60 bytes are not told of.
-const fn snappy_elements() -> [(u8, u16, u8); 256] {
-    let mut table = [(0, 0, 0); 256];
-    let mut tag = 0;
-    while tag < 256 {
-        let upper = (tag >> 2) as u8;
-        table[tag] = match tag & 3 {
-            0 if upper >= 60 => (0, 0, 0),
-            0 => (upper + 1, 0, 0),
-            1 => ((upper & 7) + 4, ((tag >> 5) << 8) as u16, 1),
-            2 => (upper + 1, 0, 2),
-            _ => (upper + 1, 0, 4),
-        };
-        tag += 1;
-    }
-    table
-}
-
-const SNAPPY_ELEMENTS: [(u8, u16, u8); 256] = snappy_elements();
-const SNAPPY_OFFSETS: [u32; 5] = [0, 0xff, 0xffff, 0, 0xffff_ffff];
-
-fn check_snappy(data: &[u8], size: usize) -> Result<()> {
-    let (length, mut at) = snappy_length(data)?;
-    if length != size {
-        return Err(damaged());
-    }
-    let mut written = 0usize;
-    while let Some(tag) = data.get(at) {
-        let (length, offset, more) = SNAPPY_ELEMENTS[usize::from(*tag)];
-        at += 1;
-        if more > 0 {
-            let little = match data.get(at..at + 4) {
-                Some(four) => u32::from_le_bytes(four.try_into().expect("four bytes")),
-                None => data
-                    .get(at..at + usize::from(more))
-                    .ok_or_else(damaged)?
-                    .iter()
-                    .rev()
-                    .fold(0, |value, byte| value << 8 | u32::from(*byte)),
-            };
-            let offset = (u32::from(offset) | little & SNAPPY_OFFSETS[usize::from(more)]) as usize;
-            at += usize::from(more);
-            if offset.wrapping_sub(1) >= written {
-                return Err(damaged());
-            }
-            written += usize::from(length);
-        } else {
-            let mut length = usize::from(length);
-            if length == 0 {
-                let n = usize::from(tag >> 2) - 59;
-                let bytes = data.get(at..at + n).ok_or_else(damaged)?;
-                length = 1 + bytes.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte));
-                at += n;
-            }
-            if length > data.len() - at {
-                return Err(damaged());
-            }
-            at += length;
-            written += length;
-        }
-        if written > size {
-            return Err(damaged());
-        }
-    }
-    if written == size { Ok(()) } else { Err(damaged()) }
 }
 
 #[cfg(test)]

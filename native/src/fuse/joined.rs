@@ -87,7 +87,6 @@ impl Joined {
             Bounds::Unknown => bounds_of_map(reading, union, &map.dictionary),
             trusted => trusted,
         };
-        let mut found = Vec::new();
         let mut apart = map.pages.into_iter();
         for page in &chunk.pages {
             if chunk.dictionary.is_none() {
@@ -98,20 +97,11 @@ impl Joined {
                 continue;
             }
             let mut page = reading.open(input, chunk, page)?;
-            let indices = indices(page.body(), page.defined, map.dictionary.len())?;
-            found.clear();
-            match indices {
-                Numbers::Run(_, 0) => {}
-                Numbers::Run(index, n) => {
-                    union.used[map.dictionary[index as usize] as usize] = true;
-                    found.resize(n, map.dictionary[index as usize]);
-                }
-                Numbers::Each(each) => found.extend(each.into_iter().map(|index| {
-                    let index = map.dictionary[index as usize];
-                    union.used[index as usize] = true;
-                    index
-                })),
-            }
+            let mut found = match indices(page.body(), page.defined, map.dictionary.len())? {
+                Numbers::Run(index, n) => vec![index; n],
+                Numbers::Each(each) => each,
+            };
+            union.found(&map.dictionary, &mut found);
             let levels = Levels::of(&mut page, input.place);
             writer.add(&levels.unit(), Stored::Indices(&found), &bounds)?;
         }

@@ -21,6 +21,7 @@ mod plain;
 mod rope;
 mod sample;
 mod schema;
+mod snappy;
 mod source;
 mod thrift;
 mod union;

@@ -107,6 +107,15 @@ impl Union {
         self.table = table;
     }
 
+    /// Makes indices of a dictionary, `map` of which are its values here, indices here, which rows have from now on.
+    pub fn found(&mut self, map: &[u32], indices: &mut [u32]) {
+        // Few dictionaries bring values that nobody had before.
+        if map.iter().any(|index| !self.used[*index as usize]) {
+            indices.iter().for_each(|index| self.used[map[*index as usize] as usize] = true);
+        }
+        indices.iter_mut().for_each(|index| *index = map[*index as usize]);
+    }
+
     /// The values that rows have.
     pub fn values_used(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.count as u32).filter(|i| self.used[*i as usize]).map(|i| self.value(i))
