@@ -1,11 +1,11 @@
 //! Bounds: of values that are at hand, and those that footers tell.
 
 use std::cmp::Ordering;
-use std::ops::{BitAnd, BitXor};
 
 use super::metadata::{Physical, Statistics};
 use super::order::Order;
-use super::values::{Values, i32_of, i64_of};
+use super::values::Values;
+use crate::wide::over_rows;
 
 const LONGEST_BOUND: usize = 4096;
 
@@ -131,41 +131,57 @@ impl Bounds {
         Self::Within { minimum: low.to_vec(), maximum: high.to_vec(), minimum_exact: true, maximum_exact: true }
     }
 
+    fn from<T, const N: usize>((low, high): (T, T), bytes: fn(T) -> [u8; N]) -> Self {
+        Self::between(&bytes(low), &bytes(high))
+    }
+
     /// Of PLAIN values that were checked.
     pub fn of_plain(data: &[u8], physical: Physical, order: Order) -> Self {
         match order {
-            Order::Int32 => Self::of_numbers(data.chunks_exact(4).map(i32_of), i32::to_le_bytes),
-            Order::Int64 => Self::of_numbers(data.chunks_exact(8).map(i64_of), i64::to_le_bytes),
-            Order::Double => Self::of_floats(data.chunks_exact(8).map(i64_of), f64::INFINITY.to_bits() as i64, i64::MAX, i64::to_le_bytes),
-            Order::Float => Self::of_floats(data.chunks_exact(4).map(i32_of), f32::INFINITY.to_bits() as i32, i32::MAX, i32::to_le_bytes),
+            _ if data.is_empty() => Self::Empty,
+            Order::Int32 => Self::from(ints(data), i32::to_le_bytes),
+            Order::Int64 => Self::from(longs(data), i64::to_le_bytes),
+            Order::Float => floats(data).map_or(Self::Unknown, |range| Self::from(range, i32::to_le_bytes)),
+            Order::Double => doubles(data).map_or(Self::Unknown, |range| Self::from(range, i64::to_le_bytes)),
             _ => Self::of_values(Values::new(data, physical), order),
         }
     }
+}
 
-    /// Of floats by their bits: without the sign, in which those of a NaN are more than those of infinity, negative ones are in reverse.
-    fn of_floats<T, const N: usize>(mut values: impl Iterator<Item = T>, infinity: T, most: T, bytes: fn(T) -> [u8; N]) -> Self
-    where
-        T: Ord + Copy + Default + BitAnd<Output = T> + BitXor<Output = T>,
-    {
-        let in_order = |value: T| if value < T::default() { value ^ most } else { value };
-        let Some(first) = values.next() else { return Self::Empty };
-        let (mut low, mut high, mut nan) = (in_order(first), in_order(first), first & most > infinity);
-        for value in values {
-            let place = in_order(value);
-            (low, high) = (low.min(place), high.max(place));
-            nan |= value & most > infinity;
-        }
-        if nan { Self::Unknown } else { Self::between(&bytes(in_order(low)), &bytes(in_order(high))) }
+over_rows! {
+    fn ints(data: &[u8]) -> (i32, i32) {
+        let values = data.as_chunks().0.iter().map(|value| i32::from_le_bytes(*value));
+        values.fold((i32::MAX, i32::MIN), |(low, high), value| (low.min(value), high.max(value)))
     }
 
-    fn of_numbers<T: Ord + Copy, const N: usize>(mut values: impl Iterator<Item = T>, bytes: fn(T) -> [u8; N]) -> Self {
-        match values.next() {
-            None => Self::Empty,
-            Some(first) => {
-                let (low, high) = values.fold((first, first), |(low, high), value| (low.min(value), high.max(value)));
-                Self::between(&bytes(low), &bytes(high))
-            }
+    fn longs(data: &[u8]) -> (i64, i64) {
+        let values = data.as_chunks().0.iter().map(|value| i64::from_le_bytes(*value));
+        values.fold((i64::MAX, i64::MIN), |(low, high), value| (low.min(value), high.max(value)))
+    }
+
+    /// The lowest and the highest float by their bits, None where one is a NaN: without the sign, in which those of a NaN are more than
+    /// those of infinity, negative ones are in reverse.
+    fn floats(data: &[u8]) -> Option<(i32, i32)> {
+        let (mut low, mut high, mut largest) = (i32::MAX, i32::MIN, 0);
+        for value in data.as_chunks().0 {
+            let value = i32::from_le_bytes(*value);
+            let place = value ^ (value >> 31 & i32::MAX);
+            (low, high, largest) = (low.min(place), high.max(place), largest.max(value & i32::MAX));
         }
+        let in_order = |place: i32| place ^ (place >> 31 & i32::MAX);
+        (largest <= f32::INFINITY.to_bits() as i32).then_some((in_order(low), in_order(high)))
+    }
+
+    /// As floats.
+    fn doubles(data: &[u8]) -> Option<(i64, i64)> {
+        let (mut low, mut high, mut largest) = (i64::MAX, i64::MIN, 0);
+        for value in data.as_chunks().0 {
+            let value = i64::from_le_bytes(*value);
+            let place = value ^ (value >> 63 & i64::MAX);
+            (low, high, largest) = (low.min(place), high.max(place), largest.max(value & i64::MAX));
+        }
+        let in_order = |place: i64| place ^ (place >> 63 & i64::MAX);
+        (largest <= f64::INFINITY.to_bits() as i64).then_some((in_order(low), in_order(high)))
     }
 }
 

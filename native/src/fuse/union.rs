@@ -1,12 +1,14 @@
 //! One dictionary of the dictionaries of many chunks, built over encoded values, and given up early where it would become too large.
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 
 use super::metadata::Physical;
 use super::values::Values;
 
 const ENOUGH_EXPECTED: f64 = 32.0;
+/// Bytes of a text and its length, for room to be made beforehand.
+const TYPICAL_TEXT: usize = 16;
 
 /// PLAIN values without repetition, in the order of their first appearance.
 pub struct Union {
@@ -15,10 +17,11 @@ pub struct Union {
     /// Where each value is, without its length, and where they end; of values of one width this is not kept.
     starts: Vec<u32>,
     count: usize,
-    table: HashTable<u32>,
+    /// What each value is found by, and which it is.
+    table: HashTable<(u64, u32)>,
     /// Of each value, whether a row has it.
     pub used: Vec<bool>,
-    state: hashbrown::DefaultHashBuilder,
+    state: DefaultHashBuilder,
     outlook: Outlook,
     /// With how many values it is still of use: where more must be expected, it is given up.
     pub most_values: f64,
@@ -38,7 +41,7 @@ impl Union {
             count: 0,
             table: HashTable::new(),
             used: Vec::new(),
-            state: hashbrown::DefaultHashBuilder::default(),
+            state: DefaultHashBuilder::default(),
             outlook: Outlook { coming, ..Outlook::default() },
             most_values: f64::INFINITY,
         }
@@ -63,9 +66,12 @@ impl Union {
     pub fn add(&mut self, dictionary: &[u8], most_bytes: usize) -> Option<Vec<u32>> {
         let before = self.count;
         let indices = match self.physical.width() {
-            Some(4) => self.add_all(dictionary.chunks_exact(4).map(Word::<4>::of), most_bytes),
-            Some(8) => self.add_all(dictionary.chunks_exact(8).map(Word::<8>::of), most_bytes),
-            _ => self.add_all(Values::new(dictionary, self.physical), most_bytes),
+            Some(4) => self.add_all(dictionary.as_chunks().0.iter().map(Word::<4>), dictionary.len() / 4, most_bytes),
+            Some(8) => self.add_all(dictionary.as_chunks().0.iter().map(Word::<8>), dictionary.len() / 8, most_bytes),
+            width => {
+                let values = Values::new(dictionary, self.physical);
+                self.add_all(values, dictionary.len() / width.unwrap_or(TYPICAL_TEXT), most_bytes)
+            }
         }?;
         self.used.resize(self.count, false);
         let fitting = most_bytes as f64 * self.count as f64 / self.plain.len().max(1) as f64;
@@ -73,11 +79,12 @@ impl Union {
         (!bad).then_some(indices)
     }
 
-    fn add_all<V: Key>(&mut self, values: impl Iterator<Item = V>, most_bytes: usize) -> Option<Vec<u32>> {
-        let mut indices = Vec::with_capacity(values.size_hint().0);
+    fn add_all<V: Key>(&mut self, values: impl Iterator<Item = V>, expected: usize, most_bytes: usize) -> Option<Vec<u32>> {
+        let mut indices = Vec::with_capacity(expected);
         for value in values {
-            let hash = value.hash(&self.state);
-            if let Some(i) = self.table.find(hash, |i| value.same(self.value(*i))) {
+            let key = value.key(&self.state);
+            let hash = V::hash(key, &self.state);
+            if let Some((_, i)) = self.table.find(hash, |(other, i)| *other == key && value.same(|| self.value(*i))) {
                 indices.push(*i);
                 continue;
             }
@@ -92,19 +99,13 @@ impl Union {
                 return None;
             }
             if self.table.len() == self.table.capacity() {
-                self.grow::<V>();
+                let state = &self.state;
+                self.table.reserve(self.table.len().max(512), |(key, _)| V::hash(*key, state));
             }
-            self.table.insert_unique(hash, i, |_| unreachable!("there is room"));
+            self.table.insert_unique(hash, (key, i), |_| unreachable!("there is room"));
             indices.push(i);
         }
         Some(indices)
-    }
-
-    /// Makes room for as many values again.
-    fn grow<V: Key>(&mut self) {
-        let mut table = std::mem::take(&mut self.table);
-        table.reserve(table.len().max(512), |i| V::hash_of(self.value(*i), &self.state));
-        self.table = table;
     }
 
     /// Makes indices of a dictionary, `map` of which are its values here, indices here, which rows have from now on.
@@ -124,23 +125,25 @@ impl Union {
 
 /// A value as the table looks for it.
 trait Key {
-    fn hash(&self, state: &hashbrown::DefaultHashBuilder) -> u64;
-    fn hash_of(value: &[u8], state: &hashbrown::DefaultHashBuilder) -> u64;
-    fn same(&self, other: &[u8]) -> bool;
+    /// What the table keeps of it: the value itself if it can be, or a hash.
+    fn key(&self, state: &DefaultHashBuilder) -> u64;
+    fn hash(key: u64, state: &DefaultHashBuilder) -> u64;
+    /// Whether it is this value, whose key is the same.
+    fn same<'a>(&self, other: impl FnOnce() -> &'a [u8]) -> bool;
     fn bytes(&self) -> &[u8];
 }
 
 impl Key for &[u8] {
-    fn hash(&self, state: &hashbrown::DefaultHashBuilder) -> u64 {
+    fn key(&self, state: &DefaultHashBuilder) -> u64 {
         state.hash_one(self)
     }
 
-    fn hash_of(value: &[u8], state: &hashbrown::DefaultHashBuilder) -> u64 {
-        state.hash_one(value)
+    fn hash(key: u64, _: &DefaultHashBuilder) -> u64 {
+        key
     }
 
-    fn same(&self, other: &[u8]) -> bool {
-        *self == other
+    fn same<'a>(&self, other: impl FnOnce() -> &'a [u8]) -> bool {
+        *self == other()
     }
 
     fn bytes(&self) -> &[u8] {
@@ -149,35 +152,25 @@ impl Key for &[u8] {
 }
 
 /// A value of four or eight bytes, which is compared and hashed as one number.
-struct Word<const N: usize>([u8; N]);
+struct Word<'a, const N: usize>(&'a [u8; N]);
 
-impl<const N: usize> Word<N> {
-    fn of(value: &[u8]) -> Self {
-        Self(value.try_into().expect("of this width"))
-    }
-
-    fn number(value: &[u8; N]) -> u64 {
+impl<const N: usize> Key for Word<'_, N> {
+    fn key(&self, _: &DefaultHashBuilder) -> u64 {
         let mut wide = [0; 8];
-        wide[..N].copy_from_slice(value);
+        wide[..N].copy_from_slice(self.0);
         u64::from_le_bytes(wide)
     }
-}
 
-impl<const N: usize> Key for Word<N> {
-    fn hash(&self, state: &hashbrown::DefaultHashBuilder) -> u64 {
-        state.hash_one(Self::number(&self.0))
+    fn hash(key: u64, state: &DefaultHashBuilder) -> u64 {
+        state.hash_one(key)
     }
 
-    fn hash_of(value: &[u8], state: &hashbrown::DefaultHashBuilder) -> u64 {
-        Self::of(value).hash(state)
-    }
-
-    fn same(&self, other: &[u8]) -> bool {
-        self.0 == other
+    fn same<'a>(&self, _: impl FnOnce() -> &'a [u8]) -> bool {
+        true
     }
 
     fn bytes(&self) -> &[u8] {
-        &self.0
+        self.0
     }
 }
 
