@@ -23,8 +23,10 @@ from compactor.planning.columns import Int64s
 
 MIB = 1024 * 1024
 _CHURNED = 40 * MIB
-_ROW_GROUP = 48 * MIB
 _GATHERED = 32 * MIB
+"""Decoded bytes of a row group that is encoded anew."""
+_MERGED = 48 * MIB
+"""Bytes of inputs that become a row group where they are merged."""
 _READ_WHOLE = 32 * MIB
 _PIECE = 8 * MIB
 """What a reader of outputs with memory to spare takes with one request: a whole file, else a piece of a column."""
@@ -118,13 +120,14 @@ def write_requests(output_bytes: Int64s, outputs: Int64s, part_bytes: int) -> In
     return outputs * one
 
 
-def proof_requests(output_bytes: Int64s, outputs: Int64s, rows: Int64s, copied: Floats, assumed: Assumptions) -> Int64s:
+def proof_requests(output_bytes: Int64s, outputs: Int64s, rows: Int64s, shares: tuple[Floats, Floats], assumed: Assumptions) -> Int64s:
     """GETs to read each group's outputs again: one for a small output, else its tail, and each column of each of its row groups by itself,
-    in pieces. `rows`: of the group, zero where unknown; copied: the share of its bytes that was copied, and is read in pieces only."""
+    in pieces. `rows`: of the group, zero where unknown; shares: of its bytes that were copied, and are read in pieces only, and merged."""
+    copied, merged = shares
     each = output_bytes // np.maximum(1, outputs)
     decoded = np.maximum(each * assumed.expansion, rows // np.maximum(1, outputs) * assumed.row_bytes)
-    row_groups = np.ceil(decoded / _ROW_GROUP)
-    streamed = 1 + np.ceil(row_groups * (1 - copied) - _FOOTERS) * assumed.columns + each // _PIECE
+    row_groups = np.ceil(decoded / _GATHERED) * (1 - copied - merged) + np.ceil(each / _MERGED) * merged
+    streamed = 1 + np.ceil(row_groups - _FOOTERS) * assumed.columns + each // _PIECE
     requests: Int64s = (outputs * np.where(each <= _READ_WHOLE, 1, streamed)).astype(np.int64)
     return requests
 

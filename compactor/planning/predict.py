@@ -28,7 +28,8 @@ def predict(groups: pa.Table, parallelism: int, assumed: Assumptions) -> Usage:
     each += copied / assumed.copied_bytes_per_s + merged / assumed.merged_bytes_per_s
     again = np.zeros_like(reads)
     if assumed.proof == "full":
-        again = proof_requests(outputs, files, _ints(groups, "input_rows"), copied / np.maximum(1, inputs), assumed)
+        total = np.maximum(1, inputs)
+        again = proof_requests(outputs, files, _ints(groups, "input_rows"), (copied / total, merged / total), assumed)
         each += task_seconds(outputs + merged, again, replace(assumed, bytes_per_s=assumed.proof_bytes_per_s))
     usage = Usage(
         input_files=_sum(groups, "input_files"),

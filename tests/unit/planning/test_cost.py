@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from support.planning_worlds import RESOURCES, WorldFile, snapshot_of
@@ -10,7 +11,7 @@ from compactor.model.engine import EngineChoice
 from compactor.model.policy import Policy
 from compactor.model.survey import FileFacts, RowGroupFacts, Survey
 from compactor.model.usage import Usage
-from compactor.planning.cost import Assumptions, buffers, row_bytes
+from compactor.planning.cost import Assumptions, buffers, proof_requests, row_bytes
 from compactor.planning.plan import plan
 from compactor.rewriting.budget import divide
 
@@ -62,3 +63,10 @@ def test_what_is_surely_copied_takes_the_pieces_that_are_under_way() -> None:
 def test_requests_of_copied_row_groups_are_those_for_footers_floats_and_pieces(assumed: dict[str, object], reads: int) -> None:
     """A file's end, a look at each column of floats, and its bytes only where the store does not copy them or they are proven."""
     assert copying(25, **assumed).read_requests == reads
+
+
+@pytest.mark.parametrize(("copied", "merged", "asked"), [(0.0, 0.0, 1 + 4 * 3 + 12), (0.0, 1.0, 1 + 2 * 3 + 12), (1.0, 0.0, 1 + 12)])
+def test_an_output_is_read_again_by_the_row_groups_that_are_written(copied: float, merged: float, asked: int) -> None:
+    """Those that are encoded have 32 MiB when they are decoded, merged ones 48 MiB of their inputs; copied ones are read in pieces."""
+    one, shares = np.ones(1, dtype=np.int64), (np.array([copied]), np.array([merged]))
+    assert proof_requests(one * 96 * MIB, one, one * 0, shares, Assumptions(columns=3)).tolist() == [asked]

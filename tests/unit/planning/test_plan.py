@@ -56,7 +56,7 @@ def test_reading_outputs_again_is_predicted() -> None:
     counts = Assumptions(economy=economy, columns=3)
     full = replace(counts, proof="full", proof_bytes_per_s=1.0 * MIB)
     small = [WorldFile(path=f"s{i}", size_bytes=5 * MIB, rows=100, modified_ms=i) for i in range(6)]
-    for files, again in ((small, 1), (MERGE * 2, 1 + 5 * 3 + 25)):
+    for files, again in ((small, 1), (MERGE * 2, 1 + 8 * 3 + 25)):
         one, other = (_predicted(files, assumed) for assumed in (counts, full))
         assert (one.proof_requests, one.proof_bytes) == (0, 0)
         assert (other.proof_requests, other.proof_bytes) == (again, one.output_bytes)
