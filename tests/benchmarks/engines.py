@@ -149,6 +149,7 @@ def ours(engine: str, proof: str, table: str, target_bytes: int, options: dict[s
             "requests": run.actual.requests if run.actual else 0,
             "predicted_requests": run.predicted.requests if run.predicted else 0,
             "groups": run.groups_committed,
+            "task_s": run.actual.task_s if run.actual else 0.0,
             "timings": _stages(run),
         }
 

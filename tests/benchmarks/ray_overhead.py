@@ -1,7 +1,10 @@
-"""What Ray costs a run: start and scheduling beside a minute of work, on a cluster of the run's own and on one that is there already."""
+"""What Ray costs a run: start and scheduling beside a minute of work, on a cluster of the run's own and on one that is there already; and
+what a core does in a task of a cluster, beside what it does for deltalake and for our own workers.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -11,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from compactor.execution.machine import processors
 from tests.benchmarks import data
 from tests.benchmarks.bars import Bar
 from tests.benchmarks.compare import ENGINES, Bench
@@ -20,6 +24,8 @@ from tests.benchmarks.section import Section
 
 LIMIT = 0.02
 BYTES_A_FILE = 250
+PER_CORE = ("D1", "D3", "D6")
+CORE_SHARE = 0.9
 MODULE = "tests.benchmarks.pretended"
 
 
@@ -37,6 +43,8 @@ def _lines(bench: Bench) -> Iterator[Bar | str]:
         bench.say("Ray, a cluster that is there")
         yield from _overhead("a cluster that is there, tasks of a second", _joined(address, token, large))
         yield from _overhead("a cluster that is there, groups of 25 ms", _joined(address, token, small))
+        for name in PER_CORE:
+            yield from _by_core(bench, name, address, token)
     yield from _real(bench)
 
 
@@ -75,18 +83,49 @@ def _cluster() -> Iterator[tuple[str, str]]:
         process.stdout.close()
 
 
+def _by_core(bench: Bench, name: str, address: str, token: str) -> Iterator[Bar | str]:
+    """Merging by tasks of a cluster that is there, each with one core, beside deltalake and our own workers with all cores here."""
+    runs = {
+        "deltalake": ("deltalake", {}),
+        "local": ("compactor:fuse:counts", {"executor": "local", "memory": "512MiB"}),
+        "ray": ("compactor:fuse:counts", {"executor": "ray", "ray_address": address, "memory": "256MiB"}),
+    }
+    found: dict[str, list[dict[str, float]]] = {who: [] for who in runs}
+    for _ in range(min(3, bench.repetitions)):
+        for who, (engine, options) in runs.items():
+            bench.say(f"Ray, {name} by {who}")
+            found[who].append(_run(bench, name, engine, options, _with(token) if who == "ray" else None))
+    seconds = {who: statistics.median(told["seconds"] for told in each) for who, each in found.items()}
+    task_s = statistics.median(told["task_s"] for told in found["ray"])
+    here, there = seconds["deltalake"] / seconds["local"], seconds["deltalake"] * processors() / max(1e-9, task_s)
+    yield Bar(
+        about=f"{name} by fuse on a cluster that is there, by core: against deltalake",
+        wanted=f"at least {CORE_SHARE:.0%} of what this machine's own workers reach (×{here:.2f})",
+        found=f"×{there:.2f}",
+        met=there >= CORE_SHARE * here,
+    )
+    whole = ", ".join(f"{seconds[who]:.2f} s by {who}" for who in runs)
+    yield f"{name}: {whole}; {task_s:.2f} s of a core in tasks on Ray"
+
+
+def _run(bench: Bench, name: str, engine: str, options: dict[str, object], environment: dict[str, str] | None = None) -> dict[str, float]:
+    """One run on a fresh copy of the data."""
+    (wanted,) = (one for one in SETS if one.name == name)
+    source = wanted.make(bench.cache, bench.scale)
+    table = data.copy(source.folder, bench.work / "table", source.codec)
+    command = ("-m", ENGINES, engine, str(table), "", source.codec, str(source.target_bytes), json.dumps(options))
+    try:
+        return measure(*command, environment=environment).printed
+    finally:
+        shutil.rmtree(bench.work, ignore_errors=True)
+
+
 def _real(bench: Bench) -> Iterator[str]:
     """D1 by worker processes and by Ray, both begun for the run."""
-    (wanted,) = (one for one in SETS if one.name == "D1")
-    source = wanted.make(bench.cache, bench.scale)
     found: dict[str, list[float]] = {"local": [], "ray": []}
     for _ in range(min(3, bench.repetitions)):
         for executor, seconds in found.items():
             bench.say(f"Ray, D1 by {executor}")
-            table = data.copy(source.folder, bench.work / "table", source.codec)
-            options = f'{{"executor": "{executor}", "parallelism": 2}}'
-            command = ("-m", ENGINES, "compactor:auto:counts", str(table), "", source.codec, str(source.target_bytes), options)
-            seconds.append(measure(*command).printed["seconds"])
-    shutil.rmtree(bench.work, ignore_errors=True)
+            seconds.append(_run(bench, "D1", "compactor:auto:counts", {"executor": executor, "parallelism": 2})["seconds"])
     local, ray = (statistics.median(seconds) for seconds in found.values())
     yield f"D1: {local:.2f} s by worker processes or threads here, {ray:.2f} s on a Ray cluster that was started for the run"
