@@ -14,7 +14,7 @@ from compactor.storage.base import ObjectWriter, StoreCopy
 from compactor.storage.local_copies import FLUSH_BYTES, LocalCopies, start_flushing
 from compactor.storage.local_errors import disk_error, no_place
 
-_BUFFER_BYTES = 1024 * 1024
+_BUFFER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
