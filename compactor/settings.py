@@ -182,6 +182,7 @@ class Settings(BaseSettings):
     requester_pays: bool = False
     server_side_encryption: str | None = None
     sse_kms_key_id: str | None = None
+    sse_customer_key_file: str | None = None
     path_style: bool | None = None
     acl: str | None = None
     storage_class: str | None = None
@@ -242,6 +243,7 @@ class Settings(BaseSettings):
             requester_pays=self.requester_pays,
             server_side_encryption=self.server_side_encryption,
             sse_kms_key_id=self.sse_kms_key_id,
+            sse_customer_key_file=self.sse_customer_key_file,
             path_style=self.path_style,
             acl=self.acl,
             storage_class=self.storage_class,

@@ -119,6 +119,7 @@ _FLAGS = (
     _Flag("requester_pays", "Storage", None, "Accept the charges of a requester-pays bucket."),
     _Flag("server_side_encryption", "Storage", "MODE", "Encryption to ask for, for example AES256 or aws:kms."),
     _Flag("sse_kms_key_id", "Storage", "KEY", "KMS key to encrypt with."),
+    _Flag("sse_customer_key_file", "Storage", "FILE", "File with a key of your own (SSE-C; 32 bytes in base64) that all objects have."),
     _Flag("path_style", "Storage", None, "Address buckets in the path instead of the host name."),
     _Flag("acl", "Storage", "NAME", "Canned ACL for new objects."),
     _Flag("storage_class", "Storage", "NAME", "Storage class for new data files."),

@@ -17,6 +17,7 @@ class StorageOptions:
     region: None means discover it (S3: HEAD on the bucket), falling back to the SDK's own configuration.
     role_arn / external_id: assume this role first (STS).
     sse_kms_key_id: encrypt with this KMS key (`aws:kms`); server_side_encryption may name another mode, for example `AES256`.
+    sse_customer_key_file: encrypt with the key in this file (SSE-C; 32 bytes in base64), which each process reads where it runs.
     anonymous: send unsigned requests (public buckets).
     """
 
@@ -28,6 +29,7 @@ class StorageOptions:
     requester_pays: bool = False
     server_side_encryption: str | None = None
     sse_kms_key_id: str | None = None
+    sse_customer_key_file: str | None = None
     path_style: bool | None = None
     acl: str | None = None
     storage_class: str | None = None

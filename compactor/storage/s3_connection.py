@@ -19,6 +19,7 @@ from compactor.ambient.system import SystemClock
 from compactor.errors import BucketMissing, StorageError
 from compactor.model.storage import StorageOptions
 from compactor.storage.aws import CredentialSource, aws_session, boto_options, credentials_of, endpoint_of, use_path_style
+from compactor.storage.customer_key import customer_key
 from compactor.storage.obstore_reads import READ_RETRIES, client_options, retry_config
 from compactor.storage.s3_errors import SDK_FAILURES, code_of, region_in, s3_error, status_of
 
@@ -33,6 +34,7 @@ class S3Connection:
         session = aws_session(options, self.uri)
         credentials = None if options.anonymous else credentials_of(session, self.uri)
         self.options = options if options.region else dataclasses.replace(options, region=_discover(bucket, options, session))
+        self._key = customer_key(options)
         self.client = session.client("s3", **boto_options(self.options))
         self.copies: bool | None = None  # whether the store copies ranges by itself; None: nobody has tried
         self._session = session
@@ -52,6 +54,8 @@ class S3Connection:
             config["endpoint"] = endpoint if use_path_style(options, endpoint) else _with_bucket(endpoint, self.bucket)
         if options.requester_pays:
             config["request_payer"] = True
+        if self._key is not None:
+            config |= {"server_side_encryption": "sse-c", "sse_customer_key_base64": self._key.base64()}
         provider = CredentialSource(self._credentials, self.clock) if self._credentials is not None else None
         if provider is None:
             config["skip_signature"] = True
@@ -69,22 +73,26 @@ class S3Connection:
         return ThreadPoolExecutor(_UPLOAD_THREADS, thread_name_prefix="s3-upload")
 
     def secrets(self) -> dict[str, str]:
-        """The credentials of this moment, in deltalake's names. For one call: never keep, log or send them."""
+        """The credentials of this moment, and the key of objects, in deltalake's names. For one call: never keep, log or send them."""
         if self._credentials is None:
-            return {}
+            return self._key_named()
         frozen = self._credentials.get_frozen_credentials()
         named = {
             "AWS_ACCESS_KEY_ID": frozen.access_key,
             "AWS_SECRET_ACCESS_KEY": frozen.secret_key,
             "AWS_SESSION_TOKEN": frozen.token,
         }
-        return {key: value for key, value in named.items() if value}
+        return {key: value for key, value in named.items() if value} | self._key_named()
+
+    def _key_named(self) -> dict[str, str]:
+        named = {} if self._key is None else {"aws_sse_customer_key_base64": self._key.base64()}
+        return named | ({"aws_server_side_encryption": "sse-c"} if named else {})
 
     def payer(self) -> dict[str, str]:
         """Arguments of every call: who pays."""
         return {"RequestPayer": "requester"} if self.options.requester_pays else {}
 
-    def placing(self) -> dict[str, str]:
+    def placing(self) -> dict[str, Any]:
         """Arguments of every call that makes an object (PutObject, CreateMultipartUpload): encryption, ACL, storage class, who pays."""
         options = self.options
         encryption = options.server_side_encryption or ("aws:kms" if options.sse_kms_key_id else None)
@@ -94,7 +102,15 @@ class S3Connection:
             "ACL": options.acl,
             "StorageClass": options.storage_class,
         }
-        return {key: value for key, value in named.items() if value} | self.payer()
+        return {key: value for key, value in named.items() if value} | self.opening()
+
+    def opening(self) -> dict[str, Any]:
+        """Arguments of every call about an object that is there, or in the making: its key, who pays."""
+        return self.payer() if self._key is None else {**self._key.arguments(), **self.payer()}
+
+    def copying(self) -> dict[str, Any]:
+        """Arguments of every call that copies from an object into another."""
+        return self.opening() if self._key is None else {**self._key.arguments_of_source(), **self.opening()}
 
 
 def connect(bucket: str, options: StorageOptions) -> S3Connection:

@@ -122,7 +122,7 @@ class S3Writer(ObjectWriter):
             PartNumber=number,
             CopySource={"Bucket": self._connection.bucket, "Key": source},
             CopySourceRange=f"bytes={place.start}-{place.start + place.length - 1}",
-            **self._connection.payer(),
+            **self._connection.copying(),
         )
         return str(reply["CopyPartResult"]["ETag"])
 
@@ -205,7 +205,7 @@ class S3Writer(ObjectWriter):
 
     def _upload(self, upload_id: str, number: int, body: bytearray) -> str:
         reply = self._connection.client.upload_part(
-            **self._target(), UploadId=upload_id, PartNumber=number, Body=body, **self._connection.payer()
+            **self._target(), UploadId=upload_id, PartNumber=number, Body=body, **self._connection.opening()
         )
         return str(reply["ETag"])
 
@@ -213,7 +213,7 @@ class S3Writer(ObjectWriter):
         try:
             parts = [{"ETag": part.result(), "PartNumber": number} for number, part in enumerate(self._parts, start=1)]
             self._connection.client.complete_multipart_upload(
-                **self._target(), UploadId=self._upload_id, MultipartUpload={"Parts": parts}, **self._connection.payer()
+                **self._target(), UploadId=self._upload_id, MultipartUpload={"Parts": parts}, **self._connection.opening()
             )
         except SDK_FAILURES as error:
             if not self._is_complete_after(error):
@@ -222,7 +222,7 @@ class S3Writer(ObjectWriter):
     def _is_complete_after(self, error: Exception) -> bool:
         """Whether the object is there although completing it failed: the first reply was lost, and the retry found no upload."""
         try:
-            found = self._connection.client.head_object(**self._target(), **self._connection.payer())
+            found = self._connection.client.head_object(**self._target(), **self._connection.opening())
         except SDK_FAILURES:
             return False
         return int(found["ContentLength"]) == self._size

@@ -9,7 +9,8 @@
 
 Speaks GET (ranges), HEAD, PUT with If-None-Match, DELETE, DeleteObjects, ListObjectsV2 (prefix, delimiter, start-after, pages),
 HeadBucket, multipart uploads, and the AssumeRole of STS. Signatures are not checked. Objects whose storage class is GLACIER or
-DEEP_ARCHIVE are archived. One event loop in one thread: requests are handled one at a time, so that conditional puts are atomic.
+DEEP_ARCHIVE are archived; those with a customer's key are for requests with that key only, and others for requests without any. One event
+loop in one thread: requests are handled one at a time, so that conditional puts are atomic.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ from compactor.model.storage import StorageOptions
 
 REGION = "eu-central-1"
 _ARCHIVED = {"GLACIER", "DEEP_ARCHIVE"}
-_KEPT_HEADERS = ("content-type", "x-amz-storage-class", "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id")
+_SSE = "x-amz-server-side-encryption"
+_CUSTOMER_KEY = f"{_SSE}-customer-key-md5"
+_KEPT_HEADERS = ("content-type", "x-amz-storage-class", _SSE, f"{_SSE}-aws-kms-key-id", f"{_SSE}-customer-algorithm", _CUSTOMER_KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +227,7 @@ class S3Server:
         found = self._objects(request).get(request.key)
         if found is None:
             raise _Refused(404, "NoSuchKey")
+        _check_key(request, found.headers)
         return found
 
     def _store(self, request: Request, data: bytes, headers: dict[str, str]) -> StoredObject:
@@ -321,6 +325,7 @@ class S3Server:
 
     def _upload_part(self, request: Request) -> _Reply:
         etag = f'"{zlib.crc32(request.body):08x}-{next(self._numbers)}"'
+        _check_key(request, self._upload(request).headers)
         self._upload(request).parts[int(request.query["partNumber"])] = (etag, request.body)
         return _Reply(headers={"ETag": etag})
 
@@ -330,6 +335,8 @@ class S3Server:
         source = self.buckets.get(bucket, {}).get(key)
         if source is None:
             raise _Refused(404, "NoSuchKey")
+        _check_key(request, upload.headers)
+        _check_key(request, source.headers, prefix="x-amz-copy-source")
         first, last = map(int, request.headers["x-amz-copy-source-range"].removeprefix("bytes=").split("-"))
         if last >= len(source.data):
             raise _Refused(416, "InvalidRange")
@@ -392,6 +399,12 @@ _OPERATIONS = {
     "AssumeRole": S3Server._assume_role,
     "Unknown": S3Server._not_implemented,
 }
+
+
+def _check_key(request: Request, headers: dict[str, str], prefix: str = "x-amz") -> None:
+    """The key that a request comes with, by its digest, must be that of the object."""
+    if request.headers.get(prefix + _CUSTOMER_KEY.removeprefix("x-amz")) != headers.get(_CUSTOMER_KEY):
+        raise _Refused(400, "InvalidRequest")
 
 
 def _operation(method: str, bucket: str, key: str, query: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import errno
 import os
@@ -80,6 +81,17 @@ def test_encryption_and_who_pays_are_said_of_every_copy(server: S3Server) -> Non
     assert {seen.headers["x-amz-request-payer"] for seen in copies} == {"requester"}
     assert {seen.headers["x-amz-copy-source"] for seen in copies} == {"lake/a%20b/source"}
     assert copies[0].headers["x-amz-copy-source-range"] == f"bytes={7 + 5 * MIB - 4}-{7 + 12 * MIB - 1}"
+
+
+def test_copies_come_with_the_customers_key_of_both(server: S3Server, tmp_path: Path) -> None:
+    """With a key of the customer's own every part says the key of the source and that of the object that is made."""
+    key = tmp_path / "key"
+    key.write_text(base64.b64encode(b"0123456789abcdef" * 2).decode() + "\n")
+    copied, _ = assembled(open_store("s3://lake/t", dataclasses.replace(server.options(), sse_customer_key_file=str(key))))
+    assert [answer is None for answer in copied] == [False, True, False, False]
+    (source, made) = (server.buckets["lake"][f"t/{name}"].headers for name in ("source", "made"))
+    assert source["x-amz-server-side-encryption-customer-algorithm"] == "AES256"
+    assert source["x-amz-server-side-encryption-customer-key-md5"] == made["x-amz-server-side-encryption-customer-key-md5"]
 
 
 def test_a_store_without_such_copies_is_asked_once(server: S3Server) -> None:

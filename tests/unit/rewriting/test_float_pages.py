@@ -19,7 +19,7 @@ from compactor.rewriting import float_pages, native
 from compactor.rewriting.encoded import EncodedFile, chunks_of_group, encoded_file
 from compactor.rewriting.float_pages import FloatValues, float_values, floats_of_file
 from compactor.rewriting.parquet_fields import ColumnMetaData
-from compactor.rewriting.thrift_compact import I32
+from compactor.rewriting.thrift_compact import I32, I64
 
 VALUES = st.lists(st.one_of(st.none(), st.floats(width=32), st.sampled_from([0.0, -0.0, 1.5, math.nan, math.inf])), max_size=60)
 PLACES: list[Path] = []
@@ -139,6 +139,9 @@ def test_a_chunk_with_fewer_values_than_it_says_has_no_answer() -> None:
     assert float_values(meta, file.leaves[0], short, lambda start, length: data[start : start + length]) is None
     PLACES[0].write_bytes(data)
     assert floats_of_file(str(PLACES[0]), {0: (meta, file.leaves[0], short)}) == {}
+    more = meta.changed({ColumnMetaData.NUM_VALUES: (I64, 3001)})
+    assert float_values(more, file.leaves[0], pages, lambda start, length: data[start : start + length]) is None
+    assert floats_of_file(str(PLACES[0]), {0: (more, file.leaves[0], pages)}) == {}
 
 
 def test_a_file_that_is_gone_has_no_answer(tmp_path: Path) -> None:
