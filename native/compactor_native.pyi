@@ -103,6 +103,9 @@ class ProofFile:
     def sum(self, target: ProofTarget, group: int, data: Sequence[object], most_bytes: int, threads: int) -> tuple[int, int]:
         """The sum of the rows of a row group, whose chunks are given, and how many they are. Raises ProofRefused."""
 
+    def sum_stored(self, target: ProofTarget, group: int, path: str, most_bytes: int, threads: int) -> tuple[int, int]:
+        """The same of a file at `path`, which is read here."""
+
 def proof_sums(target: ProofTarget, files: Sequence[object], most_bytes: int, threads: int) -> list[tuple[int, int] | str]:
     """Of each file the sum of its rows and how many they are, or why it is not read. Lets go of the interpreter while it works."""
 

@@ -83,6 +83,12 @@ class NativeFile:
             found, rows = self._known.sum(self._target, row_group, chunks, most_bytes, threads)
             return Fingerprint(sum=found, rows=rows)
 
+    def sum_stored(self, row_group: int, path: str, most_bytes: int) -> Fingerprint:
+        """The rows of a row group of the file at `path` of this machine. Raises Unread, also when it is not there."""
+        with threads_for(len(self.chunks(row_group))) as threads, _refusals(self._kernels):
+            found, rows = self._known.sum_stored(self._target, row_group, path, most_bytes, threads)
+            return Fingerprint(sum=found, rows=rows)
+
 
 def reads_natively(spec: ReadSpec) -> bool:
     """Whether files of such a table are read natively, as far as they can be."""

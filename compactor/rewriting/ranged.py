@@ -55,7 +55,7 @@ class RangedFile(io.RawIOBase):
     def read_ahead(self, chunks: Sequence[Chunk], block_bytes: int, most_bytes: int) -> None:
         """From now on read these chunks in blocks, and no others, ahead of use where all of it stays within `most_bytes`."""
         if self._ahead is not None:
-            self._count(self._ahead.requests, self._ahead.bytes_read)
+            self.count(self._ahead.requests, self._ahead.bytes_read)
             self._ahead.release()
             self._ahead = None
         if self._pool is not None:
@@ -117,10 +117,11 @@ class RangedFile(io.RawIOBase):
         return self._tail[start : start + wanted]
 
     def _fetch(self, start: int, length: int) -> bytes | memoryview:
-        self._count(1, length)
+        self.count(1, length)
         return self._get(start, length)
 
-    def _count(self, requests: int, size_bytes: int) -> None:
+    def count(self, requests: int, size_bytes: int) -> None:
+        """So much was read of it, here or by whoever reads it from where it is."""
         with self._counting:
             self._requests += requests
             self._bytes += size_bytes

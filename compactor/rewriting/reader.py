@@ -89,6 +89,9 @@ class Reader:
         chunks = known.chunks(row_group)
         if sum(length for _, length in chunks) > _LARGEST_GROUP_BYTES:
             raise Unread("a row group is too large to be read at once")
+        if isinstance(file.source, RangedFile) and (path := file.source.path) is not None:
+            file.source.count(len(chunks), sum(length for _, length in chunks))
+            return known.sum_stored(row_group, path, self._budget.fetch)
         return known.sum(row_group, [_bytes(file, start, length) for start, length in chunks], self._budget.fetch)
 
     def _ask_input(self, file: Fetched, found: Fingerprint, all_bytes: int) -> None:

@@ -8,6 +8,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::files::read_all;
+use crate::proof;
 use crate::room::{self, Room};
 
 /// Files, one after the other with a byte more behind each; lends its bytes, which nobody can write to.
@@ -40,8 +41,11 @@ pub fn read_files(py: Python<'_>, files: Vec<(PathBuf, usize)>, threads: usize) 
     found.map(|(room, whole)| (Files(room), whole)).ok_or_else(|| PyMemoryError::new_err("the files are larger than any memory"))
 }
 
-/// Gives back the memory that is kept for the next files.
+/// Gives back the memory that is kept for the next files, and for reading them.
 #[pyfunction]
 pub fn let_go(py: Python<'_>) {
-    py.detach(room::let_go);
+    py.detach(|| {
+        room::let_go();
+        proof::let_go();
+    });
 }

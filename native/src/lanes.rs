@@ -78,6 +78,11 @@ impl Lanes {
         (0..rows).map(|row| self.pair(row)).collect()
     }
 
+    /// The first rows, put behind a table.
+    pub fn append_to(&self, rows: usize, table: &mut Vec<Pair>) {
+        table.extend(self.first[..rows].iter().zip(&self.second[..rows]).map(|(first, second)| [*first, *second]));
+    }
+
     pub fn pair(&self, row: usize) -> Pair {
         [self.first[row], self.second[row]]
     }

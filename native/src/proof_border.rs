@@ -1,5 +1,6 @@
 //! What Python sees of the reader that proves: a target, and the sums of files and row groups that are held against it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::create_exception;
@@ -9,7 +10,7 @@ use pyo3::types::{PyBytes, PyTuple};
 
 use crate::border::Key;
 use crate::fuse_border::Lent;
-use crate::proof::{Footer, Plan, Refusal, RowGroup, Target, Type, Wanted, footer_of, sum_of_each, sum_of_group};
+use crate::proof::{Footer, Plan, Refusal, RowGroup, Target, Type, Wanted, footer_of, sum_of_each, sum_of_group, sum_of_stored};
 
 create_exception!(compactor_native, ProofRefused, PyException, "Why a file is not read natively.");
 
@@ -128,5 +129,19 @@ impl ProofFile {
         let lent = data.iter().map(Lent::of).collect::<PyResult<Vec<_>>>()?;
         let chunks: Vec<&[u8]> = lent.iter().map(Lent::bytes).collect();
         py.detach(|| sum_of_group(&target.0, group, &self.plan, &chunks, most_bytes, threads)).map_err(|refusal| refused(&refusal))
+    }
+
+    /// The same of a file at `path`, which is read here.
+    fn sum_stored(
+        &self,
+        py: Python<'_>,
+        target: &ProofTarget,
+        group: usize,
+        path: PathBuf,
+        most_bytes: usize,
+        threads: usize,
+    ) -> PyResult<(u128, usize)> {
+        let Some(group) = self.groups.get(group) else { return Err(refused(&Refusal::new("it has not as many row groups"))) };
+        py.detach(|| sum_of_stored(&target.0, group, &self.plan, &path, most_bytes, threads)).map_err(|refusal| refused(&refusal))
     }
 }

@@ -4,6 +4,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const MOST_KEPT_BYTES: usize = 64 << 20;
+/// Rooms are made as large as a multiple of this, so that the next ones, which are about as large, fit.
+const STEP_BYTES: usize = 4 << 20;
 
 static KEPT: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
@@ -19,14 +21,10 @@ pub struct Room {
 
 impl Room {
     pub fn of(size: usize) -> Self {
-        let mut memory = kept().pop().unwrap_or_default();
-        if memory.capacity() < size {
-            memory = Vec::new();
-            memory.reserve_exact(size);
-        }
-        if memory.len() < size {
-            memory.resize(size, 0);
-        }
+        let memory = smallest_of(&mut kept(), size).unwrap_or_else(|| {
+            let step = if size < STEP_BYTES { 1 } else { STEP_BYTES };
+            vec![0; size.checked_next_multiple_of(step).unwrap_or(size)]
+        });
         Self { memory, size }
     }
 }
@@ -48,10 +46,18 @@ impl DerefMut for Room {
 impl Drop for Room {
     fn drop(&mut self) {
         let mut kept = kept();
-        if kept.iter().map(Vec::capacity).sum::<usize>() + self.memory.capacity() <= MOST_KEPT_BYTES {
-            kept.push(std::mem::take(&mut self.memory));
+        kept.push(std::mem::take(&mut self.memory));
+        while kept.iter().map(Vec::len).sum::<usize>() > MOST_KEPT_BYTES {
+            smallest_of(&mut kept, 0);
         }
     }
+}
+
+/// The smallest that has at least so many bytes.
+fn smallest_of(kept: &mut Vec<Vec<u8>>, size: usize) -> Option<Vec<u8>> {
+    let fitting = kept.iter().enumerate().filter(|(_, memory)| memory.len() >= size);
+    let (i, _) = fitting.min_by_key(|(_, memory)| memory.len())?;
+    Some(kept.swap_remove(i))
 }
 
 /// Gives back what is kept.
@@ -73,8 +79,10 @@ mod tests {
         assert_eq!((second.as_ptr(), second.len()), (place, 10));
         drop(second);
         assert_eq!(Room::of(5000).len(), 5000);
+        assert_eq!(Room::of(900).as_ptr(), place);
         drop(Room::of(MOST_KEPT_BYTES + 1));
-        assert!(kept().iter().all(|memory| memory.capacity() <= MOST_KEPT_BYTES));
+        assert!(kept().iter().map(Vec::len).sum::<usize>() <= MOST_KEPT_BYTES);
+        assert_eq!(Room::of(STEP_BYTES + 1).memory.len(), 2 * STEP_BYTES);
         let_go();
         assert!(kept().is_empty());
     }

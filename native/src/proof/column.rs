@@ -30,6 +30,11 @@ impl Room {
         let lanes = Lanes::zeros(BLOCK);
         Self { page: Vec::new(), values: Values::new(), definitions: Vec::new(), repetitions: Vec::new(), lanes, nest: Nest::default() }
     }
+
+    /// Memory that it holds.
+    pub fn bytes(&self) -> usize {
+        self.page.capacity() + self.values.bytes() + self.definitions.capacity() + self.repetitions.capacity() + 16 * self.lanes.len()
+    }
 }
 
 /// How far a column chunk was read.

@@ -1,13 +1,16 @@
 //! Sums of whole files and of row groups.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::files::read_parts;
 use crate::lanes::{Lanes, finished};
 
-use super::column::{Cursor, Room};
+use super::column::Cursor;
 use super::footer::{Footer, RowGroup, footer_of};
+use super::rooms::{Parts, Rooms};
 use super::schema::{Leaf, Plan};
 use super::shape::agree;
 use super::wanted::Target;
@@ -27,39 +30,12 @@ const CONTRADICTION: &str = "the columns of a struct or map contradict each othe
 /// The sum of some rows modulo 2^128, and how many they are.
 pub type Summed = (u128, usize);
 
-/// What a thread uses again and again.
-#[derive(Default)]
-struct Rooms {
-    rooms: Vec<Room>,
-    lanes: Option<Lanes>,
-}
-
-impl Rooms {
-    fn of(&mut self, count: usize) -> &mut [Room] {
-        while self.rooms.len() < count {
-            self.rooms.push(Room::new());
-        }
-        &mut self.rooms[..count]
-    }
-
-    /// Lanes of at least so many rows, of which those are zero.
-    fn lanes(&mut self, rows: usize) -> Lanes {
-        match self.lanes.take() {
-            Some(mut lanes) if lanes.len() >= rows => {
-                lanes.rows(0, rows).clear();
-                lanes
-            }
-            _ => Lanes::zeros(rows),
-        }
-    }
-}
-
 /// The rows of each of these files, or why it is not read. `most_bytes`: of what is made of their pages on the way.
 pub fn sum_of_each(target: &Target, files: &[&[u8]], most_bytes: usize, threads: usize) -> Vec<Result<Summed>> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(files.len()));
     let work = || {
-        let (mut rooms, mut known) = (Rooms::default(), None);
+        let (mut rooms, mut known) = (Rooms::take(), None);
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             let Some(file) = files.get(i) else { break };
@@ -87,7 +63,7 @@ fn sum_of_file<'a>(
     target: &Target,
     file: &'a [u8],
     most_bytes: usize,
-    rooms: &mut Rooms,
+    rooms: &mut Parts,
     known: &mut Option<(&'a [u8], Plan)>,
 ) -> Result<Summed> {
     let footer = Footer::read(footer_of(file)?)?;
@@ -122,9 +98,9 @@ pub fn sum_of_group(target: &Target, group: &RowGroup, plan: &Plan, chunks: &[&[
     let sums: Vec<Result<Read>> = std::thread::scope(|scope| {
         let begun: Vec<_> = parts[1..]
             .iter()
-            .map(|part| scope.spawn(|| guarded(|| lanes_of(group, part, most_bytes / threads, &mut Rooms::default()))))
+            .map(|part| scope.spawn(|| guarded(|| lanes_of(group, part, most_bytes / threads, &mut Rooms::take()))))
             .collect();
-        let first = guarded(|| lanes_of(group, &parts[0], most_bytes / threads, &mut Rooms::default()));
+        let first = guarded(|| lanes_of(group, &parts[0], most_bytes / threads, &mut Rooms::take()));
         let mut all = vec![first];
         all.extend(begun.into_iter().map(|thread| thread.join().unwrap_or_else(|_| refuse("the reader has a fault"))));
         all
@@ -140,7 +116,26 @@ pub fn sum_of_group(target: &Target, group: &RowGroup, plan: &Plan, chunks: &[&[
     if !agree(told) {
         return refuse(CONTRADICTION);
     }
-    Ok((total(target, &mut lanes, group.rows), group.rows))
+    let sum = total(target, &mut lanes, group.rows);
+    Rooms::take().give(lanes);
+    Ok((sum, group.rows))
+}
+
+/// The rows of one row group of a file of this machine, of which the chunks of these leaves are read all at once.
+pub fn sum_of_stored(target: &Target, group: &RowGroup, plan: &Plan, path: &Path, most_bytes: usize, threads: usize) -> Result<Summed> {
+    let Some(chunks) = plan.leaves.iter().map(|leaf| group.chunks.get(leaf.column)).collect::<Option<Vec<_>>>() else {
+        return refuse("a row group has another number of columns than the schema");
+    };
+    let places: Vec<(usize, usize)> = chunks.iter().map(|chunk| (chunk.start, chunk.length)).collect();
+    let Some(room) = read_parts(path, &places) else { return refuse("its chunks are not there to be read") };
+    let mut rest = &room[..];
+    let mut parts = Vec::with_capacity(places.len());
+    for (_, length) in places {
+        let (part, behind) = rest.split_at(length);
+        parts.push(part);
+        rest = behind;
+    }
+    sum_of_group(target, group, plan, &parts, most_bytes, threads)
 }
 
 type Part<'a> = Vec<(&'a Leaf, &'a [u8])>;
@@ -165,7 +160,7 @@ fn sum_of_columns(
     leaves: &[Leaf],
     chunks: &[&[u8]],
     most_bytes: usize,
-    rooms: &mut Rooms,
+    rooms: &mut Parts,
 ) -> Result<u128> {
     let part: Part<'_> = leaves.iter().zip(chunks.iter().copied()).collect();
     let Read { mut lanes, told } = lanes_of(group, &part, most_bytes, rooms)?;
@@ -173,7 +168,7 @@ fn sum_of_columns(
         return refuse(CONTRADICTION);
     }
     let sum = total(target, &mut lanes, group.rows);
-    rooms.lanes = Some(lanes);
+    rooms.give(lanes);
     Ok(sum)
 }
 
@@ -188,7 +183,7 @@ struct Read {
 }
 
 /// What these columns add to the rows of a row group.
-fn lanes_of(group: &RowGroup, part: &Part<'_>, most_bytes: usize, rooms: &mut Rooms) -> Result<Read> {
+fn lanes_of(group: &RowGroup, part: &Part<'_>, most_bytes: usize, rooms: &mut Parts) -> Result<Read> {
     // Lanes are made of what a footer claims.
     if group.rows > MOST_ROWS.max(most_bytes / 16) {
         return refuse("a row group has too many rows to be read at once");

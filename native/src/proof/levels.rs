@@ -1,5 +1,7 @@
 //! Small numbers as Parquet packs them, in runs of one number or groups of eight by their bits: levels, indices, booleans.
 
+use crate::layout::word;
+
 use super::thrift::Stream;
 use super::{Result, refuse};
 
@@ -57,7 +59,7 @@ pub fn unpack<T: Small>(data: &[u8], width: usize, count: usize, most: u32, out:
         } else {
             let Some(bytes) = length.checked_mul(width) else { return refuse("a run of numbers is too long") };
             let packed = stream.take(bytes)?;
-            if unpack_bits(packed, width, left.min(length.saturating_mul(8)), out) > most {
+            if unpack_bits(packed, width, left.min(length.saturating_mul(8)), most, out) > most {
                 return refuse("a level or an index is larger than there are");
             }
         }
@@ -69,12 +71,13 @@ pub fn unpack<T: Small>(data: &[u8], width: usize, count: usize, most: u32, out:
     })
 }
 
-/// Appends `count` numbers of `width` bits; the largest of them.
-fn unpack_bits<T: Small>(packed: &[u8], width: usize, count: usize, out: &mut Vec<T>) -> u32 {
+/// Appends `count` numbers of `width` bits; the largest of them, where any could be larger than `most`.
+fn unpack_bits<T: Small>(packed: &[u8], width: usize, count: usize, most: u32, out: &mut Vec<T>) -> u32 {
     macro_rules! by_width {
         ($($bits:literal)*) => {
             match width {
-                $($bits => eights::<T, $bits>(packed, count, out),)*
+                $($bits if most >= (u32::MAX >> (32 - $bits)) => eights::<T, $bits, false>(packed, count, out),)*
+                $($bits => eights::<T, $bits, true>(packed, count, out),)*
                 _ => 0,
             }
         };
@@ -87,32 +90,39 @@ fn unpack_bits<T: Small>(packed: &[u8], width: usize, count: usize, out: &mut Ve
 }
 
 /// Eight numbers are as many bytes as one has bits. Each lies within eight bytes from the one in which it begins.
-fn eights<T: Small, const BITS: usize>(packed: &[u8], count: usize, out: &mut Vec<T>) -> u32 {
-    let mask = ((1u64 << BITS) - 1) as u32;
+fn eights<T: Small, const BITS: usize, const BOUNDED: bool>(packed: &[u8], count: usize, out: &mut Vec<T>) -> u32 {
     let start = out.len();
     out.resize(start + count, T::default());
-    let mut largest = 0u32;
-    let mut room = [0u8; 48];
-    for (i, eight) in out[start..].chunks_mut(8).enumerate() {
-        let at = i * BITS;
-        let window = match packed.get(at..at + BITS + 8) {
-            Some(window) => window,
-            None => {
-                let rest = &packed[at..packed.len().min(at + BITS)];
-                room.fill(0);
-                room[..rest.len()].copy_from_slice(rest);
-                &room[..BITS + 8]
-            }
-        };
-        let numbers: [u32; 8] = std::array::from_fn(|n| {
-            let mut word = [0; 8];
-            word.copy_from_slice(&window[n * BITS / 8..n * BITS / 8 + 8]);
-            (u64::from_le_bytes(word) >> (n * BITS % 8)) as u32 & mask
-        });
-        for (number, one) in numbers.iter().zip(eight) {
-            largest = largest.max(*number);
-            *one = T::of(*number);
+    let out = &mut out[start..];
+    let mut largest = 0;
+    // So many whole eights have eight bytes more behind them.
+    let safe = (packed.len().saturating_sub(8) / BITS).min(count / 8);
+    let (whole, rest) = out.split_at_mut(8 * safe);
+    for (i, eight) in whole.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        largest = largest.max(eight_of::<T, BITS, BOUNDED>(&packed[i * BITS..i * BITS + BITS + 8], eight));
+    }
+    for (i, some) in rest.chunks_mut(8).enumerate() {
+        let at = (safe + i) * BITS;
+        let (mut room, mut eight) = ([0u8; 48], [T::default(); 8]);
+        let stored = &packed[at..packed.len().min(at + BITS)];
+        room[..stored.len()].copy_from_slice(stored);
+        largest = largest.max(eight_of::<T, BITS, BOUNDED>(&room[..BITS + 8], &mut eight));
+        some.copy_from_slice(&eight[..some.len()]);
+    }
+    largest
+}
+
+/// The largest of eight numbers, which come from the front of `window`; without BOUNDED nobody asks for it.
+#[inline(always)]
+fn eight_of<T: Small, const BITS: usize, const BOUNDED: bool>(window: &[u8], eight: &mut [T; 8]) -> u32 {
+    let mask = ((1u64 << BITS) - 1) as u32;
+    let mut largest = 0;
+    for (n, one) in eight.iter_mut().enumerate() {
+        let number = (word(&window[n * BITS / 8..n * BITS / 8 + 8]) >> (n * BITS % 8)) as u32 & mask;
+        if BOUNDED {
+            largest = largest.max(number);
         }
+        *one = T::of(number);
     }
     largest
 }

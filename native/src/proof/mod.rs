@@ -12,6 +12,7 @@ mod footer;
 mod levels;
 mod nested;
 pub(crate) mod pages;
+mod rooms;
 mod schema;
 mod shape;
 mod texts;
@@ -21,8 +22,9 @@ mod wanted;
 
 use std::fmt;
 
-pub use file::{sum_of_each, sum_of_group};
+pub use file::{sum_of_each, sum_of_group, sum_of_stored};
 pub use footer::{Footer, RowGroup, footer_of};
+pub use rooms::let_go;
 pub use schema::Plan;
 pub use wanted::{Target, Type, Wanted};
 

@@ -69,6 +69,12 @@ impl Values {
         self.left = 0;
     }
 
+    /// Memory that they take.
+    pub fn bytes(&self) -> usize {
+        let wide = self.words.capacity() + 2 * (self.spans.capacity() + self.table.capacity()) + BLOCK;
+        8 * wide + 4 * self.indices.capacity() + self.bytes.capacity()
+    }
+
     pub fn left(&self) -> usize {
         self.left
     }
@@ -88,7 +94,7 @@ impl Values {
             let some = BLOCK.min(count - start);
             lanes.rows(0, some).clear();
             self.add(form, key, data, lanes.rows(0, some))?;
-            table.extend((0..some).map(|i| lanes.pair(i)));
+            lanes.append_to(some, &mut table);
         }
         self.table = table;
         Ok(())
@@ -112,8 +118,11 @@ impl Values {
             },
             PLAIN_DICTIONARY | RLE_DICTIONARY => {
                 let Some((width, packed)) = data.split_first() else { return refuse("a page of indices is empty") };
-                let Some(last) = self.table.len().checked_sub(1) else { return refuse("indices without a dictionary") };
-                match unpack(packed, usize::from(*width), count, last.min(u32::MAX as usize) as u32, &mut self.indices)? {
+                if self.table.is_empty() {
+                    return refuse("indices without a dictionary");
+                }
+                // Whether each lies in the dictionary shows when it is looked up.
+                match unpack(packed, usize::from(*width), count, u32::MAX, &mut self.indices)? {
                     Numbers::Same(index) => Taken::SameIndex(index as usize),
                     Numbers::Each => Taken::Indices(0),
                 }
