@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from compactor_native import FuseTarget as FuseTarget
     from compactor_native import ProofTarget as ProofTarget
 
-INTERFACE = 9
+INTERFACE = 10
 """Raised together with native/src/border.rs whenever a function of the package changes."""
 
 

@@ -28,7 +28,7 @@ mod compactor_native {
 
     /// Raised together with compactor/rewriting/native.py whenever a function here changes.
     #[pymodule_export]
-    const INTERFACE: u32 = 9;
+    const INTERFACE: u32 = 10;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
