@@ -98,7 +98,7 @@ class _BadKey(SettingsError):
 
     def spelled(self, spell: Callable[[str], str]) -> SettingsError:
         """The same error in its writer's spelling of keys."""
-        near = f"; did you mean {spell(self.near)}?" if self.near else ""
+        near = f"; did you mean {spell(self.near).rpartition(': ')[2]}?" if self.near else ""  # without the file, which was named
         return SettingsError(f"{spell(self.key)}: {self.problem}{near}")
 
     def __reduce__(self) -> tuple[object, ...]:

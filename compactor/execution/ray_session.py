@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import threading
@@ -29,6 +30,7 @@ from compactor.execution.work import Limits
 
 LOCAL = "local"
 _OBJECT_STORE_BYTES = 128 * 1024 * 1024
+_PATIENCE_S = 10.0
 _MOST_PREPARED = 32
 """Workers of a cluster that load early what they will need."""
 
@@ -184,6 +186,7 @@ class Connection:
     def _join(self) -> None:
         import ray
 
+        _knock(self._address)
         logging.getLogger("ray").setLevel(logging.ERROR)
         ray.init(address=self._address, log_to_driver=False, configure_logging=False)
 
@@ -205,6 +208,13 @@ class Connection:
             _temp_dir=session.folder,
             _memory=here.parallelism * here.memory_per_task_bytes,
         )
+
+
+def _knock(address: str) -> None:
+    """Raises OSError when nobody listens at `host:port`, which Ray would go on to try for many minutes, with warnings of its own."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_S).close()
 
 
 def _in_a_cluster() -> bool:

@@ -83,6 +83,15 @@ def test_a_bad_value_is_found_even_when_it_is_hidden(tmp_path: Path) -> None:
         load_settings(file, {}, {"max_groups": 3})
 
 
+def test_an_unknown_key_of_a_file_is_told_what_it_resembles(tmp_path: Path) -> None:
+    """The file is named once, and the key as one would write it there."""
+    file = tmp_path / "lake.toml"
+    file.write_text('target_sise = "1MiB"')
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file, {}, {})
+    assert str(caught.value) == f"{file}: target_sise: there is no such settings key; did you mean target_size?"
+
+
 @pytest.mark.parametrize(("text", "why"), [("target_size = ", "is not TOML"), (None, "cannot be read: no such file")])
 def test_a_file_that_is_no_settings_file(tmp_path: Path, text: str | None, why: str) -> None:
     """A missing or malformed file is one sentence that names it."""

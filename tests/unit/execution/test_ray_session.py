@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -48,6 +49,7 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ray]:
     module.remote = lambda **_: lambda work: work
     for name, stand_in in (("ray", module), ("ray._private", ModuleType("ray._private")), ("ray._private.worker", ModuleType("worker"))):
         monkeypatch.setitem(sys.modules, name, stand_in)
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: socket.socket())
     yield found
 
 
@@ -134,3 +136,19 @@ def test_a_cluster_that_does_not_start_is_not_there(ray: Ray) -> None:
         connection.wait()
     assert not connection.starting and not connection.there
     connection.close()
+
+
+def test_an_address_where_nobody_listens_is_told_at_once(ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence with the address; Ray itself, which would try for minutes, is not asked."""
+
+    def refused(place: tuple[str, int], timeout: float) -> None:
+        assert (place, timeout < 60) == (("head", 10001), True)
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(socket, "create_connection", refused)
+    for address in ("head:10001", "ray://head:10001", "[head]:10001"):
+        connection = Connection(address, Limits(), None)
+        with pytest.raises(ExecutionFailed, match=r"No Ray cluster at .*head\]?:10001: .*Connection refused"):
+            connection.wait()
+        connection.close()
+    assert not ray.joined
