@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::metadata::{Physical, Statistics};
 use super::order::Order;
+use super::short::Short;
 use super::values::Values;
 use crate::wide::over_rows;
 
@@ -25,8 +26,8 @@ pub enum Bounds {
     /// There are values, but nothing that holds for all of them is known. A NaN is such a value.
     Unknown,
     Within {
-        minimum: Vec<u8>,
-        maximum: Vec<u8>,
+        minimum: Short,
+        maximum: Short,
         minimum_exact: bool,
         maximum_exact: bool,
     },
@@ -128,7 +129,7 @@ impl Bounds {
     }
 
     fn between(low: &[u8], high: &[u8]) -> Self {
-        Self::Within { minimum: low.to_vec(), maximum: high.to_vec(), minimum_exact: true, maximum_exact: true }
+        Self::Within { minimum: low.into(), maximum: high.into(), minimum_exact: true, maximum_exact: true }
     }
 
     fn from<T, const N: usize>((low, high): (T, T), bytes: fn(T) -> [u8; N]) -> Self {

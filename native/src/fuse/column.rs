@@ -3,7 +3,6 @@
 //! A column is either all indices of one dictionary, or has none: HAZARD: Spark's vectorised reader silently reads wrong values where a
 //! dictionary-encoded page follows a PLAIN one.
 
-use super::Refusal;
 use super::bounds::Bounds;
 use super::hybrid::Numbers;
 use super::input::{Input, Options, Reading};
@@ -12,6 +11,7 @@ use super::pages::Chunk;
 use super::plain::Plain;
 use super::schema::Leaf;
 use super::writer::{Column, ColumnWriter, Stored, Unit};
+use super::{INPUTS_AHEAD, Refusal};
 
 type Result<T> = std::result::Result<T, Refusal>;
 
@@ -30,6 +30,7 @@ pub fn merge(leaf: &Leaf, inputs: &[Input<'_>], options: Options) -> std::result
         writer.dictionary(plain, count).map_err(|refusal| (last, refusal))?;
     }
     for (i, input) in inputs.iter().enumerate() {
+        expect_chunk(inputs, i + INPUTS_AHEAD);
         let before = writer.rows();
         let done = match (&input.chunk, &mut joined) {
             (None, _) => nulls(input.rows, &mut writer),
@@ -47,6 +48,13 @@ pub fn merge(leaf: &Leaf, inputs: &[Input<'_>], options: Options) -> std::result
         column.bounds = bounds;
     }
     Ok(column)
+}
+
+/// Asks for the memory of an input, if there is one.
+pub fn expect_chunk(inputs: &[Input<'_>], i: usize) {
+    if let Some(chunk) = inputs.get(i).and_then(|input| input.chunk.as_ref()) {
+        chunk.expect();
+    }
 }
 
 fn nulls(rows: usize, writer: &mut ColumnWriter<'_>) -> Result<()> {

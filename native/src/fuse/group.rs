@@ -15,8 +15,9 @@ use super::schema::{Leaf, Place};
 use super::source::{Source, Target};
 use super::thrift::Writer;
 use super::writer::Column;
-use super::{PLAIN, RLE};
+use super::{INPUTS_AHEAD, PLAIN, RLE};
 use crate::crew::each;
+use crate::wide::expect;
 
 /// How to merge. `bounds`: of each leaf, whether its bounds must be found where footers do not tell them.
 pub struct Merge<'a> {
@@ -92,6 +93,9 @@ fn one_column(how: &Merge<'_>, sources: &[(&Source, &[u8])], leaf: usize) -> Res
     let mut inputs = Vec::new();
     let mut of_source = Vec::new();
     for (i, (source, data)) in sources.iter().enumerate() {
+        if let Some((coming, data)) = sources.get(i + INPUTS_AHEAD) {
+            expect_column(coming, data, leaf);
+        }
         for group in &source.row_groups {
             let place = &source.places[leaf];
             let (chunk, statistics, trusted) = match place {
@@ -110,6 +114,12 @@ fn one_column(how: &Merge<'_>, sources: &[(&Source, &[u8])], leaf: usize) -> Res
     }
     let options = Options { by: how.target.compression, bounds: how.bounds.get(leaf).copied().unwrap_or(true), verify: how.verify };
     merge_column(&how.target.leaves[leaf], &inputs, options).map_err(|(i, refusal)| (of_source.get(i).copied().unwrap_or(0), refusal))
+}
+
+/// Asks for the memory in which the pages of a leaf begin.
+fn expect_column(source: &Source, data: &[u8], leaf: usize) {
+    let (Place::At { column, .. }, [group, ..]) = (&source.places[leaf], &source.row_groups[..]) else { return };
+    expect(data.get(group.columns[*column].start..).unwrap_or_default());
 }
 
 impl Group {

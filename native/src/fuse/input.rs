@@ -190,7 +190,7 @@ mod tests {
         let place = Place::At { column: 0, levels: vec![0], repeated: vec![], stored: Physical::Int32 };
         let leaf = Leaf { path: vec![], physical: Physical::Int32, meaning: Meaning::Plain, definition: 0, repetition: 0 };
         let reading = Reading::new(&leaf, Options { by: Compression { codec: Codec::None, level: 1 }, bounds: true, verify: false });
-        let bound = |value: i32| Some(value.to_le_bytes().to_vec());
+        let bound = |value: i32| Some(value.to_le_bytes()[..].into());
         let found = |null_count, trusted| {
             let statistics = Statistics { null_count, minimum: bound(1), maximum: bound(7), ..Statistics::default() };
             reading.trusted_bounds(&Input { source: 0, rows: 2, place: &place, chunk: None, statistics: &statistics, trusted }, &chunk)

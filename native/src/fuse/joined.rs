@@ -3,9 +3,9 @@
 //!
 //! Where values repeat from file to file, although each file has too few for a dictionary of its own, the merged column has one.
 
-use super::Refusal;
 use super::bounds::Bounds;
 use super::codec::Codec;
+use super::column::expect_chunk;
 use super::hybrid::Numbers;
 use super::input::{Input, Levels, Reading};
 use super::metadata::Physical;
@@ -13,6 +13,7 @@ use super::pages::{Chunk, Deepest, Page, indices, open};
 use super::sample::Sample;
 use super::union::Union;
 use super::writer::{ColumnWriter, Stored};
+use super::{INPUTS_AHEAD, Refusal};
 
 type Result<T> = std::result::Result<T, Refusal>;
 
@@ -48,6 +49,7 @@ impl Joined {
             _ => most_worth(reading, inputs, union.plain.len() as f64 / union.len().max(1) as f64, values),
         };
         for (i, input) in inputs.iter().enumerate() {
+            expect_chunk(inputs, i + INPUTS_AHEAD);
             let mut map = Map::default();
             if let Some(chunk) = input.chunk.as_ref().filter(|chunk| !chunk.pages.is_empty()) {
                 if !mapped(reading, input, chunk, &mut union, &mut map).map_err(|refusal| (i, refusal))? {

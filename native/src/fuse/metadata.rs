@@ -1,6 +1,7 @@
 //! Parquet's footer (apache/parquet-format, `parquet.thrift`), as far as merging pages needs it.
 
 use super::Refusal;
+use super::short::Short;
 use super::thrift::{Field, Reader, kind};
 
 type Result<T> = std::result::Result<T, Refusal>;
@@ -97,8 +98,8 @@ pub struct Element {
 #[derive(Clone, Default, Debug)]
 pub struct Statistics {
     pub null_count: Option<usize>,
-    pub minimum: Option<Vec<u8>>,
-    pub maximum: Option<Vec<u8>>,
+    pub minimum: Option<Short>,
+    pub maximum: Option<Short>,
     pub minimum_exact: Option<bool>,
     pub maximum_exact: Option<bool>,
     /// How long bounds of the kind of old are, whose order nobody defined.
@@ -108,7 +109,7 @@ pub struct Statistics {
 impl Statistics {
     /// Whether bounds have the length of their type, if it has one: Arrow refuses files with others.
     pub fn fit(&self, width: Option<usize>) -> bool {
-        let lengths = [&self.minimum, &self.maximum].map(|bound| bound.as_ref().map(Vec::len));
+        let lengths = [&self.minimum, &self.maximum].map(|bound| bound.as_ref().map(|bound| bound.len()));
         self.old.into_iter().chain(lengths).flatten().all(|length| width.is_none_or(|width| length == width))
     }
 }
@@ -382,8 +383,8 @@ fn statistics(r: &mut Reader<'_>, field: Field) -> Result<Statistics> {
         match field.id {
             1 | 2 => found.old[field.id as usize - 1] = Some(r.binary(field)?.len()),
             3 => found.null_count = Some(r.size64(field)?),
-            5 => found.maximum = Some(r.binary(field)?.to_vec()),
-            6 => found.minimum = Some(r.binary(field)?.to_vec()),
+            5 => found.maximum = Some(r.binary(field)?.into()),
+            6 => found.minimum = Some(r.binary(field)?.into()),
             7 => found.maximum_exact = Some(field.truth()?),
             8 => found.minimum_exact = Some(field.truth()?),
             _ => return Ok(false),

@@ -21,6 +21,7 @@ mod plain;
 mod rope;
 mod sample;
 mod schema;
+mod short;
 mod snappy;
 mod source;
 mod thrift;
@@ -45,6 +46,9 @@ const DELTA_LENGTH_BYTE_ARRAY: i32 = 6;
 const DELTA_BYTE_ARRAY: i32 = 7;
 const RLE_DICTIONARY: i32 = 8;
 const BYTE_STREAM_SPLIT: i32 = 9;
+
+/// Where files are small, reading them is waiting for memory: that of so many inputs ahead is asked for.
+const INPUTS_AHEAD: usize = 4;
 
 const MOST_PAGE_BYTES: usize = 64 << 20;
 const MOST_PAGE_VALUES: usize = 16 << 20;

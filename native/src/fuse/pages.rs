@@ -9,6 +9,7 @@ use super::page_header::{PageHeader, PageKind};
 use super::schema::Place;
 use super::thrift::Reader;
 use super::{MOST_PAGE_BYTES, MOST_PAGE_VALUES, PLAIN, PLAIN_DICTIONARY, RLE, RLE_DICTIONARY};
+use crate::wide::expect;
 
 type Result<T> = std::result::Result<T, Refusal>;
 
@@ -75,6 +76,11 @@ impl<'a> Chunk<'a> {
             return Err(Refusal::new("the pages of a column have not the values that the footer counts"));
         }
         Ok(Self { codec, dictionary, pages })
+    }
+
+    /// Asks for the memory of its pages.
+    pub fn expect(&self) {
+        self.pages.iter().chain(&self.dictionary).for_each(|page| expect(page.body));
     }
 
     pub fn all_indices(&self) -> bool {
