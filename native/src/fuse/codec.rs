@@ -141,6 +141,11 @@ impl Packer {
         Self { by, snappy: snap::raw::Encoder::new(), zstd: None }
     }
 
+    /// Whether pieces that are compressed each by itself take no more bytes than all of them at once.
+    pub fn joins_freely(&self) -> bool {
+        matches!(self.by.codec, Codec::None | Codec::Snappy)
+    }
+
     /// `data`, compressed.
     pub fn pack<'a>(&mut self, data: &'a [u8]) -> Result<Bytes<'a>> {
         let failed = || Refusal::new("a page cannot be compressed");

@@ -19,6 +19,8 @@ pub struct Rope {
     fresh: Vec<u8>,
     /// Each with the offset at which it ends.
     spans: Vec<(Span, usize)>,
+    /// How many spans were there when a part was begun whose head comes when it is made.
+    begun: usize,
 }
 
 impl Rope {
@@ -26,9 +28,27 @@ impl Rope {
         self.spans.last().map_or(0, |(_, end)| *end)
     }
 
-    pub fn clear(&mut self) {
-        self.fresh.clear();
-        self.spans.clear();
+    /// Begins a part that will have something ahead of it.
+    pub fn begin(&mut self) {
+        self.begun = self.spans.len();
+    }
+
+    /// How long the part is that was begun.
+    pub fn part_len(&self) -> usize {
+        self.len() - self.part_start()
+    }
+
+    fn part_start(&self) -> usize {
+        if self.begun == 0 { 0 } else { self.spans[self.begun - 1].1 }
+    }
+
+    /// Adds bytes ahead of the part that was begun, which is not moved for it.
+    pub fn push_ahead(&mut self, bytes: &[u8]) {
+        let (start, end) = (self.fresh.len(), self.part_start() + bytes.len());
+        self.fresh.extend_from_slice(bytes);
+        self.spans[self.begun..].iter_mut().for_each(|(_, end)| *end += bytes.len());
+        self.spans.insert(self.begun, (Span::Fresh { start }, end));
+        self.begin();
     }
 
     pub fn push(&mut self, bytes: &[u8]) {
@@ -37,8 +57,8 @@ impl Rope {
         }
         let (start, end) = (self.fresh.len(), self.len() + bytes.len());
         self.fresh.extend_from_slice(bytes);
-        match self.spans.last_mut() {
-            Some((Span::Fresh { .. }, before)) => *before = end,
+        match self.spans[self.begun..].last_mut() {
+            Some((Span::Fresh { .. }, until)) => *until = end,
             _ => self.spans.push((Span::Fresh { start }, end)),
         }
     }
@@ -46,19 +66,6 @@ impl Rope {
     pub fn keep(&mut self, kept: Kept) {
         if kept.length > 0 {
             self.spans.push((Span::Kept { source: kept.source, start: kept.start }, self.len() + kept.length));
-        }
-    }
-
-    /// Adds all of another one.
-    pub fn append(&mut self, other: &Rope) {
-        let mut before = 0;
-        for (span, end) in &other.spans {
-            let length = end - before;
-            match *span {
-                Span::Fresh { start } => self.push(&other.fresh[start..start + length]),
-                Span::Kept { source, start } => self.keep(Kept { source, start, length }),
-            }
-            before = *end;
         }
     }
 
@@ -89,17 +96,23 @@ mod tests {
     #[test]
     fn every_range_is_that_of_the_bytes_in_a_row() {
         let sources: [&[u8]; 2] = [b"abcdefgh", b"XYZ"];
-        let mut inner = Rope::default();
-        inner.push(b"12");
-        inner.keep(Kept { source: 0, start: 2, length: 3 });
         let mut rope = Rope::default();
         rope.push(b"0");
-        rope.append(&inner);
+        rope.begin();
+        rope.push(b"1");
+        rope.push(b"2");
+        rope.keep(Kept { source: 0, start: 2, length: 3 });
         rope.keep(Kept { source: 1, start: 1, length: 2 });
         rope.keep(Kept { source: 1, start: 0, length: 0 });
         rope.push(b"");
         rope.push(b"9");
-        let all = b"012cdeYZ9";
+        assert_eq!((rope.part_len(), rope.len()), (8, 9));
+        rope.push_ahead(b"abc");
+        rope.begin();
+        rope.push(b"4");
+        rope.push_ahead(b"3");
+        rope.push(b"5");
+        let all = b"0abc12cdeYZ9345";
         assert_eq!(rope.len(), all.len());
         for start in 0..=all.len() {
             for end in start..=all.len() {

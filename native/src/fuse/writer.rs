@@ -129,7 +129,6 @@ pub struct ColumnWriter<'a> {
     leaf: &'a Leaf,
     order: Order,
     packer: Packer,
-    body: Rope,
     index_width: u32,
     most_bytes: usize,
     column: Column,
@@ -186,7 +185,6 @@ impl<'a> ColumnWriter<'a> {
             leaf,
             order: Order::of(leaf.physical, &leaf.meaning),
             packer: Packer::new(by),
-            body: Rope::default(),
             index_width: 0,
             most_bytes,
             column,
@@ -252,7 +250,8 @@ impl<'a> ColumnWriter<'a> {
         self.repetitions.write(self.leaf.repetition, &mut page);
         self.definitions.write(self.leaf.definition, &mut page);
         page.extend_from_slice(body);
-        self.body.push(&self.packer.pack(&page)?);
+        self.column.bytes.begin();
+        self.column.bytes.push(&self.packer.pack(&page)?);
         self.closed = true;
         self.page(encoding, page.len())
     }
@@ -262,7 +261,8 @@ impl<'a> ColumnWriter<'a> {
         self.begin_alone(unit)?;
         self.count(unit, bounds);
         self.closed = true;
-        self.body.keep(body);
+        self.column.bytes.begin();
+        self.column.bytes.keep(body);
         self.page(encoding, size)
     }
 
@@ -319,7 +319,9 @@ impl<'a> ColumnWriter<'a> {
             self.booleans.clear();
         }
         let size = head.len() + self.size;
-        if self.parts.iter().any(|part| matches!(part, Part::Compressed { .. })) {
+        self.column.bytes.begin();
+        // Frames of Zstandard cost something each: only what is compressed already is one of its own.
+        if self.packer.joins_freely() || self.parts.iter().any(|part| matches!(part, Part::Compressed { .. })) {
             let mut pieces = vec![Piece::Fresh(&head)];
             let mut start = 0;
             for part in &self.parts {
@@ -328,10 +330,10 @@ impl<'a> ColumnWriter<'a> {
                     Part::Compressed { data, size, kept } => Piece::Stored { data, size, kept },
                 });
             }
-            self.packer.join(&pieces, &mut self.body)?;
+            self.packer.join(&pieces, &mut self.column.bytes)?;
         } else {
             head.extend_from_slice(&self.plain);
-            self.packer.join(&[Piece::Fresh(&head)], &mut self.body)?;
+            self.packer.join(&[Piece::Fresh(&head)], &mut self.column.bytes)?;
         }
         self.plain.clear();
         self.parts.clear();
@@ -341,15 +343,13 @@ impl<'a> ColumnWriter<'a> {
     /// Writes the page whose body is made, `size` bytes before it was compressed.
     fn page(&mut self, encoding: i32, size: usize) -> Result<()> {
         let column = &mut self.column;
-        let stored = self.body.len();
-        if size > i32::MAX as usize || stored > i32::MAX as usize || column.bytes.len() + stored > self.most_bytes {
+        let stored = column.bytes.part_len();
+        if size > i32::MAX as usize || stored > i32::MAX as usize || column.bytes.len() > self.most_bytes {
             return Err(Refusal::new("it would become much larger"));
         }
         let header = write_page_header(self.values, encoding, size, stored, false);
-        column.locations.push(Location { offset: column.bytes.len(), size: header.len() + stored, first_row: column.rows });
-        column.bytes.push(&header);
-        column.bytes.append(&self.body);
-        self.body.clear();
+        column.locations.push(Location { offset: column.bytes.len() - stored, size: header.len() + stored, first_row: column.rows });
+        column.bytes.push_ahead(&header);
         column.uncompressed += header.len() + size;
         column.values += self.values;
         column.rows += self.rows;
