@@ -69,21 +69,24 @@ pub fn let_go() {
 mod tests {
     use super::*;
 
+    /// Other tests keep memory at the same time, of fewer bytes.
+    const MANY: usize = 900;
+
     #[test]
     fn memory_is_used_again_until_it_is_let_go() {
         let mut first = Room::of(1000);
         first.fill(7);
         let place = first.as_ptr();
         drop(first);
-        let second = Room::of(10);
-        assert_eq!((second.as_ptr(), second.len()), (place, 10));
+        let second = Room::of(MANY);
+        assert_eq!((second.as_ptr(), second.len()), (place, MANY));
         drop(second);
         assert_eq!(Room::of(5000).len(), 5000);
-        assert_eq!(Room::of(900).as_ptr(), place);
+        assert_eq!(Room::of(MANY).as_ptr(), place);
         drop(Room::of(MOST_KEPT_BYTES + 1));
         assert!(kept().iter().map(Vec::len).sum::<usize>() <= MOST_KEPT_BYTES);
         assert_eq!(Room::of(STEP_BYTES + 1).memory.len(), 2 * STEP_BYTES);
         let_go();
-        assert!(kept().is_empty());
+        assert!(kept().iter().all(|memory| memory.len() < MANY));
     }
 }

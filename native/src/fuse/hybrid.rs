@@ -313,4 +313,13 @@ mod tests {
         assert!(decode::<u32>(&out[..20], 7, 100, 127).is_err());
         assert!(decode::<u8>(&[0, 1], 1, 10, 1).is_err());
     }
+
+    #[test]
+    fn of_packed_numbers_beyond_those_that_are_asked_for_none_is_made() {
+        let mut stored = Vec::new();
+        write_varint(1 << 16 << 1 | 1, &mut stored);
+        stored.resize(stored.len() + (1 << 16), 0);
+        let Ok(Numbers::Each(found)) = decode::<u8>(&stored, 1, 9, 1) else { panic!("not decoded") };
+        assert!(found.len() == 9 && found.capacity() < 100, "{} of {}", found.len(), found.capacity());
+    }
 }
