@@ -21,7 +21,7 @@ from compactor.maintenance.inventory import Inventory, total_bytes
 from compactor.model.snapshot import Snapshot
 from compactor.model.vacuum import OnSwept, Swept, Vacuumed
 from compactor.storage.base import ObjectMeta, ObjectStore
-from compactor.tables.care import TableCare
+from compactor.tables.care import Named, TableCare
 from compactor.units import format_seconds
 
 BATCH_FILES = 1000
@@ -59,6 +59,7 @@ def vacuum(ground: Ground, terms: Terms, on_swept: OnSwept | None = None) -> Vac
     needed = ground.table.needed_since(cutoff_ms)
     unnamed = [item for item in files if item.key not in needed and item.key not in claims]
     doomed = [item for item in unnamed if item.modified_ms < cutoff_ms]
+    replaced = _replaced(ground, files, claims, needed) if terms.dry_run else []
     found = Vacuumed(
         table=ground.table.ref.uri,
         version=needed.versions[1],
@@ -68,10 +69,20 @@ def vacuum(ground: Ground, terms: Terms, on_swept: OnSwept | None = None) -> Vac
         bytes=total_bytes(doomed),
         young_files=len(unnamed) - len(doomed),
         young_bytes=total_bytes(unnamed) - total_bytes(doomed),
+        replaced_files=len(replaced),
+        replaced_bytes=total_bytes(replaced),
     )
     if terms.dry_run or not doomed:
         return found
     return _sweep(ground, _parameters(terms, own_s), found, doomed, on_swept)
+
+
+def _replaced(ground: Ground, files: Sequence[ObjectMeta], claims: Claims, needed: Named) -> list[ObjectMeta]:
+    """What is needed only because it was live within the retention."""
+    if needed.versions[0] == needed.versions[1]:
+        return []
+    live = ground.table.needed_since(ground.store.now_ms())
+    return [item for item in files if item.key in needed and item.key not in live and item.key not in claims]
 
 
 def _retention(uri: str, own: float, terms: Terms) -> float:

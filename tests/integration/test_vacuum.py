@@ -96,6 +96,11 @@ def test_without_being_told_nothing_is_deleted(worn: tuple[str, Any, set[str]], 
         main(["vacuum", uri])
     assert ended.value.code == 0
     assert "12 files" in (said := capsys.readouterr().out) and "would be deleted" in said and "--no-dry-run" in said
+    live = {str(Path(file).relative_to(uri)) for file in DeltaTable(uri).file_uris()}
+    stay = files(uri) - old - live
+    assert found.replaced_files == len({path for path in stay if not path.startswith("_compactor")}) > 0
+    assert found.replaced_bytes == sum(Path(uri, path).stat().st_size for path in stay if not path.startswith("_compactor"))
+    assert f"{found.replaced_files} files" in said and "were replaced within that time" in said
     assert {path: path.stat().st_mtime_ns for path in Path(uri).rglob("*")} == before
 
 

@@ -60,9 +60,12 @@ def _lines(found: Vacuumed) -> list[str]:
     more = len(found.paths) - len(shown)
     did = "would be deleted" if found.dry_run else "were deleted"
     lines = [*shown, *([f"and {more:,} more"] if found.dry_run and more else [])]
-    kept = f"; {counted(found.young_files, 'file')} ({format_bytes(found.young_bytes)}) that nobody names are younger"
+    young = f"; {counted(found.young_files, 'file')} ({format_bytes(found.young_bytes)}) that nobody names are younger"
+    kept = f"; {counted(found.replaced_files, 'file')} ({format_bytes(found.replaced_bytes)}) were replaced within that time and stay"
     head = f"{found.table}, version {found.version}: {counted(len(found.paths), 'file')} ({format_bytes(found.bytes)}) {did}"
-    lines.append(f"{head}, older than {format_seconds(found.retention_s)}{kept if found.young_files else ''}")
+    lines.append(
+        f"{head}, older than {format_seconds(found.retention_s)}{young if found.young_files else ''}{kept if found.replaced_files else ''}"
+    )
     return [*lines, *(["Nothing was written; pass --no-dry-run to delete them."] if found.dry_run and found.paths else [])]
 
 
