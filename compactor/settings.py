@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     verify_decompress: bool = False
     proof: Literal["counts", "full"] = "full"
     proof_reader: Literal["auto", "arrow"] = "auto"
-    commit_files: Count = 10_000
+    commit_files: Count = 25_000
     commit_bytes: Size = 64 * 1024**3
     commit_interval: Annotated[float | str, BeforeValidator(_duration), AfterValidator(_at_most_an_hour)] = 900.0
     timings: bool = False

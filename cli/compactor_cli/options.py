@@ -81,7 +81,7 @@ _FLAGS = (
         "auto|arrow",
         "Who reads for the proof: natively, Arrow as a witness, or Arrow alone. Default: auto.",
     ),
-    _Flag("commit_files", "Execution", "N", "Remove at most this many files with one commit; a group may have more. Default: 10000."),
+    _Flag("commit_files", "Execution", "N", "Remove at most this many files with one commit; a group may have more. Default: 25000."),
     _Flag("commit_bytes", "Execution", "SIZE", "Remove at most this much with one commit; a group may have more. Default: 64GiB."),
     _Flag("commit_interval", "Execution", "TIME", "Commit what is finished at least this often, 1h at most. Default: 15m."),
     _Flag("timings", "Execution", None, "Say where the time of the run went, by stages."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -25,6 +25,9 @@ _BUSY_ALONE = 2
 """Processors that one task keeps busy: it decodes in one thread and encodes in another, or merges columns in as many as idle."""
 _JOIN_S = 10.0
 """How long closing waits for a revoked thread that is inside one store call."""
+
+
+_Done = queue.SimpleQueue[tuple[int, TaskOutcome]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,30 +53,40 @@ class ThreadCrew:
         self._clock = clock
         self._deadline_s = deadline_s
         self._running: dict[int, _Running] = {}
+        self._started = 0
 
     def run(self, job: RewriteJob, tasks: Iterable[RewriteTask], store: ObjectStore) -> Generator[TaskOutcome]:
         """Outcomes as tasks complete. Takes a task only when a thread is free for it, and a few to see whether they are the last."""
         offer(ThreadCores(max(self._size, processors())))
         source = iter(tasks)
         waiting: deque[RewriteTask] = deque()
-        done: queue.SimpleQueue[tuple[int, TaskOutcome]] = queue.SimpleQueue()
+        done: _Done = queue.SimpleQueue()
         running = self._running
-        number = 0
+        completed: Sequence[TaskOutcome] = ()
         try:
             while True:
-                waiting.extend(islice(source, self._size // 2 + 1 - len(waiting)))
-                while waiting and self._has_room(running.values(), waiting):
-                    number += 1
-                    task = waiting.popleft()
-                    # Known before it starts: a signal may come in between, and whoever is not known is not stopped.
-                    running[number] = _Running(task, RevocableStore(store), self._clock.monotonic_s() + self._deadline_s)
-                    self._start(number, job, running[number], done)
-                    waiting.extend(islice(source, 1))
+                try:
+                    self._fill(job, source, waiting, done, store)
+                except Exception:
+                    yield from completed  # what is finished is worth having, whatever keeps the next task from beginning
+                    raise
+                yield from completed  # only now: a commit takes a while, and its thread has the next task meanwhile
                 if not running:
                     return
-                yield from self._completed(running, done)
+                completed = self._completed(running, done)
         finally:
             to_the_end(self.stop)
+
+    def _fill(self, job: RewriteJob, source: Iterator[RewriteTask], waiting: deque[RewriteTask], done: _Done, store: ObjectStore) -> None:
+        """Start the tasks for which there is room."""
+        waiting.extend(islice(source, self._size // 2 + 1 - len(waiting)))
+        while waiting and self._has_room(self._running.values(), waiting):
+            self._started += 1
+            task = waiting.popleft()
+            # Known before it starts: a signal may come in between, and whoever is not known is not stopped.
+            self._running[self._started] = _Running(task, RevocableStore(store), self._clock.monotonic_s() + self._deadline_s)
+            self._start(self._started, job, self._running[self._started], done)
+            waiting.extend(islice(source, 1))
 
     def stop(self) -> None:
         """Take all permissions back first, then wait for each thread, so that nothing is written after this unless one store call hangs.
@@ -100,7 +113,7 @@ class ThreadCrew:
         last = len(waiting) <= beside and len(running) < self._size + beside
         return last and sum(task.memory_bytes for task in tasks) <= self._memory_bytes
 
-    def _start(self, number: int, job: RewriteJob, entry: _Running, done: queue.SimpleQueue[tuple[int, TaskOutcome]]) -> None:
+    def _start(self, number: int, job: RewriteJob, entry: _Running, done: _Done) -> None:
         def work() -> None:
             entry.begun.set()
             try:
@@ -114,16 +127,15 @@ class ThreadCrew:
 
         threading.Thread(target=work, name=f"rewrite-{entry.task.group_id}", daemon=True).start()
 
-    def _completed(self, running: dict[int, _Running], done: queue.SimpleQueue[tuple[int, TaskOutcome]]) -> Generator[TaskOutcome]:
-        """Waits for the next completion or deadline and yields what it brings."""
+    def _completed(self, running: dict[int, _Running], done: _Done) -> list[TaskOutcome]:
+        """Waits for the next completion or deadline; what it brings."""
         nearest = min(entry.ends_s for entry in running.values())
         try:
             number, outcome = done.get(timeout=max(0.01, nearest - self._clock.monotonic_s()))
-            if running.pop(number, None) is not None:
-                yield outcome
+            return [] if running.pop(number, None) is None else [outcome]
         except queue.Empty:
             now_s = self._clock.monotonic_s()
-            for number in [n for n, entry in running.items() if entry.ends_s <= now_s]:
-                late = running.pop(number)
-                late.store.revoke()
-                yield deadline_drop(late.task, self._deadline_s)
+            late = [running.pop(number) for number in [n for n, entry in running.items() if entry.ends_s <= now_s]]
+            for entry in late:
+                entry.store.revoke()
+            return [deadline_drop(entry.task, self._deadline_s) for entry in late]

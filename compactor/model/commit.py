@@ -28,7 +28,7 @@ class CommitBounds:
     """
 
     groups: int = 1000
-    files: int = 10_000
+    files: int = 25_000
     bytes: int = 64 * 1024**3
     interval_s: float = 900.0
 

@@ -20,6 +20,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 TOUCHED_BYTES = 1536 * 1024 * 1024
 _INTERVAL_S = 0.03
+_AS_INSTALLED = {"PYTHONDONTWRITEBYTECODE": "", "OPENBLAS_NUM_THREADS": "1"}
+"""Modules are compiled once, as they are for whoever has them installed; and numpy starts no threads that spin, as the command has it."""
 _LOOKING = 20
 """To look takes as long as a process is large; at most one part in so many of the time goes into it."""
 
@@ -43,7 +45,7 @@ def touch() -> None:
 
 def measure(*command: str, environment: Mapping[str, str] | None = None) -> Measured:
     """`python COMMAND…` in the repository's root. Raises RuntimeError with its stderr when it fails."""
-    surroundings = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}", **(environment or {})}
+    surroundings = {**os.environ, **_AS_INSTALLED, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}", **(environment or {})}
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -17,8 +17,14 @@ RUN_MODULES = (
     "compactor.tables.delta.table",
     "compactor.storage.local",
     "compactor.execution.local",
+    "compactor.execution.splitting",
     "compactor.execution.worker",
     "compactor.planning.plan",
+    "compactor.tables.delta.commit",
+    "compactor.tables.delta.checkpoint",
+    "compactor.tables.delta.rivals",
+    "pyarrow.dataset",
+    "numpy.ma",
 )
 FORBIDDEN_IN_HELP = ("ray", "pyarrow", "deltalake")
 

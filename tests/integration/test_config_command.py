@@ -68,7 +68,7 @@ def test_a_table_is_explained_with_its_own_properties(file: Path, tmp_path: Path
     assert lines["min_age"] == "15m the table's own properties"
     assert lines["role_arn"] == "- built in"
     assert (lines["copy_row_groups"], lines["commit_interval"]) == ("20.0 MiB built in", "15 m 0 s built in")
-    assert (lines["commit_files"], lines["small_ratio"]) == ("10000 built in", "0.75 built in")
+    assert (lines["commit_files"], lines["small_ratio"]) == ("25000 built in", "0.75 built in")
     assert "passed over: compactor.role_arn: this is for the service's file to say, not for a table." in out
     told = json.loads(call(capsys, "config", "explain", lake, "--config", file, "--json")[1])
     assert {item["key"]: item["where"] for item in told["values"]}["min_age"] == "the table's own properties"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from support import tasks as t
 
 from compactor.ambient.ports import Clock
 from compactor.ambient.system import SystemClock
+from compactor.errors import StorageError
 from compactor.execution import threads
 from compactor.execution.local import LocalExecutor
 from compactor.execution.threads import ThreadCrew
@@ -53,6 +55,40 @@ def test_the_last_tasks_start_beside_a_full_crew(size: int, groups: int, memory_
     assert sorted(outcome.group_id for outcome in outcomes) == list(range(groups))
     assert seen[0] == most
     assert order == list(range(groups))
+
+
+def test_the_next_task_begins_before_an_outcome_is_dealt_with() -> None:
+    """Whoever takes the outcomes may commit for a while: the thread that became free is at work on the next task by then."""
+    begun = [threading.Event() for _ in range(3)]
+
+    def work(_job: RewriteJob, task: RewriteTask, _store: ObjectStore, _clock: Clock) -> TaskOutcome:
+        begun[task.group_id].set()
+        return GroupDropped(group_id=task.group_id, reason="failed", detail="x")
+
+    crew = ThreadCrew(size=1, memory_bytes=MIB, toolkit=Toolkit(worker=work), clock=SystemClock(), deadline_s=60)
+    outcomes = crew.run(t.job("/t"), (t.task(i) for i in range(3)), MemoryStore())
+    assert next(outcomes).group_id == 0
+    assert begun[1].wait(10)
+    assert [outcome.group_id for outcome in outcomes] == [1, 2]
+
+
+def test_what_is_finished_is_told_although_the_next_task_cannot_begin() -> None:
+    """Whatever keeps the next task from being made, outcomes that are there come first."""
+
+    def tasks() -> Iterator[RewriteTask]:
+        yield t.task(0)
+        yield t.task(1)
+        yield t.task(2)
+        raise StorageError("the store is away")
+
+    def work(_job: RewriteJob, task: RewriteTask, _store: ObjectStore, _clock: Clock) -> TaskOutcome:
+        return GroupDropped(group_id=task.group_id, reason="failed", detail="x")
+
+    crew = ThreadCrew(size=1, memory_bytes=MIB, toolkit=Toolkit(worker=work), clock=SystemClock(), deadline_s=60)
+    told: list[int] = []
+    with pytest.raises(StorageError, match="away"):
+        told.extend(outcome.group_id for outcome in crew.run(t.job("/t"), tasks(), MemoryStore()))
+    assert told[:1] == [0]
 
 
 @pytest.mark.parametrize("stuck", [False, True])

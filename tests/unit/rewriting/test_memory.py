@@ -50,11 +50,11 @@ def test_a_group_whose_merging_takes_more_than_was_promised_is_handed_back(monke
     monkeypatch.setattr(memory, "_SLACK_BYTES", 0)
     store = MemoryStore()
     made, inputs = job_over(store)
-    task = replace(kit.task_of(inputs), budget_bytes=3 * MIB)
+    task = replace(kit.task_of(inputs), budget_bytes=2 * MIB)
     outcome = run_task(made, task, store, VirtualClock())
     assert isinstance(outcome, GroupDropped)
     assert outcome.reason == "out-of-memory"
-    assert "were allocated where 3.0 MiB may be" in outcome.detail
+    assert "were allocated where 2.0 MiB may be" in outcome.detail
     assert len(kit.keys(store)) == len(inputs)
     roomy = replace(kit.task_of(inputs), budget_bytes=64 * MIB)
     assert kit.rewritten(run_task(made, roomy, store, VirtualClock())).engine == "fuse"
