@@ -64,7 +64,7 @@ class Fuser:
         """most_bytes: larger files are not merged, because outputs end inside them; None: none is too large for that."""
         self._job, self._budget, self._most_bytes = job, budget, most_bytes
         self._waiting: list[Member] = []
-        self._bytes = self._rows = 0
+        self._bytes = self._held_bytes = self._rows = 0
         self._behind_decoded = False
         self._target: _Target | None = None
         self._against = against_merging(job.read, job.write, job.engine)
@@ -108,6 +108,7 @@ class Fuser:
         """Have a file wait for its row group."""
         self._waiting.append(Member(fetched=fetched, source=source))
         self._bytes += source.size_bytes
+        self._held_bytes += fetched.size_bytes
         self._rows += source.rows
 
     def _against_file(self, fetched: Fetched) -> Against | None:
@@ -124,13 +125,14 @@ class Fuser:
     def full(self) -> bool:
         """Whether the files that wait make a row group."""
         spec = self._job.write
-        most_bytes = min(spec.row_group_bytes, self._budget.row_group)
-        return self._rows >= min(spec.row_group_rows, _MOST_ROWS) or self._bytes >= most_bytes
+        if self._rows >= min(spec.row_group_rows, _MOST_ROWS) or self._bytes >= spec.row_group_bytes:
+            return True
+        return self._held_bytes >= self._budget.row_group  # footers are held too, and of very small files they are a good part
 
     def merged(self, *, decoded_next: bool = False) -> Iterator[Fused]:
         """All files that wait, in their order. decoded_next: one that is not merged follows, no row group or output ends."""
         members, size_bytes = self._waiting, self._bytes
-        self._waiting, self._bytes, self._rows = [], 0, 0
+        self._waiting, self._bytes, self._held_bytes, self._rows = [], 0, 0, 0
         behind_decoded, self._behind_decoded = self._behind_decoded, decoded_next
         if not members:
             return

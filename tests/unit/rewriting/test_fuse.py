@@ -374,3 +374,18 @@ def _without_orders(data: bytes) -> bytes:
     footer, _ = read_struct(data[-8 - length : -8])
     changed = write_struct(footer.changed({FileMetaData.COLUMN_ORDERS: None}))
     return data[: -8 - length] + changed + struct.pack("<I", len(changed)) + b"PAR1"
+
+
+def test_files_that_are_mostly_footer_are_held_in_bounds_too() -> None:
+    """What waits to be merged is held whole: a row group ends by the bytes of its files, not by those of their columns alone."""
+    store = MemoryStore()
+    names = [f"a_column_with_a_long_name_{i}" for i in range(40)]
+    schema = pa.schema([(name, pa.int64()) for name in names])
+    inputs = [kit.put(store, f"in-{n}.parquet", pa.table({name: [n] for name in names}, schema=schema)) for n in range(200)]
+    held = sum(file.size_bytes for file in inputs)
+    result = rewrite(job(schema), kit.task_of(inputs, memory_bytes=8 * kit.MIB), store, VirtualClock())
+    (data,) = [store.get(output.key) for output in result.outputs]
+    groups = pq.read_metadata(pa.BufferReader(data)).num_row_groups
+    assert held > 1.5 * kit.MIB
+    assert groups >= held // kit.MIB
+    assert kit.read_back(store, result)[names[0]].to_pylist() == list(range(200))
