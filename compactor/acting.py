@@ -162,10 +162,19 @@ class Act:
             self._commit()
 
     def _commit(self) -> None:
+        """Commit what waits. An interruption comes when it is known, and noted, what became of it."""
+        with held_back():
+            version = self._landed()
+        if version is not None:
+            with stage("checkpoint"):
+                self._after_commit(version)
+
+    def _landed(self) -> int | None:
+        """The version in which what waits was committed; None when nothing was."""
         groups, self._waiting = tuple(self._waiting), []
         self._waiting_files = self._waiting_bytes = 0
         if not groups:
-            return
+            return None
         ids = [group.result.group_id for group in groups]
         transaction = self._ports.ambient.ids.new()
         purge = self._plan.policy.purge
@@ -181,7 +190,7 @@ class Act:
         self._fates.offered(ids)
         try:
             # Always judged from the version that was read: a schema that changed since must be seen.
-            with held_back(), stage("commit"):
+            with stage("commit"):
                 outcome = self._ports.table.publish(self._snapshot, request, self._permit, self._ports.read_files)
         except CompactorError as error:
             self._unpublished(groups, error)
@@ -194,11 +203,11 @@ class Act:
                 self._drop(outcome.dropped)
                 self._tally.commits.append(outcome)
                 self._ports.sink(CommitLanded(outcome=outcome))
-                with stage("checkpoint"):
-                    self._after_commit(outcome.version)
+                return outcome.version
             case Conflict():
                 self._fates.contended()
                 self._drop(outcome.dropped)
+                return None
             case Unknown():
                 for group in groups:
                     self._keep(group)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -12,6 +15,7 @@ from deltalake import DeltaTable, QueryBuilder, write_deltalake
 from support.delta_tables import make_table, table_of
 
 import compactor
+from compactor.model.commit import CommitOutcome
 from compactor.model.events import Event, GroupFinished, Planned
 from compactor.model.run import Run, RunStatus
 from compactor.pipeline import REPLANS, run_table
@@ -19,6 +23,7 @@ from compactor.ports import Ports
 from compactor.settings import Settings
 from compactor.storage.faults import FaultyStore
 from compactor.storage.local import LocalStore
+from compactor.tables.delta import table as delta
 from compactor.wiring import open_ports, wire
 
 SETTINGS = Settings(executor="serial", target_size="1MiB")
@@ -274,3 +279,28 @@ def test_a_run_that_was_cut_short_goes_on_under_its_id(tmp_path: Path) -> None:
     second = compactor.run(uri, settings=SETTINGS, run_id="nightly-2")
     assert (second.status, second.groups_committed) == (RunStatus.COMMITTED, 1)
     assert rows_of(uri) == before
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_an_interruption_waits_until_it_is_noted_what_became_of_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool) -> None:
+    """A signal while a commit is published: what landed is in the run's record; of what others were faster with nothing stays."""
+    uri = small_files(tmp_path / "t")
+    publish = delta.DeltaTable.publish
+
+    def interrupted(self: delta.DeltaTable, *told: Any) -> CommitOutcome:
+        signal.raise_signal(signal.SIGINT)
+        if taken:
+            DeltaTable(uri).delete()
+        return publish(self, *told)
+
+    monkeypatch.setattr(delta.DeltaTable, "publish", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_with(uri)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert list(Path(uri, "_compactor", "intents").iterdir()) == []
+    assert orphans(uri) == set()
+    (record,) = Path(uri, "_compactor", "runs").iterdir()
+    assert (json.loads(record.read_text())["run"]["groups_committed"] > 0) is not taken
