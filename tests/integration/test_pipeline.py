@@ -282,7 +282,9 @@ def test_a_run_that_was_cut_short_goes_on_under_its_id(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("taken", [False, True])
-def test_an_interruption_waits_until_it_is_noted_what_became_of_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool) -> None:
+def test_an_interruption_waits_until_it_is_noted_what_became_of_a_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool
+) -> None:
     """A signal while a commit is published: what landed is in the run's record; of what others were faster with nothing stays."""
     uri = small_files(tmp_path / "t")
     publish = delta.DeltaTable.publish
