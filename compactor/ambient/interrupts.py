@@ -27,11 +27,17 @@ def held_back() -> Iterator[None]:
     waiting: list[int] = []
     before: dict[int, Handler] = {number: handler for number in _INTERRUPTING if callable(handler := signal.getsignal(number))}
 
+    def give_back() -> None:
+        for number, handler in before.items():
+            if signal.getsignal(number) is later:
+                signal.signal(number, handler)
+
     def later(number: int, frame: FrameType | None) -> None:
         if not waiting:
             waiting.append(number)
             return
         waiting.clear()
+        give_back()  # now: this may interrupt where the end below gives them back, and must leave none of them behind
         before[number](number, frame)
 
     try:
@@ -39,9 +45,7 @@ def held_back() -> Iterator[None]:
             signal.signal(number, later)
         yield
     finally:
-        for number, handler in before.items():
-            if signal.getsignal(number) is later:
-                signal.signal(number, handler)
+        give_back()
         if waiting:
             signal.raise_signal(waiting[0])
 

@@ -32,6 +32,19 @@ def test_the_second_interruption_does_not_wait() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_handlers_are_back_when_the_second_interruption_is_heard() -> None:
+    """It may come while they are given back, and whatever it cuts short then, no handler that only waits stays behind."""
+    seen: list[object] = []
+    before = signal.signal(signal.SIGTERM, lambda _number, _frame: seen.append(signal.getsignal(signal.SIGINT)))
+    try:
+        with held_back():
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [signal.default_int_handler]
+
+
 def test_other_threads_hold_nothing_back() -> None:
     """Only the main thread is interrupted, and only it may set handlers."""
     found = []
