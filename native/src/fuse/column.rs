@@ -3,6 +3,7 @@
 //! A column is either all indices of one dictionary, or has none: HAZARD: Spark's vectorised reader silently reads wrong values where a
 //! dictionary-encoded page follows a PLAIN one.
 
+use super::ahead::{self, Ahead};
 use super::bounds::Bounds;
 use super::hybrid::Numbers;
 use super::input::{Input, Options, Reading};
@@ -29,13 +30,18 @@ pub fn merge(leaf: &Leaf, inputs: &[Input<'_>], options: Options) -> std::result
         let (plain, count) = joined.dictionary();
         writer.dictionary(plain, count).map_err(|refusal| (last, refusal))?;
     }
+    let mut ahead = Vec::new().into_iter();
     for (i, input) in inputs.iter().enumerate() {
+        if joined.is_none() && i % ahead::CHUNKS == 0 {
+            ahead = ahead::look(&reading, &inputs[i..inputs.len().min(i + ahead::CHUNKS)]).into_iter();
+        }
+        let looked_into = ahead.next().unwrap_or_else(|| Ok(Ahead::default()));
         expect_chunk(inputs, i + INPUTS_AHEAD);
         let before = writer.rows();
         let done = match (&input.chunk, &mut joined) {
             (None, _) => nulls(input.rows, &mut writer),
             (Some(chunk), Some(joined)) => joined.add(i, &reading, input, chunk, &mut writer),
-            (Some(chunk), None) => Plain { reading: &reading, writer: &mut writer }.add(input, chunk),
+            (Some(chunk), None) => looked_into.and_then(|ahead| Plain { reading: &reading, writer: &mut writer }.add(input, chunk, ahead)),
         };
         done.map_err(|refusal| (i, refusal))?;
         if writer.rows() - before != input.rows {

@@ -2,6 +2,7 @@
 //!
 //! A file's bytes are hostile. Whatever is not understood, or does not add up, is refused with its reason; nothing is guessed.
 
+mod ahead;
 mod bounds;
 mod buffer;
 mod chain;
@@ -27,6 +28,7 @@ mod source;
 mod thrift;
 mod union;
 mod values;
+mod walk;
 mod writer;
 
 use std::fmt;

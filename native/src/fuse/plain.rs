@@ -2,16 +2,17 @@
 //!
 //! Where a chunk's indices count from 0 to the end, its dictionary is its values, and its compressed bytes may become part of a page.
 
+use super::ahead::Ahead;
 use super::bounds::Bounds;
 use super::buffer::Bytes;
-use super::codec::{Codec, check_joinable, joins};
+use super::codec::{Codec, check_joinable};
 use super::delta::booleans;
 use super::hybrid::Numbers;
 use super::input::{Input, Levels, Reading};
 use super::metadata::Physical;
 use super::order::Order;
 use super::page_header::PageKind;
-use super::pages::{Chunk, Page, indices};
+use super::pages::{Chunk, Page};
 use super::rope::Kept;
 use super::values::{check_plain, starts};
 use super::writer::{ColumnWriter, Stored, Unit};
@@ -20,7 +21,6 @@ use super::{BYTE_STREAM_SPLIT, MOST_PAGE_BYTES, PLAIN, PLAIN_DICTIONARY, RLE, Re
 type Result<T> = std::result::Result<T, Refusal>;
 
 const KEPT_PAGE_BYTES: usize = 16 << 10;
-const KEPT_PIECE_BYTES: usize = 4 << 10;
 
 /// Adds chunks to a column that has no dictionary.
 pub struct Plain<'w, 'a> {
@@ -29,24 +29,17 @@ pub struct Plain<'w, 'a> {
 }
 
 impl<'a> Plain<'_, 'a> {
-    /// Adds the rows of a chunk.
-    pub fn add(&mut self, input: &Input<'_>, chunk: &Chunk<'a>) -> Result<()> {
+    /// Adds the rows of a chunk that was looked into.
+    pub fn add(&mut self, input: &Input<'_>, chunk: &Chunk<'a>, ahead: Ahead) -> Result<()> {
         if self.reading.leaf.physical == Physical::Boolean {
             return chunk.pages.iter().try_for_each(|page| self.booleans(input, chunk, page));
         }
-        let mut indexed = Vec::new();
-        for page in chunk.pages.iter().filter(|page| page.is_indices()) {
-            let count = chunk.dictionary.as_ref().map_or(0, Page::values);
-            let mut page = self.reading.open(input, chunk, page)?;
-            let indices = indices(page.body(), page.defined, count)?;
-            indexed.push((Levels::of(&mut page, input.place), indices));
-        }
-        if indexed.len() == chunk.pages.len() && counts_up(&indexed, chunk.dictionary.as_ref()) {
-            return self.whole_dictionary(input, chunk, &indexed);
+        if ahead.whole {
+            return self.whole_dictionary(input, chunk, &ahead);
         }
         let mut values: Option<(Bytes<'_>, Vec<u32>)> = None;
         let known_bounds = self.reading.trusted_bounds(input, chunk);
-        let mut indexed = indexed.into_iter();
+        let mut indexed = ahead.indexed.into_iter();
         for page in &chunk.pages {
             if !page.is_indices() {
                 self.page(input, chunk, page, &known_bounds)?;
@@ -66,49 +59,50 @@ impl<'a> Plain<'_, 'a> {
     }
 
     /// Adds a chunk whose indices count from 0 to the end of its dictionary, which then is its values.
-    fn whole_dictionary(&mut self, input: &Input<'_>, chunk: &Chunk<'a>, pages: &[(Levels, Numbers<u32>)]) -> Result<()> {
+    fn whole_dictionary(&mut self, input: &Input<'_>, chunk: &Chunk<'a>, ahead: &Ahead) -> Result<()> {
         let Some(source) = &chunk.dictionary else { return Ok(()) };
-        let (stored, bounds) = self.values_of(input, chunk, source)?;
+        let (stored, bounds) = self.values_of(input, chunk, source, ahead)?;
+        let alone = matches!(stored, Values::Compressed { counted: false, .. });
+        if alone {
+            self.writer.end_page()?;
+        }
         let mut stored = Some(stored);
         // The first page brings the values of all; the others must stay in the same page, as rows that go on do.
-        for (i, (levels, _)) in pages.iter().enumerate() {
+        for (i, (levels, _)) in ahead.indexed.iter().enumerate() {
             let unit = Unit { begins_row: i == 0, ..levels.unit() };
             match stored.take() {
-                Some(Values::Compressed { data, size, kept }) => {
+                Some(Values::Compressed { data, size, kept, .. }) => {
                     self.writer.add(&unit, Stored::Compressed { data, size, kept }, &bounds)?
                 }
                 Some(Values::Plain(plain)) => self.writer.add(&unit, Stored::Plain(&plain), &bounds)?,
                 None => self.writer.add(&unit, Stored::Nothing, &bounds)?,
             }
         }
-        Ok(())
+        if alone { self.writer.end_page() } else { Ok(()) }
     }
 
     /// The values of a dictionary, compressed as they are where that may be, and their bounds.
-    fn values_of<'b>(&self, input: &Input<'_>, chunk: &Chunk<'b>, source: &Page<'b>) -> Result<(Values<'b>, Bounds)> {
+    fn values_of<'b>(&self, input: &Input<'_>, chunk: &Chunk<'b>, source: &Page<'b>, ahead: &Ahead) -> Result<(Values<'b>, Bounds)> {
         if !matches!(source.encoding(), PLAIN | PLAIN_DICTIONARY) {
             return Err(Refusal::new("a dictionary in an encoding that is not known"));
         }
         let size = source.header.uncompressed;
-        let same = self.reading.same_type(input)
-            && chunk.codec == self.reading.options.by.codec
-            && joins(chunk.codec)
-            && source.body.len() >= KEPT_PIECE_BYTES;
-        let compressed = || Values::Compressed { data: source.body, size, kept: input.kept(source) };
-        let joinable = || check_joinable(chunk.codec, source.body, size).is_ok();
+        let compressed = |counted| Values::Compressed { data: source.body, size, kept: input.kept(source), counted };
+        let joinable = || ahead.sound || check_joinable(chunk.codec, source.body, size).is_ok();
         let trusted = self.reading.trusted_bounds(input, chunk);
         let told = trusted != Bounds::Unknown
             || (!self.reading.options.bounds && !self.reading.order.in_footer())
             || self.reading.order == Order::None;
-        let counted = self.reading.leaf.physical.width().is_some_and(|width| source.values() * width == size);
-        if same && counted && told && !self.reading.options.verify && joinable() {
-            return Ok((compressed(), trusted));
+        let counted = self.reading.leaf.physical.width().map(|width| source.values() * width == size);
+        let sound = counted.unwrap_or(source.body.len() >= KEPT_PAGE_BYTES);
+        if ahead.kept && sound && told && !self.reading.options.verify && joinable() {
+            return Ok((compressed(counted.is_some()), trusted));
         }
         let plain = self.reading.dictionary(input, chunk, source)?;
         let bounds = if told && !self.reading.options.verify { trusted } else { self.reading.bounds_of(&plain) };
         // A stream of Snappy that could be decompressed by itself reaches back nowhere before its beginning.
-        let joins = same && (chunk.codec == Codec::Snappy || joinable());
-        Ok((if joins { compressed() } else { Values::Plain(plain) }, bounds))
+        let joins = ahead.kept && (chunk.codec == Codec::Snappy || joinable());
+        Ok((if joins { compressed(true) } else { Values::Plain(plain) }, bounds))
     }
 
     /// Adds the values that these indices are of. `known_bounds`: of all of them, where they are known.
@@ -217,7 +211,14 @@ impl<'a> Plain<'_, 'a> {
 
 enum Values<'a> {
     Plain(Bytes<'a>),
-    Compressed { data: &'a [u8], size: usize, kept: Kept },
+    /// `counted`: there are as many as the page says. HAZARD: texts that nobody counted need a page of their own, because what is too many or
+    /// too few of them would move those of other pieces.
+    Compressed {
+        data: &'a [u8],
+        size: usize,
+        kept: Kept,
+        counted: bool,
+    },
 }
 
 /// Appends the values of these indices, of `width` bytes each; false where that is a width that columns seldom have.
@@ -243,23 +244,6 @@ fn copy_all<const N: usize>(plain: &[u8], indices: &[u32], out: &mut Vec<u8>) {
         let value: [u8; N] = plain[index * N..index * N + N].try_into().expect("as many bytes");
         out.extend_from_slice(&value);
     }
-}
-
-/// Whether these indices count from 0 to the end of the dictionary.
-fn counts_up(pages: &[(Levels, Numbers<u32>)], dictionary: Option<&Page<'_>>) -> bool {
-    let mut at = 0u32;
-    for (levels, indices) in pages {
-        let in_order = match indices {
-            Numbers::Run(_, 0) => true,
-            Numbers::Run(index, n) => *n == 1 && *index == at,
-            Numbers::Each(each) => each.iter().zip(at..).all(|(index, expected)| *index == expected),
-        };
-        if !in_order {
-            return false;
-        }
-        at += levels.defined as u32;
-    }
-    dictionary.map_or(pages.is_empty(), |page| page.values() == at as usize)
 }
 
 #[cfg(test)]
@@ -290,5 +274,58 @@ mod tests {
                 assert_eq!(kept, Ok(trusted));
             }
         }
+    }
+
+    #[test]
+    fn texts_that_nobody_counted_stay_in_a_page_of_their_own() {
+        let text = |mut seed: u64| -> Vec<u8> {
+            let mut next = || {
+                seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                (seed >> 33) as u8
+            };
+            (0..9000).map(|_| next()).collect()
+        };
+        let packed = |data: &[u8]| snap::raw::Encoder::new().compress_vec(data).expect("compresses");
+        // the header counts two of three
+        let plain: Vec<u8> = [7, 8, 9].into_iter().flat_map(|seed| [&9000u32.to_le_bytes()[..], &text(seed)].concat()).collect();
+        let (stored, indices) = (packed(&plain), packed(&[1, 3, 0b10]));
+        assert!(stored.len() >= KEPT_PAGE_BYTES, "{}", stored.len());
+        let page = |kind, body: &'static [u8], uncompressed| {
+            let header = PageHeader { kind, compressed: body.len(), uncompressed, crc: None };
+            Page { header, body, start: 4 }
+        };
+        let (stored, indices): (&'static [u8], &'static [u8]) = (stored.leak(), indices.leak());
+        let place = Place::At { column: 0, levels: vec![0], repeated: vec![], stored: Physical::ByteArray };
+        let meaning = Meaning::Text;
+        let leaf = Leaf { path: vec![], physical: Physical::ByteArray, meaning, definition: 0, repetition: 0 };
+        let known = |seed| Some(text(seed)[..8].into());
+        let exact = Some(true);
+        let statistics = Statistics {
+            null_count: Some(0),
+            minimum: known(7),
+            maximum: known(7),
+            minimum_exact: exact,
+            maximum_exact: exact,
+            ..Statistics::default()
+        };
+        let input = |source| {
+            let dictionary = Some(page(PageKind::Dictionary { values: 2, encoding: PLAIN }, stored, plain.len()));
+            let kind = PageKind::V1 { values: 2, encoding: super::super::RLE_DICTIONARY, definitions: RLE, repetitions: RLE };
+            let chunk = Some(Chunk { codec: Codec::Snappy, dictionary, pages: vec![page(kind, indices, 3)] });
+            Input { source, rows: 2, place: &place, chunk, statistics: &statistics, trusted: true }
+        };
+        let inputs: Vec<Input<'_>> = (0..3).map(input).collect();
+        let by = Compression { codec: Codec::Snappy, level: 0 };
+        let reading = Reading::new(&leaf, Options { by, bounds: true, verify: false });
+        let mut writer = ColumnWriter::new(&leaf, by, 1 << 20);
+        for (input, ahead) in inputs.iter().zip(super::super::ahead::look(&reading, &inputs)) {
+            let chunk = input.chunk.as_ref().expect("a chunk");
+            Plain { reading: &reading, writer: &mut writer }.add(input, chunk, ahead.expect("sound")).expect("added");
+        }
+        let column = writer.finish().expect("written");
+        assert_eq!((column.locations.len(), column.values), (3, 6));
+        let mut out = vec![0; column.locations[1].size];
+        column.bytes.copy(column.locations[1].offset, &mut out, |_| Some(&[&[0; 4][..], stored].concat().leak()[..])).expect("is there");
+        assert!(out.ends_with(stored), "with nothing before it");
     }
 }

@@ -266,6 +266,11 @@ impl<'a> ColumnWriter<'a> {
         self.page(encoding, size)
     }
 
+    /// Ends the page in the making, where a row ends.
+    pub fn end_page(&mut self) -> Result<()> {
+        self.flush()
+    }
+
     fn begin_alone(&mut self, unit: &Unit<'_>) -> Result<()> {
         if !unit.begins_row {
             return Err(Refusal::new("a row goes on over pages"));
