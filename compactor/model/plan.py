@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -87,15 +88,14 @@ class Resources:
     memory_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileKey:
-    """Identity of a live file in the log: its path as written there and the identity of its deletes."""
+class FileKey(NamedTuple):
+    """Identity of a live file in the log: its path as written there and the identity of its deletes.
+
+    A tuple, since sets of very many are made, and no hash and no comparison is as fast as a tuple's.
+    """
 
     path: str
     deletes_id: str | None = None
-
-    def __hash__(self) -> int:
-        return hash(self.path)  # sets of very many are made, and few of a table's files share a path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
