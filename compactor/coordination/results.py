@@ -20,11 +20,20 @@ from compactor.model.commit import FinishedGroup
 from compactor.storage.base import ObjectStore
 
 RESULT_FORMAT_VERSION = 1
+
+
+def _field_names(kind: type) -> tuple[str, ...] | None:
+    """The fields of a class of the model, which is a dataclass or a named tuple; None of any other."""
+    if dataclasses.is_dataclass(kind):
+        return tuple(field.name for field in dataclasses.fields(kind))
+    return getattr(kind, "_fields", None) if issubclass(kind, tuple) else None
+
+
 _KNOWN: Mapping[str, Callable[..., Any]] = {
     name: kind
     for module in (commit, engine, fingerprint, plan, rewrite)
     for name, kind in vars(module).items()
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind)
+    if isinstance(kind, type) and _field_names(kind)
 }
 
 
@@ -54,8 +63,9 @@ def forget_results(store: ObjectStore, folder: str) -> None:
 
 def to_plain(value: Any) -> Any:
     """A value of the model as JSON can hold it. Raises TypeError for anything that is not one."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type) and type(value).__name__ in _KNOWN:
-        return {"is": type(value).__name__, **{field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}}
+    names = _field_names(type(value))
+    if names and type(value).__name__ in _KNOWN:
+        return {"is": type(value).__name__, **{name: to_plain(getattr(value, name)) for name in names}}
     if isinstance(value, bytes):
         return {"is": "bytes", "base64": base64.b64encode(value).decode()}
     if isinstance(value, Decimal):
