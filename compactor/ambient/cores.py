@@ -82,6 +82,8 @@ class _NoCores:
 
 
 _offered: Cores = _NoCores()
+_helped: set[int] = set()
+"""Threads of tasks beside which another thread writes what they made."""
 
 
 def offer(cores: Cores) -> None:
@@ -95,14 +97,26 @@ def offered() -> Cores:
     return _offered
 
 
+def helped(task: int, now: bool) -> None:
+    """Whether a task, by the number of its thread, is helped by another thread from `now` on, which holds a processor meanwhile."""
+    if now:
+        _helped.add(task)
+    else:
+        _helped.discard(task)
+
+
 @contextmanager
 def threads_for(most: int) -> Iterator[int]:
-    """How many threads may work beside each other, at most `most`: this one, and one for each processor that would idle."""
+    """How many threads may work beside each other, at most `most`: this one, and one for each processor that would idle.
+
+    Also one for the processor of a thread that helps: it ends soon, and until the work in question does it would idle.
+    """
     cores, taken = offered(), 0
     while taken + 1 < most and cores.take():
         taken += 1
+    helpers = int(taken + 1 < most and threading.get_ident() in _helped)
     try:
-        yield taken + 1
+        yield taken + helpers + 1
     finally:
         for _ in range(taken):
             cores.give()

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import get_ident
 from typing import ParamSpec, TypeVar
 
-from compactor.ambient.cores import Cores, offered
+from compactor.ambient.cores import Cores, helped, offered
 from compactor.ambient.inline import Inline
 from compactor.ambient.stopwatch import carried
 from compactor.storage.base import ObjectStore, in_memory
@@ -20,10 +21,14 @@ T = TypeVar("T")
 
 
 class Helper(Executor):
-    """Runs a call in a thread of its own while a processor is idle, else at once, in the caller's. One call at a time."""
+    """Runs a call in a thread of its own while a processor is idle, else at once, in the caller's.
+
+    One call at a time. It is made by the task that it helps, in its thread.
+    """
 
     def __init__(self, cores: Cores) -> None:
         self._cores = cores
+        self._task = get_ident()
         self._here = Inline()
         self._beside: ThreadPoolExecutor | None = None
 
@@ -32,6 +37,7 @@ class Helper(Executor):
             return self._here.submit(fn, *args, **kwargs)
         if self._beside is None:
             self._beside = ThreadPoolExecutor(1, thread_name_prefix="encode")
+        helped(self._task, True)
         return self._beside.submit(self._returning, carried(fn), *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -42,6 +48,7 @@ class Helper(Executor):
         try:
             return fn(*args, **kwargs)
         finally:
+            helped(self._task, False)
             self._cores.give()
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from support.rewriting import job_of, put, rewritten, run
 
 import compactor.ambient.cores as cores
-from compactor.ambient.cores import PipeCores, ThreadCores, offer
+from compactor.ambient.cores import PipeCores, ThreadCores, offer, threads_for
 from compactor.rewriting.pools import beside
 from compactor.storage import open_store
 from compactor.storage.memory import MemoryStore
@@ -57,6 +58,25 @@ def test_a_task_works_in_two_threads_only_while_a_processor_idles(tmp_path: Path
             assert alone.submit(threading.get_ident).result() == here
             assert second.submit(threading.get_ident).result() == here
         assert alone.submit(threading.get_ident).result() != here
+    assert [two.take() for _ in range(3)] == [True, True, False]
+
+
+def test_a_task_that_is_helped_may_use_the_processor_of_its_helper(tmp_path: Path, two: ThreadCores | PipeCores) -> None:
+    """Two threads may merge although what was merged before is still being written beside them; another task's helper changes nothing."""
+    offer(two)
+    go_on = threading.Event()
+    with beside(open_store(str(tmp_path))) as helper, ThreadPoolExecutor(1) as other_task:
+        written = helper.submit(go_on.wait)
+
+        def threads() -> int:
+            with threads_for(4) as found:
+                return found
+
+        found = (threads(), other_task.submit(threads).result())
+        go_on.set()
+        assert found == (2, 1)
+        written.result()
+        assert threads() == 2
     assert [two.take() for _ in range(3)] == [True, True, False]
 
 
