@@ -123,8 +123,24 @@ impl Rows<'_> {
         }
     }
 
+    /// Adds to row after row what each of these sums is more than the one before. The first is of row `from`, where it is not zero.
+    pub fn add_steps(&mut self, from: usize, sums: &[Pair]) {
+        if sums[0] != [0; 2] {
+            self.add_pair(from, sums[0]);
+        }
+        let (count, from) = (sums.len() - 1, from.wrapping_add(1));
+        let rows = self.first[from..from + count].iter_mut().zip(&mut self.second[from..from + count]);
+        for ((first, second), pair) in rows.zip(sums.windows(2)) {
+            *first = first.wrapping_add(pair[1][0].wrapping_sub(pair[0][0]));
+            *second = second.wrapping_add(pair[1][1].wrapping_sub(pair[0][1]));
+        }
+    }
+
     /// Adds one pair to every row.
     pub fn add_everywhere(&mut self, pair: Pair) {
+        if pair == [0; 2] {
+            return;
+        }
         self.first.iter_mut().for_each(|first| *first = first.wrapping_add(pair[0]));
         self.second.iter_mut().for_each(|second| *second = second.wrapping_add(pair[1]));
     }

@@ -12,12 +12,15 @@ use super::shape::Shape;
 use super::values::{BLOCK, Values};
 use super::{Result, refuse};
 
+const PLAIN_DICTIONARY: i32 = 2;
 const RLE: i32 = 3;
+const RLE_DICTIONARY: i32 = 8;
 const MOST_ENTRIES: usize = 16 << 20;
 
 /// Room that columns are read in, one after the other.
 pub struct Room {
     page: Vec<u8>,
+    dictionary: Vec<u8>,
     values: Values,
     pub definitions: Vec<u8>,
     pub repetitions: Vec<u8>,
@@ -28,12 +31,25 @@ pub struct Room {
 impl Room {
     pub fn new() -> Self {
         let lanes = Lanes::zeros(BLOCK);
-        Self { page: Vec::new(), values: Values::new(), definitions: Vec::new(), repetitions: Vec::new(), lanes, nest: Nest::default() }
+        Self {
+            page: Vec::new(),
+            dictionary: Vec::new(),
+            values: Values::new(),
+            definitions: Vec::new(),
+            repetitions: Vec::new(),
+            lanes,
+            nest: Nest::default(),
+        }
     }
 
     /// Memory that it holds.
     pub fn bytes(&self) -> usize {
-        self.page.capacity() + self.values.bytes() + self.definitions.capacity() + self.repetitions.capacity() + 16 * self.lanes.len()
+        self.page.capacity()
+            + self.dictionary.capacity()
+            + self.values.bytes()
+            + self.definitions.capacity()
+            + self.repetitions.capacity()
+            + 16 * self.lanes.len()
     }
 }
 
@@ -45,6 +61,7 @@ pub struct Cursor<'a> {
     entries_left: usize,
     most_bytes: usize,
     body: Body<'a>,
+    dictionary: Body<'a>,
     shapes: Vec<Shape>,
     /// Of the page at hand: entries, how many of them were taken, and their levels.
     pub entries: usize,
@@ -54,9 +71,22 @@ pub struct Cursor<'a> {
 }
 
 /// The values of a page: as the file has them, or the room's from a byte to another.
+#[derive(Clone, Copy)]
 enum Body<'a> {
     Lent(&'a [u8]),
     Kept(usize, usize),
+}
+
+impl<'a> Body<'a> {
+    fn of<'b>(self, room: &'b [u8]) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        match self {
+            Body::Lent(body) => body,
+            Body::Kept(from, to) => &room[from..to],
+        }
+    }
 }
 
 impl<'a> Cursor<'a> {
@@ -74,6 +104,7 @@ impl<'a> Cursor<'a> {
             entries_left: chunk.values,
             most_bytes,
             body: Body::Lent(&[]),
+            dictionary: Body::Lent(&[]),
             shapes: leaf.groups.iter().map(|group| Shape::new(*group)).collect(),
             entries: 0,
             at: 0,
@@ -104,6 +135,7 @@ impl<'a> Cursor<'a> {
         if self.ready(room)? || room.values.left() > 0 {
             return refuse("a column has more rows than its row group");
         }
+        self.learn(room, false)?;
         Ok(self.shapes.iter().map(Shape::told))
     }
 
@@ -150,10 +182,7 @@ impl<'a> Cursor<'a> {
 
     fn add_values(&mut self, rows: Rows<'_>, room: &mut Room) -> Result<()> {
         let Some(key) = &self.leaf.key else { return Ok(()) };
-        let body = match self.body {
-            Body::Lent(body) => body,
-            Body::Kept(from, to) => &room.page[from..to],
-        };
+        let body = if room.values.counted() { self.dictionary.of(&room.dictionary) } else { self.body.of(&room.page) };
         room.values.add(self.leaf.form, key, body, rows)
     }
 
@@ -177,10 +206,11 @@ impl<'a> Cursor<'a> {
         match page.kind {
             Kind::Other => return Ok(()),
             Kind::Dictionary { encoding } => {
-                let Some(key) = &self.leaf.key else { return Ok(()) };
-                let from_room = self.open(page.body, page.size, room)?;
-                let data = if from_room { &room.page[..page.size] } else { page.body };
-                return room.values.learn(self.leaf.form, key, data, (page.values, encoding), &mut room.lanes);
+                self.learn(room, false)?;
+                let kept = self.leaf.key.is_some() && self.open(page.body, page.size, &mut room.dictionary)?;
+                self.dictionary = if kept { Body::Kept(0, page.size) } else { Body::Lent(page.body) };
+                let data = self.dictionary.of(&room.dictionary);
+                return if self.leaf.key.is_some() { room.values.meet(self.leaf.form, data, (page.values, encoding)) } else { Ok(()) };
             }
             Kind::Data { .. } | Kind::DataV2 { .. } => {}
         }
@@ -211,25 +241,35 @@ impl<'a> Cursor<'a> {
             Numbers::Same(_) => 0,
             Numbers::Each => count_of(&room.definitions, self.leaf.definition),
         };
-        let body = match self.body {
-            Body::Lent(body) => body,
-            Body::Kept(from, to) => &room.page[from..to],
-        };
+        let body = self.body.of(&room.page);
+        if matches!(encoding, PLAIN_DICTIONARY | RLE_DICTIONARY) {
+            if room.values.goes_on(body, defined) {
+                return Ok(());
+            }
+            self.learn(room, true)?;
+        }
+        let body = self.body.of(&room.page);
         room.values.turn(self.leaf.form, encoding, body, defined, self.most_bytes)
     }
 
+    /// What the dictionary's values are worth, all of which are looked at once at least. `again`: also where all were taken.
+    fn learn(&self, room: &mut Room, again: bool) -> Result<()> {
+        let Some(key) = &self.leaf.key else { return Ok(()) };
+        room.values.learn(self.leaf.form, key, self.dictionary.of(&room.dictionary), &mut room.lanes, again)
+    }
+
     /// Decompresses a page into the room where it is compressed; whether it is.
-    fn open(&self, body: &[u8], size: usize, room: &mut Room) -> Result<bool> {
+    fn open(&self, body: &[u8], size: usize, room: &mut Vec<u8>) -> Result<bool> {
         if self.codec == 0 {
             return if body.len() == size { Ok(false) } else { refuse("a page has another size than its header says") };
         }
-        decompress(self.codec, body, size, &mut room.page)?;
+        decompress(self.codec, body, size, room)?;
         Ok(true)
     }
 
     /// Levels stand before the values, each kind behind its length, and are compressed with them.
     fn open_v1(&mut self, page: &Page<'a>, encodings: [i32; 2], room: &mut Room) -> Result<()> {
-        let kept = self.open(page.body, page.size, room)?;
+        let kept = self.open(page.body, page.size, &mut room.page)?;
         let data = if kept { &room.page[..page.size] } else { page.body };
         let mut rest = data;
         let most = [self.leaf.repetition, self.leaf.definition];
@@ -261,7 +301,7 @@ impl<'a> Cursor<'a> {
         self.repetitions = levels_of(repetitions, most[0], page.values, &mut room.repetitions)?;
         self.definitions = levels_of(definitions, most[1], page.values, &mut room.definitions)?;
         let Some(size) = page.size.checked_sub(sizes[0] + sizes[1]) else { return refuse("levels go beyond their page") };
-        self.body = if compressed && size > 0 && self.open(body, size, room)? { Body::Kept(0, size) } else { Body::Lent(body) };
+        self.body = if compressed && size > 0 && self.open(body, size, &mut room.page)? { Body::Kept(0, size) } else { Body::Lent(body) };
         Ok(())
     }
 }

@@ -6,6 +6,7 @@
 
 pub(crate) mod codec;
 mod column;
+mod counting;
 mod delta;
 mod file;
 mod footer;

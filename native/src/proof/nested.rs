@@ -157,10 +157,12 @@ impl Table {
         let [repetitions, definitions] = block;
         let (mut place, mut last, mut next, mut wrong) = (nest.places[0], nest.last, 0, false);
         let (valued, most, end) = (self.levels - 1, self.valued, lanes.len() - 1);
+        // What all entries are worth up to the last one of each row. To add to rows here would be to wait for what was just stored.
+        let (mut sum, mut row, mut sums) = ([0u64; 2], 0usize, [[0u64; 2]; BLOCK + 1]);
         for (repetition, definition) in repetitions[..taken].iter().zip(&definitions[..taken]) {
             let goes_on = usize::from(*repetition & 1);
             place = (place + 1) * goes_on;
-            begun += 1 - goes_on;
+            row += 1 - goes_on;
             wrong |= goes_on == 1 && last.min(*definition) < elements;
             last = *definition;
             let at = (goes_on * self.levels + usize::from(*definition)) % MOST_LEVELS;
@@ -168,8 +170,11 @@ impl Table {
             let (worth, mask) = (lanes.pair(next.min(end)), (there as u64).wrapping_neg());
             next += there;
             let inside = plus(self.inside[at], [worth[0] & mask, worth[1] & mask]);
-            rows.add_pair(begun - 1, plus(self.outside[at], times(inside, list.factors_at(place))));
+            sum = plus(sum, plus(self.outside[at], times(inside, list.factors_at(place))));
+            sums[row] = sum;
         }
+        rows.add_steps(begun.wrapping_sub(1), &sums[..=row]);
+        begun += row;
         (nest.places[0], nest.last) = (place, last);
         if wrong { refuse(ENDED) } else { Ok(begun) }
     }

@@ -3,6 +3,7 @@
 use crate::lanes::{Key, Lanes, Pair, Rows, add_taken, add_words};
 use crate::layout::{Float, Integer, part, word};
 
+use super::counting::counts;
 use super::levels::{Numbers, unpack};
 use super::schema::Form;
 use super::texts::{Spans, add_plain, add_spans, by_lengths, by_prefixes};
@@ -32,6 +33,8 @@ enum Taken {
     Spans(usize),
     Texts(usize),
     Split(usize),
+    /// In the dictionary, one after the other.
+    Counted,
     /// All are this value of the dictionary, or this number.
     SameIndex(usize),
     SameWord(u64),
@@ -45,8 +48,19 @@ pub struct Values {
     indices: Vec<u32>,
     spans: Spans,
     bytes: Vec<u8>,
+    dictionary: Dictionary,
     table: Vec<Pair>,
     block: Box<[u64; BLOCK]>,
+}
+
+/// The dictionary of a column: how many values it has, and how many of them were taken one after the other, up to a byte of it.
+#[derive(Default)]
+struct Dictionary {
+    count: usize,
+    taken: usize,
+    at: usize,
+    /// Whether the table has what each is worth.
+    learned: bool,
 }
 
 impl Values {
@@ -58,6 +72,7 @@ impl Values {
             indices: Vec::new(),
             spans: Vec::new(),
             bytes: Vec::new(),
+            dictionary: Dictionary { learned: true, ..Dictionary::default() },
             table: Vec::new(),
             block: Box::new([0; BLOCK]),
         }
@@ -66,6 +81,7 @@ impl Values {
     /// A new column: there is no dictionary.
     pub fn clear(&mut self) {
         self.table.clear();
+        self.dictionary = Dictionary { learned: true, ..Dictionary::default() };
         self.left = 0;
     }
 
@@ -79,15 +95,40 @@ impl Values {
         self.left
     }
 
-    /// The dictionary of a column: what each of its values is worth. `lanes`: room for a block of them.
-    pub fn learn(&mut self, form: Form, key: &Key, data: &[u8], (count, encoding): (usize, i32), lanes: &mut Lanes) -> Result<()> {
+    /// Whether what comes next lies in the dictionary.
+    pub fn counted(&self) -> bool {
+        matches!(self.taken, Taken::Counted)
+    }
+
+    /// The dictionary of a column, which is `data`. It must be there, as it is, whenever indices come.
+    pub fn meet(&mut self, form: Form, data: &[u8], (count, encoding): (usize, i32)) -> Result<()> {
         if !matches!(encoding, PLAIN | PLAIN_DICTIONARY) || form == Form::Boolean {
             return refuse("its dictionary is encoded in a way that there is not");
         }
         if count > data.len() / width(form).unwrap_or(4) {
             return refuse("a dictionary has fewer values than its header says");
         }
-        (self.taken, self.left) = (Taken::Stored(0), count);
+        self.dictionary = Dictionary { count, ..Dictionary::default() };
+        Ok(())
+    }
+
+    /// Whether the next page of indices takes the dictionary's values one after the other: they are taken so, and need not be learned.
+    pub fn goes_on(&mut self, data: &[u8], count: usize) -> bool {
+        let (known, Some((width, packed))) = (&self.dictionary, data.split_first()) else { return false };
+        if known.learned || count == 0 || known.count - known.taken < count || !counts(packed, usize::from(*width), known.taken, count) {
+            return false;
+        }
+        (self.taken, self.left) = (Taken::Counted, count);
+        true
+    }
+
+    /// What each value of the dictionary is worth, unless that is known, or all of them were taken. `lanes`: room for a block of them.
+    pub fn learn(&mut self, form: Form, key: &Key, data: &[u8], lanes: &mut Lanes, again: bool) -> Result<()> {
+        let count = self.dictionary.count;
+        if self.dictionary.learned || (self.dictionary.taken == count && !again) {
+            return Ok(());
+        }
+        (self.taken, self.left, self.dictionary.learned) = (Taken::Stored(0), count, true);
         let mut table = std::mem::take(&mut self.table);
         table.clear();
         for start in (0..count).step_by(BLOCK) {
@@ -192,6 +233,18 @@ impl Values {
                 None if form == Form::Bytes => *at += add_plain(&data[*at..], key, rows)?,
                 None => *at += add_varying(&data[*at..], key, rows)?,
             },
+            Taken::Counted => {
+                let from = self.dictionary.at;
+                self.dictionary.taken += count;
+                self.dictionary.at += match width(form) {
+                    Some(width) => {
+                        add_fixed(form, key, &data[from..from + count * width], &mut self.block, rows)?;
+                        count * width
+                    }
+                    None if form == Form::Bytes => add_plain(&data[from..], key, rows)?,
+                    None => add_varying(&data[from..], key, rows)?,
+                };
+            }
             Taken::Split(at) => {
                 let (Some(width), from) = (width(form), *at) else { return refuse("values without a width") };
                 *at += count * width;
