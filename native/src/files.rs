@@ -1,8 +1,8 @@
 //! Reads many files of this machine at once.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::io::{ErrorKind, Read};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use crate::crew::each;
@@ -25,25 +25,6 @@ pub fn read_all(files: &[(PathBuf, usize)], threads: usize) -> Option<(Room, Vec
     });
     drop(places);
     Some((room, whole))
-}
-
-/// Parts of one file, by begin and length, one after the other; None where they are not all there.
-pub fn read_parts(path: &Path, parts: &[(usize, usize)]) -> Option<Room> {
-    let mut file = File::open(path).ok()?;
-    let size = parts.iter().try_fold(0usize, |sum, part| sum.checked_add(part.1))?;
-    let end = parts.iter().try_fold(0usize, |most, part| Some(most.max(part.0.checked_add(part.1)?)))?;
-    if usize::try_from(file.metadata().ok()?.len()).ok()? < end {
-        return None;
-    }
-    let mut room = Room::of(size);
-    let mut left = &mut room[..];
-    for (start, length) in parts {
-        let (place, rest) = left.split_at_mut(*length);
-        file.seek(SeekFrom::Start(*start as u64)).ok()?;
-        file.read_exact(place).ok()?;
-        left = rest;
-    }
-    Some(room)
 }
 
 /// How many bytes of a file there are, or as many as fit. A read that gives less than it could has come to the end.
@@ -79,12 +60,6 @@ mod tests {
             assert_eq!((&room[..3], &room[9..14]), (&b"abc"[..], &b"defgh"[..]));
         }
         assert!(read_all(&[file("a", usize::MAX)], 1).is_none());
-        let (path, _) = file("b", 5);
-        assert_eq!(read_parts(&path, &[(3, 2), (0, 1)]).as_deref(), Some(&b"ghd"[..]));
-        for beyond in [(3, 3), (6, 0), (1, usize::MAX)] {
-            assert!(read_parts(&path, &[(0, 1), beyond]).is_none());
-        }
-        assert!(read_parts(&folder.join("missing"), &[(0, 0)]).is_none());
         std::fs::remove_dir_all(folder).expect("removed");
     }
 }

@@ -9,6 +9,7 @@ use super::nested::Nest;
 use super::pages::{Kind, Page, next_page};
 use super::schema::Leaf;
 use super::shape::Shape;
+use super::source::{Source, Window};
 use super::values::{BLOCK, Values};
 use super::{Result, refuse};
 
@@ -19,6 +20,7 @@ const MOST_ENTRIES: usize = 16 << 20;
 
 /// Room that columns are read in, one after the other.
 pub struct Room {
+    window: Window,
     page: Vec<u8>,
     dictionary: Vec<u8>,
     values: Values,
@@ -32,6 +34,7 @@ impl Room {
     pub fn new() -> Self {
         let lanes = Lanes::zeros(BLOCK);
         Self {
+            window: Window::default(),
             page: Vec::new(),
             dictionary: Vec::new(),
             values: Values::new(),
@@ -44,7 +47,8 @@ impl Room {
 
     /// Memory that it holds.
     pub fn bytes(&self) -> usize {
-        self.page.capacity()
+        self.window.bytes()
+            + self.page.capacity()
             + self.dictionary.capacity()
             + self.values.bytes()
             + self.definitions.capacity()
@@ -57,11 +61,13 @@ impl Room {
 pub struct Cursor<'a> {
     leaf: &'a Leaf,
     codec: i32,
-    rest: &'a [u8],
+    source: Source<'a>,
+    /// Bytes of a lent chunk that were read.
+    taken: usize,
     entries_left: usize,
     most_bytes: usize,
-    body: Body<'a>,
-    dictionary: Body<'a>,
+    body: Body,
+    dictionary: Body,
     shapes: Vec<Shape>,
     /// Of the page at hand: entries, how many of them were taken, and their levels.
     pub entries: usize,
@@ -70,41 +76,41 @@ pub struct Cursor<'a> {
     pub repetitions: Numbers,
 }
 
-/// The values of a page: as the file has them, or the room's from a byte to another.
+/// The values of a page, from a byte to another: of the chunk, which is lent, or of a room.
 #[derive(Clone, Copy)]
-enum Body<'a> {
-    Lent(&'a [u8]),
+enum Body {
+    Lent(usize, usize),
     Kept(usize, usize),
 }
 
-impl<'a> Body<'a> {
-    fn of<'b>(self, room: &'b [u8]) -> &'b [u8]
-    where
-        'a: 'b,
-    {
-        match self {
-            Body::Lent(body) => body,
-            Body::Kept(from, to) => &room[from..to],
+impl Body {
+    fn of<'a>(self, source: Source<'a>, room: &'a [u8]) -> &'a [u8] {
+        match (self, source) {
+            (Self::Lent(from, to), Source::Lent(data)) => &data[from..to],
+            (Self::Lent(..), Source::Stored { .. }) => &[],
+            (Self::Kept(from, to), _) => &room[from..to],
         }
     }
 }
 
 impl<'a> Cursor<'a> {
-    /// `data`: the bytes of the chunk. Pages of more than `most_bytes` are refused.
-    pub fn new(leaf: &'a Leaf, chunk: &Chunk, data: &'a [u8], most_bytes: usize, room: &mut Room) -> Result<Self> {
+    /// `source`: the bytes of the chunk. Pages of more than `most_bytes` are refused.
+    pub fn new(leaf: &'a Leaf, chunk: &Chunk, source: Source<'a>, most_bytes: usize, room: &mut Room) -> Result<Self> {
         if chunk.physical != leaf.physical {
             return refuse("a column chunk has another type than its column");
         }
+        room.window.enter();
         room.values.clear();
         room.nest.begin(leaf);
         Ok(Self {
             leaf,
             codec: chunk.codec,
-            rest: data,
+            source,
+            taken: 0,
             entries_left: chunk.values,
             most_bytes,
-            body: Body::Lent(&[]),
-            dictionary: Body::Lent(&[]),
+            body: Body::Kept(0, 0),
+            dictionary: Body::Kept(0, 0),
             shapes: leaf.groups.iter().map(|group| Shape::new(*group)).collect(),
             entries: 0,
             at: 0,
@@ -182,7 +188,8 @@ impl<'a> Cursor<'a> {
 
     fn add_values(&mut self, rows: Rows<'_>, room: &mut Room) -> Result<()> {
         let Some(key) = &self.leaf.key else { return Ok(()) };
-        let body = if room.values.counted() { self.dictionary.of(&room.dictionary) } else { self.body.of(&room.page) };
+        let body =
+            if room.values.counted() { self.dictionary.of(self.source, &room.dictionary) } else { self.body.of(self.source, &room.page) };
         room.values.add(self.leaf.form, key, body, rows)
     }
 
@@ -195,22 +202,51 @@ impl<'a> Cursor<'a> {
             if room.values.left() > 0 {
                 return refuse("a page has more values than its levels say");
             }
-            let (page, rest) = next_page(self.rest, self.most_bytes)?;
-            self.rest = rest;
-            self.turn(&page, room)?;
+            match self.source {
+                Source::Lent(data) => {
+                    let (page, rest) = next_page(&data[self.taken..], self.most_bytes)?;
+                    self.taken = data.len() - rest.len();
+                    self.turn(&page, room)?;
+                }
+                Source::Stored { .. } => {
+                    let mut window = std::mem::take(&mut room.window);
+                    let turned = self.turn_stored(&mut window, room);
+                    room.window = window;
+                    turned?;
+                }
+            }
         }
         Ok(true)
     }
 
-    fn turn(&mut self, page: &Page<'a>, room: &mut Room) -> Result<()> {
+    fn turn_stored(&mut self, window: &mut Window, room: &mut Room) -> Result<()> {
+        loop {
+            let refusal = match next_page(window.here(), self.most_bytes) {
+                Ok((page, rest)) => {
+                    let used = window.here().len() - rest.len();
+                    self.turn(&page, room)?;
+                    window.take(used);
+                    return Ok(());
+                }
+                Err(refusal) => refusal,
+            };
+            if !window.more(self.source)? {
+                return Err(refusal);
+            }
+        }
+    }
+
+    fn turn(&mut self, page: &Page<'_>, room: &mut Room) -> Result<()> {
         match page.kind {
             Kind::Other => return Ok(()),
             Kind::Dictionary { encoding } => {
                 self.learn(room, false)?;
-                let kept = self.leaf.key.is_some() && self.open(page.body, page.size, &mut room.dictionary)?;
-                self.dictionary = if kept { Body::Kept(0, page.size) } else { Body::Lent(page.body) };
-                let data = self.dictionary.of(&room.dictionary);
-                return if self.leaf.key.is_some() { room.values.meet(self.leaf.form, data, (page.values, encoding)) } else { Ok(()) };
+                if self.leaf.key.is_none() {
+                    return Ok(());
+                }
+                self.dictionary = self.open(page.body, page.size, &mut room.dictionary)?;
+                let data = self.dictionary.of(self.source, &room.dictionary);
+                return room.values.meet(self.leaf.form, data, (page.values, encoding));
             }
             Kind::Data { .. } | Kind::DataV2 { .. } => {}
         }
@@ -241,37 +277,48 @@ impl<'a> Cursor<'a> {
             Numbers::Same(_) => 0,
             Numbers::Each => count_of(&room.definitions, self.leaf.definition),
         };
-        let body = self.body.of(&room.page);
+        let body = self.body.of(self.source, &room.page);
         if matches!(encoding, PLAIN_DICTIONARY | RLE_DICTIONARY) {
             if room.values.goes_on(body, defined) {
                 return Ok(());
             }
             self.learn(room, true)?;
         }
-        let body = self.body.of(&room.page);
+        let body = self.body.of(self.source, &room.page);
         room.values.turn(self.leaf.form, encoding, body, defined, self.most_bytes)
     }
 
     /// What the dictionary's values are worth, all of which are looked at once at least. `again`: also where all were taken.
     fn learn(&self, room: &mut Room, again: bool) -> Result<()> {
         let Some(key) = &self.leaf.key else { return Ok(()) };
-        room.values.learn(self.leaf.form, key, self.dictionary.of(&room.dictionary), &mut room.lanes, again)
+        room.values.learn(self.leaf.form, key, self.dictionary.of(self.source, &room.dictionary), &mut room.lanes, again)
     }
 
-    /// Decompresses a page into the room where it is compressed; whether it is.
-    fn open(&self, body: &[u8], size: usize, room: &mut Vec<u8>) -> Result<bool> {
+    /// The end of a page, decompressed into the room where it is compressed; where it stays it is lent.
+    fn open(&self, body: &[u8], size: usize, room: &mut Vec<u8>) -> Result<Body> {
         if self.codec == 0 {
-            return if body.len() == size { Ok(false) } else { refuse("a page has another size than its header says") };
+            return if body.len() == size { Ok(self.keep(body, room)) } else { refuse("a page has another size than its header says") };
         }
         decompress(self.codec, body, size, room)?;
-        Ok(true)
+        Ok(Body::Kept(0, size))
+    }
+
+    /// The end of a page as it is, copied only where the chunk does not stay.
+    fn keep(&self, body: &[u8], room: &mut Vec<u8>) -> Body {
+        if let Source::Lent(_) = self.source {
+            return Body::Lent(self.taken - body.len(), self.taken);
+        }
+        if room.len() < body.len() {
+            room.resize(body.len(), 0);
+        }
+        room[..body.len()].copy_from_slice(body);
+        Body::Kept(0, body.len())
     }
 
     /// Levels stand before the values, each kind behind its length, and are compressed with them.
-    fn open_v1(&mut self, page: &Page<'a>, encodings: [i32; 2], room: &mut Room) -> Result<()> {
-        let kept = self.open(page.body, page.size, &mut room.page)?;
-        let data = if kept { &room.page[..page.size] } else { page.body };
-        let mut rest = data;
+    fn open_v1(&mut self, page: &Page<'_>, encodings: [i32; 2], room: &mut Room) -> Result<()> {
+        let opened = self.open(page.body, page.size, &mut room.page)?;
+        let mut rest = opened.of(self.source, &room.page);
         let most = [self.leaf.repetition, self.leaf.definition];
         let mut found = [Numbers::Same(0); 2];
         for (i, levels) in [&mut room.repetitions, &mut room.definitions].into_iter().enumerate() {
@@ -287,21 +334,23 @@ impl<'a> Cursor<'a> {
             found[i] = unpack(stored, bits_of(most[i]), page.values, u32::from(most[i]), levels)?;
             rest = behind;
         }
-        self.body =
-            if kept { Body::Kept(page.size - rest.len(), page.size) } else { Body::Lent(&page.body[page.body.len() - rest.len()..]) };
+        self.body = match opened {
+            Body::Lent(_, to) => Body::Lent(to - rest.len(), to),
+            Body::Kept(_, to) => Body::Kept(to - rest.len(), to),
+        };
         [self.repetitions, self.definitions] = found;
         Ok(())
     }
 
     /// Levels stand before the values, as they are.
-    fn open_v2(&mut self, page: &Page<'a>, sizes: [usize; 2], compressed: bool, room: &mut Room) -> Result<()> {
+    fn open_v2(&mut self, page: &Page<'_>, sizes: [usize; 2], compressed: bool, room: &mut Room) -> Result<()> {
         let Some((repetitions, behind)) = page.body.split_at_checked(sizes[0]) else { return refuse("levels go beyond their page") };
         let Some((definitions, body)) = behind.split_at_checked(sizes[1]) else { return refuse("levels go beyond their page") };
         let most = [self.leaf.repetition, self.leaf.definition];
         self.repetitions = levels_of(repetitions, most[0], page.values, &mut room.repetitions)?;
         self.definitions = levels_of(definitions, most[1], page.values, &mut room.definitions)?;
         let Some(size) = page.size.checked_sub(sizes[0] + sizes[1]) else { return refuse("levels go beyond their page") };
-        self.body = if compressed && size > 0 && self.open(body, size, &mut room.page)? { Body::Kept(0, size) } else { Body::Lent(body) };
+        self.body = if compressed && size > 0 { self.open(body, size, &mut room.page)? } else { self.keep(body, &mut room.page) };
         Ok(())
     }
 }

@@ -1,11 +1,11 @@
 //! Sums of whole files and of row groups.
 
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::files::read_parts;
 use crate::lanes::{Lanes, finished};
 
 use super::column::Cursor;
@@ -13,6 +13,7 @@ use super::footer::{Footer, RowGroup, footer_of};
 use super::rooms::{Parts, Rooms};
 use super::schema::{Leaf, Plan};
 use super::shape::agree;
+use super::source::Source;
 use super::wanted::Target;
 use super::{Result, refuse};
 
@@ -25,6 +26,8 @@ const MOST_ROWS: usize = 1 << 20;
 /// What a column that is being read takes, mostly.
 const COLUMN_BYTES: usize = 3 << 20;
 
+const OTHER_COLUMNS: &str = "a row group has another number of columns than the schema";
+const NOT_THERE: &str = "its chunks are not there to be read";
 const CONTRADICTION: &str = "the columns of a struct or map contradict each other";
 
 /// The sum of some rows modulo 2^128, and how many they are.
@@ -82,7 +85,7 @@ fn sum_of_file<'a>(
 
 fn chunk_of<'a>(group: &RowGroup, plan: &Plan, leaf: &Leaf, file: &'a [u8]) -> Result<&'a [u8]> {
     if group.chunks.len() != plan.columns {
-        return refuse("a row group has another number of columns than the schema");
+        return refuse(OTHER_COLUMNS);
     }
     let chunk = &group.chunks[leaf.column];
     file.get(chunk.start..).and_then(|rest| rest.get(..chunk.length)).map_or_else(|| refuse("a column chunk goes beyond its file"), Ok)
@@ -90,21 +93,41 @@ fn chunk_of<'a>(group: &RowGroup, plan: &Plan, leaf: &Leaf, file: &'a [u8]) -> R
 
 /// The rows of one row group, of which the chunks of these leaves are here, in `threads` threads.
 pub fn sum_of_group(target: &Target, group: &RowGroup, plan: &Plan, chunks: &[&[u8]], most_bytes: usize, threads: usize) -> Result<Summed> {
-    if chunks.len() != plan.leaves.len() || group.chunks.len() != plan.columns {
-        return refuse("a row group has another number of columns than the schema");
+    if chunks.len() != plan.leaves.len() {
+        return refuse(OTHER_COLUMNS);
     }
-    let threads = threads.clamp(1, plan.leaves.len().max(1));
-    let parts = parted(plan, chunks, threads);
-    let sums: Vec<Result<Read>> = std::thread::scope(|scope| {
-        let begun: Vec<_> = parts[1..]
-            .iter()
-            .map(|part| scope.spawn(|| guarded(|| lanes_of(group, part, most_bytes / threads, &mut Rooms::take()))))
-            .collect();
-        let first = guarded(|| lanes_of(group, &parts[0], most_bytes / threads, &mut Rooms::take()));
-        let mut all = vec![first];
-        all.extend(begun.into_iter().map(|thread| thread.join().unwrap_or_else(|_| refuse("the reader has a fault"))));
-        all
-    });
+    let parts = parted(&chunks.iter().map(|chunk| chunk.len()).collect::<Vec<_>>(), threads);
+    let parts = parts.iter().map(|part| part.iter().map(|i| (&plan.leaves[*i], Source::Lent(chunks[*i]))).collect()).collect();
+    sum_of_parts(target, group, plan, parts, most_bytes)
+}
+
+/// The rows of one row group of a file of this machine, of which the chunks of these leaves are read piece by piece.
+pub fn sum_of_stored(target: &Target, group: &RowGroup, plan: &Plan, path: &Path, most_bytes: usize, threads: usize) -> Result<Summed> {
+    let Some(chunks) = plan.leaves.iter().map(|leaf| group.chunks.get(leaf.column)).collect::<Option<Vec<_>>>() else {
+        return refuse(OTHER_COLUMNS);
+    };
+    let parts = parted(&chunks.iter().map(|chunk| chunk.length).collect::<Vec<_>>(), threads);
+    // Each thread has a position of its own in the file.
+    let Ok(files) = parts.iter().map(|_| File::open(path)).collect::<std::io::Result<Vec<_>>>() else { return refuse(NOT_THERE) };
+    let end = chunks.iter().try_fold(0usize, |most, chunk| Some(most.max(chunk.start.checked_add(chunk.length)?)));
+    let there = files.first().and_then(|file| usize::try_from(file.metadata().ok()?.len()).ok());
+    if end.is_none_or(|end| there.is_none_or(|there| there < end)) {
+        return refuse(NOT_THERE);
+    }
+    let stored = |file, i: usize| Source::Stored { file, start: chunks[i].start, length: chunks[i].length };
+    let parts = parts.iter().zip(&files).map(|(part, file)| part.iter().map(|i| (&plan.leaves[*i], stored(file, *i))).collect()).collect();
+    sum_of_parts(target, group, plan, parts, most_bytes)
+}
+
+/// Leaves and their chunks, which one thread reads.
+type Part<'a> = Vec<(&'a Leaf, Source<'a>)>;
+
+fn sum_of_parts(target: &Target, group: &RowGroup, plan: &Plan, parts: Vec<Part<'_>>, most_bytes: usize) -> Result<Summed> {
+    if group.chunks.len() != plan.columns {
+        return refuse(OTHER_COLUMNS);
+    }
+    let most_bytes = most_bytes / parts.len().max(1);
+    let sums = crate::crew::each(parts.len(), parts.len(), |i| guarded(|| lanes_of(group, &parts[i], most_bytes, &mut Rooms::take())));
     let mut sums = sums.into_iter();
     let Some(first) = sums.next() else { return refuse("there is nothing to read") };
     let Read { mut lanes, mut told } = first?;
@@ -121,34 +144,15 @@ pub fn sum_of_group(target: &Target, group: &RowGroup, plan: &Plan, chunks: &[&[
     Ok((sum, group.rows))
 }
 
-/// The rows of one row group of a file of this machine, of which the chunks of these leaves are read all at once.
-pub fn sum_of_stored(target: &Target, group: &RowGroup, plan: &Plan, path: &Path, most_bytes: usize, threads: usize) -> Result<Summed> {
-    let Some(chunks) = plan.leaves.iter().map(|leaf| group.chunks.get(leaf.column)).collect::<Option<Vec<_>>>() else {
-        return refuse("a row group has another number of columns than the schema");
-    };
-    let places: Vec<(usize, usize)> = chunks.iter().map(|chunk| (chunk.start, chunk.length)).collect();
-    let Some(room) = read_parts(path, &places) else { return refuse("its chunks are not there to be read") };
-    let mut rest = &room[..];
-    let mut parts = Vec::with_capacity(places.len());
-    for (_, length) in places {
-        let (part, behind) = rest.split_at(length);
-        parts.push(part);
-        rest = behind;
-    }
-    sum_of_group(target, group, plan, &parts, most_bytes, threads)
-}
-
-type Part<'a> = Vec<(&'a Leaf, &'a [u8])>;
-
-/// Leaves divided so that each part has about as many bytes.
-fn parted<'a>(plan: &'a Plan, chunks: &[&'a [u8]], parts: usize) -> Vec<Part<'a>> {
-    let mut leaves: Part<'a> = plan.leaves.iter().zip(chunks.iter().copied()).collect();
-    leaves.sort_by_key(|(_, chunk)| std::cmp::Reverse(chunk.len()));
-    let mut found: Vec<(usize, Part<'a>)> = (0..parts).map(|_| (0, Vec::new())).collect();
-    for (leaf, chunk) in leaves {
+/// Numbers of leaves whose chunks have these lengths, divided so that each part has about as many bytes.
+fn parted(lengths: &[usize], parts: usize) -> Vec<Vec<usize>> {
+    let mut leaves: Vec<usize> = (0..lengths.len()).collect();
+    leaves.sort_by_key(|i| std::cmp::Reverse(lengths[*i]));
+    let mut found = vec![(0, Vec::new()); parts.clamp(1, lengths.len().max(1))];
+    for i in leaves {
         if let Some(least) = found.iter_mut().min_by_key(|part| part.0) {
-            least.0 += chunk.len() + 1;
-            least.1.push((leaf, chunk));
+            least.0 += lengths[i] + 1;
+            least.1.push(i);
         }
     }
     found.into_iter().map(|(_, part)| part).collect()
@@ -162,7 +166,7 @@ fn sum_of_columns(
     most_bytes: usize,
     rooms: &mut Parts,
 ) -> Result<u128> {
-    let part: Part<'_> = leaves.iter().zip(chunks.iter().copied()).collect();
+    let part: Part<'_> = leaves.iter().zip(chunks.iter().copied().map(Source::Lent)).collect();
     let Read { mut lanes, told } = lanes_of(group, &part, most_bytes, rooms)?;
     if !agree(told) {
         return refuse(CONTRADICTION);
@@ -193,8 +197,8 @@ fn lanes_of(group: &RowGroup, part: &Part<'_>, most_bytes: usize, rooms: &mut Pa
     for some in part.chunks(beside) {
         let rooms = rooms.of(some.len());
         let mut cursors = Vec::with_capacity(some.len());
-        for ((leaf, data), room) in some.iter().zip(rooms.iter_mut()) {
-            cursors.push(Cursor::new(leaf, &group.chunks[leaf.column], data, most_bytes, room)?);
+        for ((leaf, source), room) in some.iter().zip(rooms.iter_mut()) {
+            cursors.push(Cursor::new(leaf, &group.chunks[leaf.column], *source, most_bytes, room)?);
         }
         for from in (0..group.rows).step_by(STEP) {
             for (cursor, room) in cursors.iter_mut().zip(rooms.iter_mut()) {

@@ -16,6 +16,7 @@ pub(crate) mod pages;
 mod rooms;
 mod schema;
 mod shape;
+mod source;
 mod texts;
 mod thrift;
 mod values;
