@@ -24,6 +24,16 @@ pub fn scrambled(word: u64) -> u64 {
     word.wrapping_mul(A).swap_bytes()
 }
 
+/// Kinds of entries that a table of weights has room for.
+pub const MOST_LEVELS: usize = 32;
+
+/// What entries of a list count for by their kind, lane by lane: outside of the list, and inside of it.
+#[derive(Default)]
+pub struct Weights {
+    pub outside: [[u64; MOST_LEVELS]; 2],
+    pub inside: [[u64; MOST_LEVELS]; 2],
+}
+
 /// Adds a scrambled word, times two factors.
 #[inline(always)]
 pub fn add(pair: &mut Pair, scrambled: u64, factors: Pair) {
@@ -222,6 +232,20 @@ over_rows! {
         }
     }
 
+    /// Entries of a list, of which each has what its value is worth, get what they count for by their kind and their place in the list.
+    fn weigh(rows: Rows<'_>, kinds: &[u8], places: &[u32], weights: &Weights, list: &Key) {
+        let far = places.iter().fold(0, |most, place| most.max(*place)) as usize >= NEAR;
+        for (lane, entries) in [rows.first, rows.second].into_iter().enumerate() {
+            let near: [u64; NEAR] = std::array::from_fn(|place| list.near[place][lane]);
+            let (outside, inside) = (&weights.outside[lane], &weights.inside[lane]);
+            for ((entry, kind), place) in entries.iter_mut().zip(kinds).zip(places) {
+                let (kind, place) = (usize::from(*kind) % MOST_LEVELS, *place as usize);
+                let factor = if far { list.factors_at(place)[lane] } else { near[place % NEAR] };
+                *entry = outside[kind].wrapping_add(inside[kind].wrapping_add(*entry).wrapping_mul(factor));
+            }
+        }
+    }
+
     /// What other lanes of the same rows hold, where the mask is all ones.
     fn add_masked_lanes(rows: Rows<'_>, other: &Lanes, masks: &[u64]) {
         for (((first, second), (one, another)), mask) in
@@ -313,59 +337,4 @@ fn factors_of(bases: Pair, position: usize) -> Pair {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key() -> Key {
-        Key::new(&std::array::from_fn(|i| (i as u64 + 1).wrapping_mul(A)))
-    }
-
-    #[test]
-    fn factors_are_odd_and_do_not_depend_on_where_they_are_kept() {
-        let key = key();
-        for position in [0, NEAR - 1, NEAR, FAR - 1, FAR, 1 << 40] {
-            let found = key.factors_at(position);
-            assert_eq!(found, factors_of(key.bases, position));
-            assert!(found.iter().all(|factor| factor & 1 == 1));
-        }
-    }
-
-    fn of(pairs: &[Pair]) -> Lanes {
-        Lanes { first: pairs.iter().map(|pair| pair[0]).collect(), second: pairs.iter().map(|pair| pair[1]).collect() }
-    }
-
-    #[test]
-    fn each_lane_reaches_the_result() {
-        let keys = key().finish;
-        let all = [[0, 0], [1, 0], [0, 1], [1, 1]].map(|pair| finished(of(&[pair]).rows(0, 1), keys));
-        for (i, one) in all.iter().enumerate() {
-            assert!(all[..i].iter().all(|other| other != one));
-        }
-    }
-
-    #[test]
-    fn rows_add_up_modulo_two_to_the_128() {
-        let pairs: Vec<Pair> = (0..1000u64).map(|i| [i.wrapping_mul(A), i.wrapping_mul(B)]).collect();
-        let apart = pairs.iter().fold(0u128, |sum, pair| sum.wrapping_add(finished(of(&[*pair]).rows(0, 1), key().finish)));
-        assert_eq!(finished(of(&pairs).rows(0, 1000), key().finish), apart);
-    }
-
-    #[test]
-    fn many_rows_at_once_are_each_alone() {
-        let words: Vec<u64> = (0..77u64).map(|i| i.wrapping_mul(C)).collect();
-        let masks: Vec<u64> = (0..77u64).map(|i| ((i % 3) & 1).wrapping_neg()).collect();
-        let key = key();
-        let (mut many, mut single) = (Lanes::zeros(77), Lanes::zeros(77));
-        add_words(many.rows(0, 77), &words, key.starts[0], key.factors[0]);
-        add_masked_words(many.rows(0, 77), &words, &masks, key.starts[1], key.factors[1]);
-        add_products(many.rows(0, 77), &words, &masks, key.count);
-        for row in 0..77 {
-            let mut lanes = single.rows(0, 77);
-            let mut pair = [words[row].wrapping_mul(key.count[0]), masks[row].wrapping_mul(key.count[1])];
-            add(&mut pair, scrambled(words[row].wrapping_add(key.starts[0])), key.factors[0]);
-            add(&mut pair, scrambled(words[row].wrapping_add(key.starts[1])) & masks[row], key.factors[1]);
-            lanes.add_pair(row, pair);
-            assert_eq!(many.pair(row), single.pair(row));
-        }
-    }
-}
+mod tests;

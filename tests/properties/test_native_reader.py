@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import random
+import tempfile
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -139,7 +140,7 @@ def by_arrow(data: bytes, spec: ReadSpec) -> Fingerprint:
 
 
 def natively(data: bytes, spec: ReadSpec, most_bytes: int = 16 * MIB) -> Fingerprint | str:
-    """In one piece, and row group by row group, which must be the same."""
+    """In one piece, and row group by row group, from memory and from a file: all the same."""
     reader = NativeReader(spec)
     (found,) = reader.sums([memoryview(data)], most_bytes)
     if isinstance(found, str):
@@ -147,6 +148,9 @@ def natively(data: bytes, spec: ReadSpec, most_bytes: int = 16 * MIB) -> Fingerp
     known = reader.opened(data)
     pieces = [[memoryview(data)[start : start + length] for start, length in known.chunks(i)] for i in range(known.row_groups)]
     assert sum((known.sum(i, piece, most_bytes) for i, piece in enumerate(pieces)), Fingerprint()) == found
+    with tempfile.NamedTemporaryFile() as file:
+        Path(file.name).write_bytes(data)
+        assert sum((known.sum_stored(i, file.name, most_bytes) for i in range(known.row_groups)), Fingerprint()) == found
     return found
 
 
@@ -166,6 +170,26 @@ def test_long_pages_and_row_groups_are_read_in_steps() -> None:
     data = kit.parquet(table, row_group_size=1 << 20)
     expected = by_arrow(data, ReadSpec(schema=schema))
     assert natively(data, ReadSpec(schema=schema)) == expected == natively(data, ReadSpec(schema=schema), 2 * MIB)
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("stop", [0, 8, 64, 73, 200, 201, 1000])
+def test_values_that_are_all_different_up_to_some_page(stop: int, version: str) -> None:
+    """A dictionary is taken in order as long as pages ask for it so, and looked up in from there on: of numbers, texts, decimals, with nulls
+    between them and in lists."""
+    order = [*range(stop), *(i * 7 % max(1, stop) for i in range(97)), *range(stop, stop + 40)]
+    made = {
+        "i": pa.array(order, pa.int64()),
+        "x": pa.array([i / 3 for i in order], pa.float64()),
+        "d": pa.array([Decimal(i).scaleb(-2) for i in order], pa.decimal128(9, 2)),
+        "s": pa.array([f"{i}" * (i % 5) + f"-{i}" for i in order]),
+        "n": pa.array([None if i % 11 == 3 else i for i in order], pa.int32()),
+        "l": pa.array([[i, None, i + 100_000] for i in order], pa.list_(pa.int32())),
+    }
+    table = pa.table(made)
+    for page_bytes, batch in ((1, 8), (1, 24), (1 << 20, 1024)):
+        data = kit.parquet(table, data_page_size=page_bytes, write_batch_size=batch, data_page_version=version)
+        assert natively(data, ReadSpec(schema=table.schema)) == by_arrow(data, ReadSpec(schema=table.schema))
 
 
 def test_files_of_other_writers_are_read(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ pub(crate) mod pages;
 mod rooms;
 mod schema;
 mod shape;
+mod single;
 mod source;
 mod texts;
 mod thrift;

@@ -1,14 +1,15 @@
 //! Leaves below lists: their levels say where a row begins, and at which place of which list a value lies.
 
-use crate::lanes::{Key, Lanes, Pair, Rows};
+use crate::lanes::{Lanes, Pair, Rows};
 
 use super::column::{Cursor, Room, count_of};
 use super::levels::Numbers;
 use super::schema::Leaf;
+use super::single::{Entries, Table};
 use super::values::BLOCK;
 use super::{Result, refuse};
 
-const ENDED: &str = "a list of it goes on that has no elements";
+pub const ENDED: &str = "a list of it goes on that has no elements";
 
 /// Where in its lists the last entry was, and what an entry there is multiplied by, list by list from the top.
 #[derive(Default)]
@@ -17,10 +18,12 @@ pub struct Nest {
     factors: Vec<Pair>,
     /// The definition level of the last entry.
     last: u8,
+    entries: Entries,
 }
 
 impl Nest {
     pub fn begin(&mut self, leaf: &Leaf) {
+        self.entries.begin();
         self.places.clear();
         self.places.resize(leaf.lists.len(), 0);
         self.factors.clear();
@@ -85,7 +88,10 @@ fn add_entries(leaf: &Leaf, cursor: &Cursor<'_>, taken: usize, rows: &mut Rows<'
         return refuse("a column begins in the middle of a row");
     }
     if let ([(list, elements)], Some(table)) = (leaf.lists.as_slice(), Table::of(leaf)) {
-        return table.add(list, *elements, [repetitions, definitions], (taken, begun), rows, (lanes, nest));
+        let entries = nest.entries.of(taken);
+        repetitions.copy(&mut entries.repetitions);
+        definitions.copy(&mut entries.definitions);
+        return table.add((list, *elements), entries, lanes, rows, begun);
     }
     add_deep(leaf, [repetitions, definitions], (taken, begun), rows, (lanes, nest))
 }
@@ -115,69 +121,6 @@ fn add_deep(
         rows.add_pair(begun - 1, sum);
     }
     Ok(begun)
-}
-
-const MOST_LEVELS: usize = 32;
-
-/// What entries below a single list count for by their levels: most lists are no deeper, and there no branch can be foreseen.
-struct Table {
-    outside: [Pair; MOST_LEVELS],
-    inside: [Pair; MOST_LEVELS],
-    levels: usize,
-    valued: bool,
-}
-
-impl Table {
-    fn of(leaf: &Leaf) -> Option<Self> {
-        let (levels, none) = (usize::from(leaf.definition) + 1, [[0; 2]; MOST_LEVELS]);
-        if leaf.repetition != 1 || 2 * levels > MOST_LEVELS {
-            return None;
-        }
-        let mut table = Self { outside: none, inside: none, levels, valued: leaf.key.is_some() };
-        for (repetition, definition) in (0..=1).flat_map(|repetition| (0..=leaf.definition).map(move |definition| (repetition, definition)))
-        {
-            let at = usize::from(repetition) * levels + usize::from(definition);
-            table.outside[at] = leaf.count(0, repetition, definition);
-            table.inside[at] = leaf.count(1, repetition, definition);
-        }
-        Some(table)
-    }
-
-    fn add(
-        &self,
-        list: &Key,
-        elements: u8,
-        levels: [Levels<'_>; 2],
-        (taken, mut begun): (usize, usize),
-        rows: &mut Rows<'_>,
-        (lanes, nest): (&Lanes, &mut Nest),
-    ) -> Result<usize> {
-        let mut block = [[0u8; BLOCK]; 2];
-        levels.iter().zip(&mut block).for_each(|(levels, block)| levels.copy(&mut block[..taken]));
-        let [repetitions, definitions] = block;
-        let (mut place, mut last, mut next, mut wrong) = (nest.places[0], nest.last, 0, false);
-        let (valued, most, end) = (self.levels - 1, self.valued, lanes.len() - 1);
-        // What all entries are worth up to the last one of each row. To add to rows here would be to wait for what was just stored.
-        let (mut sum, mut row, mut sums) = ([0u64; 2], 0usize, [[0u64; 2]; BLOCK + 1]);
-        for (repetition, definition) in repetitions[..taken].iter().zip(&definitions[..taken]) {
-            let goes_on = usize::from(*repetition & 1);
-            place = (place + 1) * goes_on;
-            row += 1 - goes_on;
-            wrong |= goes_on == 1 && last.min(*definition) < elements;
-            last = *definition;
-            let at = (goes_on * self.levels + usize::from(*definition)) % MOST_LEVELS;
-            let there = usize::from(most && usize::from(*definition) == valued);
-            let (worth, mask) = (lanes.pair(next.min(end)), (there as u64).wrapping_neg());
-            next += there;
-            let inside = plus(self.inside[at], [worth[0] & mask, worth[1] & mask]);
-            sum = plus(sum, plus(self.outside[at], times(inside, list.factors_at(place))));
-            sums[row] = sum;
-        }
-        rows.add_steps(begun.wrapping_sub(1), &sums[..=row]);
-        begun += row;
-        (nest.places[0], nest.last) = (place, last);
-        if wrong { refuse(ENDED) } else { Ok(begun) }
-    }
 }
 
 /// Some levels of a page.
