@@ -1,6 +1,10 @@
 //! Parquet's footer (apache/parquet-format, `parquet.thrift`), as far as merging pages needs it.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use super::Refusal;
+use super::row_groups::{Head, Heads, row_group};
 use super::short::Short;
 use super::thrift::{Field, Reader, kind};
 
@@ -131,6 +135,22 @@ pub struct RowGroup {
     pub rows: usize,
 }
 
+/// What footers in a row say in the same bytes, which need not be read again.
+#[derive(Debug)]
+pub struct Familiar {
+    /// How the list of the schema is stored.
+    pub schema: Vec<u8>,
+    pub heads: Vec<Head>,
+    pub orders: Orders<Vec<u8>>,
+}
+
+/// Of each leaf, whether bounds are in the order that its type defines, and how the list of that is stored.
+#[derive(Clone, Default, Debug)]
+pub struct Orders<T> {
+    pub ordered: Arc<[bool]>,
+    pub stored: T,
+}
+
 /// The schema of a file: the one that was known, or its elements and how they are stored.
 #[derive(Clone, Debug)]
 pub enum Schema<'a> {
@@ -143,9 +163,10 @@ pub struct Footer<'a> {
     pub schema: Schema<'a>,
     pub rows: usize,
     pub row_groups: Vec<RowGroup>,
-    pub created_by: String,
-    /// Of each leaf, whether bounds are in the order that its type defines.
-    pub ordered: Vec<bool>,
+    pub created_by: Cow<'a, str>,
+    /// Where the schema was read: how its columns begin.
+    pub heads: Vec<Head>,
+    pub orders: Orders<&'a [u8]>,
 }
 
 pub fn missing(what: &str) -> Refusal {
@@ -154,7 +175,7 @@ pub fn missing(what: &str) -> Refusal {
 
 impl<'a> Footer<'a> {
     /// The footer and its length, of a whole file. `known`: as `parse` takes it.
-    pub fn of_file(data: &'a [u8], known: &[u8]) -> Result<(Self, usize)> {
+    pub fn of_file(data: &'a [u8], known: Option<&Familiar>) -> Result<(Self, usize)> {
         let start = Self::start_of(data)?;
         Ok((Self::parse(&data[start..data.len() - 8], known)?, data.len() - 8 - start))
     }
@@ -174,27 +195,33 @@ impl<'a> Footer<'a> {
 
     /// The schema of a footer, read whole.
     pub fn schema_of(bytes: &[u8]) -> Result<Vec<Element>> {
-        match Footer::parse(bytes, &[])?.schema {
+        match Footer::parse(bytes, None)?.schema {
             Schema::Read { elements, .. } => Ok(elements),
             Schema::Known => Err(missing("a schema")),
         }
     }
 
-    /// `known`: how the list of a schema is stored that needs not be read again; nothing: none is known.
-    pub fn parse(bytes: &'a [u8], known: &[u8]) -> Result<Self> {
-        let (mut schema, mut rows, mut row_groups, mut created_by, mut ordered) = (None, None, None, String::new(), Vec::new());
+    /// `known`: of a footer that was read before.
+    pub fn parse(bytes: &'a [u8], known: Option<&Familiar>) -> Result<Self> {
+        let (mut schema, mut rows, mut groups, mut created_by, mut orders) = (None, None, None, Cow::default(), Orders::default());
+        let mut heads = Heads::Seen(Vec::new());
         fields_of(bytes, |r, field| {
-            match field.id {
-                2 if field.kind == kind::LIST && !known.is_empty() && r.pass(known) => schema = Some(Schema::Known),
-                2 => {
+            let known = known.filter(|_| field.kind == kind::LIST);
+            match (field.id, known) {
+                (2, Some(known)) if r.pass(&known.schema) => (schema, heads) = (Some(Schema::Known), Heads::Known(&known.heads)),
+                (2, _) => {
                     let start = r.at;
                     schema = Some(Schema::Read { elements: r.structs(field, element)?, stored: r.since(start) });
                 }
-                3 => rows = Some(r.size64(field)?),
-                4 => row_groups = Some(r.structs(field, row_group)?),
-                6 => created_by = String::from_utf8_lossy(r.binary(field)?).into_owned(),
-                7 => ordered = r.structs(field, column_order)?,
-                8 | 9 => return Err(Refusal::new("it is encrypted")),
+                (3, _) => rows = Some(r.size64(field)?),
+                (4, _) => groups = Some(r.structs(field, |r| row_group(r, &mut heads))?),
+                (6, _) => created_by = String::from_utf8_lossy(r.binary(field)?),
+                (7, Some(Familiar { orders: same, .. })) if r.pass(&same.stored) => orders.ordered = Arc::clone(&same.ordered),
+                (7, _) => {
+                    let start = r.at;
+                    orders = Orders { ordered: r.structs(field, column_order)?.into(), stored: r.since(start) };
+                }
+                (8 | 9, _) => return Err(Refusal::new("it is encrypted")),
                 _ => return Ok(false),
             }
             Ok(true)
@@ -202,9 +229,10 @@ impl<'a> Footer<'a> {
         Ok(Self {
             schema: schema.ok_or_else(|| missing("a schema"))?,
             rows: rows.ok_or_else(|| missing("a number of rows"))?,
-            row_groups: row_groups.ok_or_else(|| missing("row groups"))?,
+            row_groups: groups.ok_or_else(|| missing("row groups"))?,
             created_by,
-            ordered,
+            heads: heads.seen(),
+            orders,
         })
     }
 }
@@ -315,80 +343,6 @@ fn logical_type(r: &mut Reader<'_>, field: Field) -> Result<Option<Meaning>> {
             10 => integer(first, flag_second),
             number => Meaning::Other { logical: true, number: i32::from(number) },
         });
-        Ok(true)
-    })?;
-    Ok(found)
-}
-
-fn row_group(r: &mut Reader<'_>) -> Result<RowGroup> {
-    let (mut columns, mut rows) = (None, None);
-    r.fields(|r, field| {
-        match field.id {
-            1 => columns = Some(r.structs(field, column_chunk)?),
-            3 => rows = Some(r.size64(field)?),
-            _ => return Ok(false),
-        }
-        Ok(true)
-    })?;
-    Ok(RowGroup {
-        columns: columns.ok_or_else(|| missing("the columns of a row group"))?,
-        rows: rows.ok_or_else(|| missing("the rows of a row group"))?,
-    })
-}
-
-fn column_chunk(r: &mut Reader<'_>) -> Result<ColumnChunk> {
-    let mut found = None;
-    r.fields(|r, field| {
-        match field.id {
-            1 => return Err(Refusal::new("a column of it is in another file")),
-            3 => found = Some(column_metadata(r, field)?),
-            8 | 9 => return Err(Refusal::new("it is encrypted")),
-            _ => return Ok(false),
-        }
-        Ok(true)
-    })?;
-    found.ok_or_else(|| missing("what a column chunk is"))
-}
-
-fn column_metadata(r: &mut Reader<'_>, field: Field) -> Result<ColumnChunk> {
-    let (mut physical, mut codec, mut values, mut length) = (None, None, None, None);
-    let (mut data, mut dictionary, mut found) = (None, None, Statistics::default());
-    r.nested(field, |r, field| {
-        match field.id {
-            1 => physical = Some(r.int32(field)?),
-            4 => codec = Some(r.int32(field)?),
-            5 => values = Some(r.size64(field)?),
-            7 => length = Some(r.size64(field)?),
-            9 => data = Some(r.size64(field)?),
-            11 => dictionary = Some(r.size64(field)?),
-            12 => found = statistics(r, field)?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    })?;
-    let data = data.ok_or_else(|| missing("where a column is"))?;
-    Ok(ColumnChunk {
-        physical: physical.ok_or_else(|| missing("a physical type"))?,
-        codec: codec.ok_or_else(|| missing("a codec"))?,
-        values: values.ok_or_else(|| missing("a number of values"))?,
-        start: dictionary.filter(|at| (4..data).contains(at)).unwrap_or(data),
-        length: length.ok_or_else(|| missing("the size of a column"))?,
-        statistics: found,
-    })
-}
-
-fn statistics(r: &mut Reader<'_>, field: Field) -> Result<Statistics> {
-    let mut found = Statistics::default();
-    r.nested(field, |r, field| {
-        match field.id {
-            1 | 2 => found.old[field.id as usize - 1] = Some(r.binary(field)?.len()),
-            3 => found.null_count = Some(r.size64(field)?),
-            5 => found.maximum = Some(r.binary(field)?.into()),
-            6 => found.minimum = Some(r.binary(field)?.into()),
-            7 => found.maximum_exact = Some(field.truth()?),
-            8 => found.minimum_exact = Some(field.truth()?),
-            _ => return Ok(false),
-        }
         Ok(true)
     })?;
     Ok(found)

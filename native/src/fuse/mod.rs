@@ -20,6 +20,7 @@ mod page_header;
 mod pages;
 mod plain;
 mod rope;
+mod row_groups;
 mod sample;
 mod schema;
 mod short;
@@ -55,13 +56,15 @@ const INPUTS_AHEAD: usize = 4;
 const MOST_PAGE_BYTES: usize = 64 << 20;
 const MOST_PAGE_VALUES: usize = 16 << 20;
 
-/// Why something is not merged, in words that go on from the name of a file.
+/// Why something is not merged, in words that go on from the name of a file. One pointer: results that may be it, of which every number
+/// read is one, then fit registers.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Refusal(String);
+pub struct Refusal(Box<Box<str>>);
 
 impl Refusal {
-    pub fn new(why: impl Into<String>) -> Self {
-        Self(why.into())
+    #[cold]
+    pub fn new(why: impl Into<Box<str>>) -> Self {
+        Self(Box::new(why.into()))
     }
 }
 

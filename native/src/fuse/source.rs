@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::Refusal;
 use super::codec::{Codec, Compression, joins};
-use super::metadata::{Footer, RowGroup, Schema};
+use super::metadata::{Familiar, Footer, Orders, RowGroup, Schema};
 use super::schema::{Leaf, Match, Node, Place, leaves, places, tree};
 
 type Result<T> = std::result::Result<T, Refusal>;
@@ -19,9 +19,10 @@ pub struct Target {
     last: Mutex<Option<Arc<Known>>>,
 }
 
-/// How a schema is stored in a footer, where the leaves are in files that have it, and how many leaves these have.
+/// What is known of a schema: what footers with it say in the same bytes, where the leaves are in files that have it, and how many leaves
+/// these have.
 struct Known {
-    stored: Vec<u8>,
+    familiar: Familiar,
     places: Places,
     leaves: usize,
 }
@@ -41,13 +42,15 @@ impl Target {
     }
 
     /// What is to be known of a schema; of files in a row that have the same one, found once.
-    fn known(&self, schema: &Schema<'_>, last: Option<Arc<Known>>) -> Result<Arc<Known>> {
-        match (schema, last) {
+    fn known(&self, footer: &mut Footer<'_>, last: Option<Arc<Known>>) -> Result<Arc<Known>> {
+        match (&footer.schema, last) {
             (Schema::Known, Some(last)) => Ok(last),
             (Schema::Known, None) => Err(Refusal::new("there is no schema")),
             (Schema::Read { elements, stored }, _) => {
                 let (nodes, leaves) = tree(elements)?;
-                let found = Arc::new(Known { stored: stored.to_vec(), places: Arc::new(places(&nodes, &self.nodes, self.by)?), leaves });
+                let orders = Orders { ordered: Arc::clone(&footer.orders.ordered), stored: footer.orders.stored.to_vec() };
+                let familiar = Familiar { schema: stored.to_vec(), heads: std::mem::take(&mut footer.heads), orders };
+                let found = Arc::new(Known { familiar, places: Arc::new(places(&nodes, &self.nodes, self.by)?), leaves });
                 *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::clone(&found));
                 Ok(found)
             }
@@ -60,7 +63,7 @@ pub struct Source {
     pub row_groups: Vec<RowGroup>,
     pub rows: usize,
     pub places: Places,
-    pub ordered: Vec<bool>,
+    pub ordered: Arc<[bool]>,
     pub right: bool,
     /// As `right`, of decimals in bytes.
     pub decimals_right: bool,
@@ -71,8 +74,8 @@ pub struct Source {
 impl Source {
     pub fn new(target: &Target, data: &[u8]) -> Result<Self> {
         let last = target.last();
-        let (footer, length) = Footer::of_file(data, last.as_ref().map_or(&[], |last| &last.stored))?;
-        let known = target.known(&footer.schema, last)?;
+        let (mut footer, length) = Footer::of_file(data, last.as_ref().map(|last| &last.familiar))?;
+        let known = target.known(&mut footer, last)?;
         let places = Arc::clone(&known.places);
         let end = data.len() - 8 - length;
         let (mut rows, mut bytes) = (0usize, 0usize);
@@ -110,7 +113,7 @@ impl Source {
         }
         let right = bounds_are_right(&footer.created_by);
         let decimals_right = right && decimals_are_right(&footer.created_by);
-        Ok(Self { row_groups, rows, places, ordered: footer.ordered, right, decimals_right, bytes })
+        Ok(Self { row_groups, rows, places, ordered: footer.orders.ordered, right, decimals_right, bytes })
     }
 
     /// Leaves that the file lacks.

@@ -25,6 +25,7 @@ pub mod kind {
     pub const STRUCT: u8 = 12;
 }
 
+#[cold]
 fn broken(what: &str) -> Refusal {
     Refusal::new(format!("Thrift: {what}"))
 }
@@ -44,6 +45,10 @@ impl Field {
             kind::FALSE => Ok(false),
             _ => Err(broken("a boolean of another type")),
         }
+    }
+
+    pub fn is_struct(self) -> Result<()> {
+        if self.kind == kind::STRUCT { Ok(()) } else { Err(broken("a struct of another type")) }
     }
 }
 
@@ -77,6 +82,10 @@ impl<'a> Reader<'a> {
     }
 
     fn long_varint(&mut self) -> Result<u64> {
+        if let [low, high @ 0..0x80, ..] = self.data[self.at..] {
+            self.at += 2;
+            return Ok(u64::from(low & 0x7f) | u64::from(high) << 7);
+        }
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -136,9 +145,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Calls `each` for every field of a struct; it reads the value and answers true, or false to have it passed over.
-    pub fn fields(&mut self, mut each: impl FnMut(&mut Self, Field) -> Result<bool>) -> Result<()> {
+    pub fn fields(&mut self, each: impl FnMut(&mut Self, Field) -> Result<bool>) -> Result<()> {
+        self.fields_behind(0, each)
+    }
+
+    /// `fields` of a struct that was read as far as behind the field with this id; 0: not at all.
+    pub fn fields_behind(&mut self, mut id: i16, mut each: impl FnMut(&mut Self, Field) -> Result<bool>) -> Result<()> {
         self.enter()?;
-        let mut id = 0i16;
         loop {
             let head = self.byte()?;
             if head == 0 {
@@ -152,7 +165,7 @@ impl<'a> Reader<'a> {
             };
             let field = Field { id, kind: head & 0x0f };
             if !each(self, field)? {
-                self.skip(field.kind, false)?;
+                self.pass_over(field.kind, false)?;
             }
         }
         self.depth -= 1;
@@ -161,7 +174,8 @@ impl<'a> Reader<'a> {
 
     /// `fields` of a field that is a struct.
     pub fn nested(&mut self, field: Field, each: impl FnMut(&mut Self, Field) -> Result<bool>) -> Result<()> {
-        if field.kind == kind::STRUCT { self.fields(each) } else { Err(broken("a struct of another type")) }
+        field.is_struct()?;
+        self.fields(each)
     }
 
     /// The type and number of elements of a list; each takes at least a byte.
@@ -184,9 +198,9 @@ impl<'a> Reader<'a> {
         Ok((head & 0x0f, count))
     }
 
-    /// Whether what is left begins with these bytes, which then are passed over.
+    /// Whether what is left begins with these bytes, which then are passed over; with none it does not.
     pub fn pass(&mut self, known: &[u8]) -> bool {
-        let same = self.data[self.at..].starts_with(known);
+        let same = !known.is_empty() && self.data[self.at..].starts_with(known);
         self.at += if same { known.len() } else { 0 };
         same
     }
@@ -214,33 +228,31 @@ impl<'a> Reader<'a> {
         if self.depth > MOST_DEPTH { Err(broken("it is nested too deeply")) } else { Ok(()) }
     }
 
+    /// `skip`, which is not called for integers: most of what is passed over are these.
+    #[inline]
+    fn pass_over(&mut self, of: u8, in_list: bool) -> Result<()> {
+        if matches!(of, kind::I16 | kind::I32 | kind::I64) { self.varint().map(drop) } else { self.skip(of, in_list) }
+    }
+
     /// `in_list`: booleans of lists take a byte each.
     pub fn skip(&mut self, of: u8, in_list: bool) -> Result<()> {
         match of {
-            kind::TRUE | kind::FALSE => {
-                if in_list {
-                    self.byte()?;
-                }
-            }
-            kind::BYTE => {
+            kind::TRUE | kind::FALSE if !in_list => {}
+            kind::TRUE | kind::FALSE | kind::BYTE => {
                 self.byte()?;
             }
-            kind::I16 | kind::I32 | kind::I64 => {
-                self.varint()?;
-            }
+            kind::I16 | kind::I32 | kind::I64 => return self.varint().map(drop),
             kind::DOUBLE => {
                 for _ in 0..8 {
                     self.byte()?;
                 }
             }
-            kind::BINARY => {
-                self.bytes()?;
-            }
+            kind::BINARY => return self.bytes().map(|_| ()),
             kind::LIST | kind::SET => {
                 self.enter()?;
                 let (element, count) = self.list_head()?;
                 for _ in 0..count {
-                    self.skip(element, true)?;
+                    self.pass_over(element, true)?;
                 }
                 self.depth -= 1;
             }
