@@ -145,6 +145,7 @@ fn check_column(link: &Link<'_>, leaf: &Leaf, rows: usize, file: &[u8]) -> Resul
         codec: link.codec,
         values: link.values,
         start: link.start(),
+        data: link.start(),
         length: link.length,
         statistics: Statistics::default(),
     };

@@ -10,14 +10,13 @@ use super::column::merge as merge_column;
 use super::input::{Input, Options};
 use super::metadata::Statistics;
 use super::order::Order;
-use super::pages::Chunk;
+use super::pages::{Chunk, expect_headers};
 use super::schema::{Leaf, Place};
 use super::source::{Source, Target};
 use super::thrift::Writer;
 use super::writer::Column;
 use super::{INPUTS_AHEAD, PLAIN, RLE};
 use crate::crew::each;
-use crate::wide::expect;
 
 /// How to merge. `bounds`: of each leaf, whether its bounds must be found where footers do not tell them.
 pub struct Merge<'a> {
@@ -116,10 +115,10 @@ fn one_column(how: &Merge<'_>, sources: &[(&Source, &[u8])], leaf: usize) -> Res
     merge_column(&how.target.leaves[leaf], &inputs, options).map_err(|(i, refusal)| (of_source.get(i).copied().unwrap_or(0), refusal))
 }
 
-/// Asks for the memory in which the pages of a leaf begin.
+/// Asks for the memory of the pages' headers of a leaf.
 fn expect_column(source: &Source, data: &[u8], leaf: usize) {
     let (Place::At { column, .. }, [group, ..]) = (&source.places[leaf], &source.row_groups[..]) else { return };
-    expect(data.get(group.columns[*column].start..).unwrap_or_default());
+    expect_headers(data, &group.columns[*column]);
 }
 
 impl Group {

@@ -118,13 +118,14 @@ impl Statistics {
     }
 }
 
-/// A column chunk: `start` and `length` are the range of its pages.
+/// A column chunk: `start` and `length` are the range of its pages; `data`: where the first of them is that is no dictionary, if that is true.
 #[derive(Clone, Debug)]
 pub struct ColumnChunk {
     pub physical: i32,
     pub codec: i32,
     pub values: usize,
     pub start: usize,
+    pub data: usize,
     pub length: usize,
     pub statistics: Statistics,
 }

@@ -13,6 +13,8 @@ use crate::wide::expect;
 
 type Result<T> = std::result::Result<T, Refusal>;
 
+const TYPICAL_HEADER: usize = 100;
+
 /// A page: its header, its bytes as they are stored, and where in the file these begin.
 #[derive(Clone)]
 pub struct Page<'a> {
@@ -51,7 +53,8 @@ impl<'a> Chunk<'a> {
         let codec = Codec::of(column.codec)?;
         let end = column.start.checked_add(column.length).filter(|end| *end <= file.len() && column.start >= 4);
         let data = &file[column.start..end.ok_or_else(|| Refusal::new("a column goes beyond the file"))?];
-        let (mut dictionary, mut pages, mut at, mut values) = (None, Vec::new(), 0, 0usize);
+        // Most chunks have one page.
+        let (mut dictionary, mut pages, mut at, mut values) = (None, Vec::with_capacity(1), 0, 0usize);
         while at < data.len() {
             let mut reader = Reader::new(&data[at..]);
             let header = PageHeader::read(&mut reader)?;
@@ -90,6 +93,14 @@ impl<'a> Chunk<'a> {
     /// Bytes of its pages, without their headers.
     pub fn stored_bytes(&self) -> usize {
         self.pages.iter().chain(&self.dictionary).map(|page| page.body.len()).sum()
+    }
+}
+
+/// Asks for the memory in which the headers of a dictionary and of the first page behind it are.
+pub fn expect_headers(file: &[u8], column: &ColumnChunk) {
+    for at in [column.start, column.data] {
+        let rest = file.get(at..).unwrap_or_default();
+        expect(&rest[..rest.len().min(TYPICAL_HEADER)]);
     }
 }
 

@@ -122,6 +122,7 @@ fn column_metadata(r: &mut Reader<'_>, known: Option<Types>) -> Result<(ColumnCh
         codec: codec.ok_or_else(|| missing("a codec"))?,
         values: values.ok_or_else(|| missing("a number of values"))?,
         start: dictionary.filter(|at| (4..data).contains(at)).unwrap_or(data),
+        data,
         length: length.ok_or_else(|| missing("the size of a column"))?,
         statistics: found,
     };
