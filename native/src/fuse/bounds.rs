@@ -150,11 +150,13 @@ impl Bounds {
 }
 
 over_rows! {
+    /// The lowest and the highest number.
     fn ints(data: &[u8]) -> (i32, i32) {
         let values = data.as_chunks().0.iter().map(|value| i32::from_le_bytes(*value));
         values.fold((i32::MAX, i32::MIN), |(low, high), value| (low.min(value), high.max(value)))
     }
 
+    /// As ints.
     fn longs(data: &[u8]) -> (i64, i64) {
         let values = data.as_chunks().0.iter().map(|value| i64::from_le_bytes(*value));
         values.fold((i64::MAX, i64::MIN), |(low, high), value| (low.min(value), high.max(value)))

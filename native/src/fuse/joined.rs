@@ -72,7 +72,7 @@ impl Joined {
 
     /// Bounds of the values that rows have which were added.
     pub fn bounds_used(&self, reading: &Reading<'_>) -> Bounds {
-        Bounds::of_values(self.union.values_used(), reading.order)
+        self.union.bounds_used(reading.order)
     }
 
     /// Adds the rows of input `i` as indices, once.
@@ -93,7 +93,7 @@ impl Joined {
         for page in &chunk.pages {
             if chunk.dictionary.is_none() {
                 let (levels, indices) = apart.next().expect("one for each page that is no indices");
-                indices.iter().for_each(|index| union.used[*index as usize] = true);
+                union.used(&indices);
                 let bounds = bounds_of_map(reading, union, &indices);
                 writer.add(&levels.unit(), Stored::Indices(&indices), &bounds)?;
                 continue;

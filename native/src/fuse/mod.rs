@@ -9,6 +9,7 @@ mod chain;
 mod codec;
 mod column;
 mod delta;
+mod dense;
 mod group;
 mod hybrid;
 mod input;

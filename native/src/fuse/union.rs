@@ -3,12 +3,16 @@
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 
+use super::bounds::{Bounds, ints, longs};
+use super::dense::Dense;
 use super::metadata::Physical;
+use super::order::Order;
 use super::values::Values;
 
 const ENOUGH_EXPECTED: f64 = 32.0;
 /// Bytes of a text and its length, for room to be made beforehand.
 const TYPICAL_TEXT: usize = 16;
+const DENSE_BYTES: usize = 64 << 10;
 
 /// PLAIN values without repetition, in the order of their first appearance.
 pub struct Union {
@@ -19,8 +23,12 @@ pub struct Union {
     count: usize,
     /// What each value is found by, and which it is.
     table: HashTable<(u64, u32)>,
+    /// In place of the table, as long as values are whole numbers near each other.
+    dense: Option<Dense>,
     /// Of each value, whether a row has it.
-    pub used: Vec<bool>,
+    used: Vec<bool>,
+    /// Of the first so many values, rows have every one.
+    settled: usize,
     state: DefaultHashBuilder,
     outlook: Outlook,
     /// With how many values it is still of use: where more must be expected, it is given up.
@@ -40,7 +48,9 @@ impl Union {
             starts: Vec::new(),
             count: 0,
             table: HashTable::new(),
+            dense: matches!(physical, Physical::Int32 | Physical::Int64).then(Dense::default),
             used: Vec::new(),
+            settled: 0,
             state: DefaultHashBuilder::default(),
             outlook: Outlook { coming, ..Outlook::default() },
             most_values: f64::INFINITY,
@@ -66,6 +76,7 @@ impl Union {
     pub fn add(&mut self, dictionary: &[u8], most_bytes: usize) -> Option<Vec<u32>> {
         let before = self.count;
         let indices = match self.physical.width() {
+            _ if self.is_dense(dictionary) => self.add_dense(dictionary, most_bytes),
             Some(4) => self.add_all(dictionary.as_chunks().0.iter().map(Word::<4>), dictionary.len() / 4, most_bytes),
             Some(8) => self.add_all(dictionary.as_chunks().0.iter().map(Word::<8>), dictionary.len() / 8, most_bytes),
             width => {
@@ -73,10 +84,48 @@ impl Union {
                 self.add_all(values, dictionary.len() / width.unwrap_or(TYPICAL_TEXT), most_bytes)
             }
         }?;
-        self.used.resize(self.count, false);
         let fitting = most_bytes as f64 * self.count as f64 / self.plain.len().max(1) as f64;
         let bad = self.outlook.is_bad(before, indices.len(), self.count - before, fitting.min(self.most_values));
         (!bad).then_some(indices)
+    }
+
+    /// Whether these are whole numbers, not too far from each other and all that there are. Where they are no longer, the table takes over.
+    fn is_dense(&mut self, dictionary: &[u8]) -> bool {
+        let Some(dense) = &mut self.dense else { return false };
+        let (low, high) = match self.physical {
+            Physical::Int32 => {
+                let (low, high) = ints(dictionary);
+                (low.into(), high.into())
+            }
+            _ => longs(dictionary),
+        };
+        if low > high || dense.cover(low, high) {
+            return true;
+        }
+        self.dense = None;
+        let known = std::mem::take(&mut self.plain);
+        self.count = 0;
+        match self.physical {
+            Physical::Int32 => self.add_all(known.as_chunks().0.iter().map(Word::<4>), 0, usize::MAX),
+            _ => self.add_all(known.as_chunks().0.iter().map(Word::<8>), 0, usize::MAX),
+        };
+        false
+    }
+
+    fn add_dense(&mut self, dictionary: &[u8], most_bytes: usize) -> Option<Vec<u32>> {
+        let dense = self.dense.as_mut()?;
+        let mut indices = Vec::with_capacity(dictionary.len() / self.physical.width()?);
+        // Not all at once: of a dictionary that is far too large little is made.
+        for some in dictionary.chunks(DENSE_BYTES) {
+            self.count = match self.physical {
+                Physical::Int32 => dense.add(some.as_chunks().0, |value| i32::from_le_bytes(value).into(), &mut self.plain, &mut indices),
+                _ => dense.add(some.as_chunks().0, i64::from_le_bytes, &mut self.plain, &mut indices),
+            };
+            if self.plain.len() > most_bytes {
+                return None;
+            }
+        }
+        Some(indices)
     }
 
     fn add_all<V: Key>(&mut self, values: impl Iterator<Item = V>, expected: usize, most_bytes: usize) -> Option<Vec<u32>> {
@@ -110,16 +159,27 @@ impl Union {
 
     /// Makes indices of a dictionary, `map` of which are its values here, indices here, which rows have from now on.
     pub fn found(&mut self, map: &[u32], indices: &mut [u32]) {
-        // Few dictionaries bring values that nobody had before.
-        if map.iter().any(|index| !self.used[*index as usize]) {
-            indices.iter().for_each(|index| self.used[map[*index as usize] as usize] = true);
-        }
         indices.iter_mut().for_each(|index| *index = map[*index as usize]);
+        // Few dictionaries bring values that nobody had before.
+        if map.iter().fold(0, |largest, index| largest.max(*index)) as usize >= self.settled {
+            self.used(indices);
+        }
     }
 
-    /// The values that rows have.
-    pub fn values_used(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.count as u32).filter(|i| self.used[*i as usize]).map(|i| self.value(i))
+    /// Rows have these values from now on.
+    pub fn used(&mut self, indices: &[u32]) {
+        self.used.resize(self.count, false);
+        indices.iter().for_each(|index| self.used[*index as usize] = true);
+        self.settled += self.used[self.settled..].iter().take_while(|used| **used).count();
+    }
+
+    /// Bounds of the values that rows have.
+    pub fn bounds_used(&self, order: Order) -> Bounds {
+        if self.settled == self.count {
+            return Bounds::of_plain(&self.plain, self.physical, order);
+        }
+        let used = self.used.iter().enumerate().filter(|(_, used)| **used);
+        Bounds::of_values(used.map(|(i, _)| self.value(i as u32)), order)
     }
 }
 
@@ -265,5 +325,65 @@ mod tests {
             }
             assert_eq!(union.len(), 4);
         }
+    }
+    #[test]
+    fn numbers_are_counted_by_their_first_appearance_however_far_apart_they_are() {
+        for physical in [Physical::Int32, Physical::Int64, Physical::Float, Physical::Double] {
+            for round in 0..300 {
+                let (mut union, mut known) = (Union::new(physical), Vec::new());
+                for dictionary in 0..1 + round % 7 {
+                    let far =
+                        [0, 0, 0, 1 << 18, 1 << 30, 1 << 40, i64::MAX as usize][scattered(round * 8 + dictionary) as usize % 7] as i64;
+                    let value = |i: usize| ((scattered(round * 999 + dictionary * 50 + i) % 60) as i64 - 30).wrapping_add(far);
+                    let values: Vec<Vec<u8>> = (0..round % 40)
+                        .map(|i| {
+                            if physical.width() == Some(4) {
+                                (value(i) as i32).to_le_bytes().to_vec()
+                            } else {
+                                value(i).to_le_bytes().to_vec()
+                            }
+                        })
+                        .collect();
+                    let found = union.add(&values.concat(), MOST).expect("few");
+                    for value in &values {
+                        if !known.contains(value) {
+                            known.push(value.clone());
+                        }
+                    }
+                    let slow: Vec<usize> =
+                        values.iter().map(|value| known.iter().position(|other| other == value).expect("known")).collect();
+                    assert_eq!(found.iter().map(|i| *i as usize).collect::<Vec<_>>(), slow);
+                }
+                assert_eq!((&union.plain, union.len()), (&known.concat(), known.len()));
+            }
+        }
+    }
+
+    #[test]
+    fn bounds_are_those_of_values_that_rows_have() {
+        let of = |low: u64, high: u64| Bounds::of_plain(&numbers([low, high].into_iter()), Physical::Int64, Order::Int64);
+        let mut union = Union::new(Physical::Int64);
+        assert_eq!(union.bounds_used(Order::Int64), Bounds::Empty);
+        let map = union.add(&numbers(10..20), MOST).expect("few");
+        assert_eq!(union.bounds_used(Order::Int64), Bounds::Empty);
+        union.found(&map, &mut [0, 3, 5]);
+        assert_eq!(union.bounds_used(Order::Int64), of(10, 15));
+        let map = union.add(&numbers(8..14), MOST).expect("few");
+        union.found(&map, &mut [2, 3, 3]);
+        assert_eq!(union.bounds_used(Order::Int64), of(10, 15));
+        union.found(&map, &mut [1, 0, 2]);
+        assert_eq!(union.bounds_used(Order::Int64), of(8, 15));
+        union.used(&(0..12).collect::<Vec<_>>());
+        assert_eq!((union.settled, union.bounds_used(Order::Int64)), (12, of(8, 19)));
+        let map = union.add(&numbers(20..21), MOST).expect("few");
+        union.found(&map, &mut [0]);
+        assert_eq!(union.bounds_used(Order::Int64), of(8, 20));
+    }
+
+    #[test]
+    fn of_a_dictionary_that_is_far_too_large_little_is_made() {
+        let mut union = Union::new(Physical::Int64);
+        assert!(union.add(&numbers(0..400_000), MOST).is_none());
+        assert!(union.plain.len() <= MOST + DENSE_BYTES);
     }
 }
