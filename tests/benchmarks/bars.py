@@ -139,23 +139,32 @@ def _fixed_point(comparison: Comparison) -> Iterator[Bar]:
 
 
 def _readers(comparison: Comparison) -> Iterator[Bar]:
-    """Each engine's result, by its dearest query: of the readers' ratios for a query the median, as one reader's figure is noisy. Beside
-    one that misses stands what the same query cost before: a copied row group costs what it did."""
-    base = comparison.readers.get(BASE)
-    if base is None:
-        return
-
-    def ratio(costs: Mapping[str, Mapping[str, float]], query: str) -> float:
-        return statistics.median(costs[reader][query] / base[reader][query] for reader in base)
-
+    """Each engine's result against deltalake's, and that of merged pages against what decoding and encoding makes."""
+    merged, decoded = f"{PREFIX}:fuse:counts", f"{PREFIX}:transcode:counts"
+    pairs = [(engine, BASE, BASE) for engine in comparison.readers if engine.startswith(PREFIX)]
     before = comparison.readers.get("before")
-    for engine, costs in comparison.readers.items():
-        if not engine.startswith(PREFIX):
+    for engine, other, name in [*pairs, (merged, decoded, "transcode")]:
+        costs, base = comparison.readers.get(engine), comparison.readers.get(other)
+        if costs is None or base is None:
             continue
-        ratios = {query: ratio(costs, query) for query in next(iter(base.values()))}
-        worst = max(ratios, key=lambda query: ratios[query])
-        beside = f", before ×{ratio(before, worst):.2f}" if before is not None and ratios[worst] > READERS else ""
-        found = f"×{ratios[worst]:.2f} ({worst}{beside})"
+        worst, ratio = _dearest(costs, base)
+        beside = f", before ×{_ratio(before, base, worst):.2f}" if before is not None and ratio > READERS else ""
+        found = f"×{ratio:.2f} ({worst}{beside})"
         about = f"{comparison.name} readers of the result of {label(engine)}"
-        wanted = f"at most ×{READERS:g} of what {BASE}'s costs"
-        yield Bar(about=about, wanted=wanted, found=found, met=ratios[worst] <= READERS)
+        yield Bar(about=about, wanted=f"at most ×{READERS:g} of what {name}'s costs", found=found, met=ratio <= READERS)
+
+
+_Costs = Mapping[str, Mapping[str, float]]
+
+
+def _dearest(costs: _Costs, base: _Costs) -> tuple[str, float]:
+    """The query that costs most by what it costs of `base`. Beside one that misses stands what the same query cost before: a copied row
+    group costs what it did."""
+    ratios = {query: _ratio(costs, base, query) for query in next(iter(base.values()))}
+    worst = max(ratios, key=lambda query: ratios[query])
+    return worst, ratios[worst]
+
+
+def _ratio(costs: _Costs, base: _Costs, query: str) -> float:
+    """The median of the readers' ratios for a query, as one reader's figure is noisy."""
+    return statistics.median(costs[reader][query] / base[reader][query] for reader in base)

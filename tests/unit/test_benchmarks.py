@@ -121,6 +121,20 @@ def test_readers_are_judged_by_their_dearest_query(cost: float, met: bool) -> No
     assert ("before ×5.00" in bar.found) is not met, "what it cost before stands beside a bar that is missed"
 
 
+def test_merged_pages_are_held_against_decoded_ones() -> None:
+    """Readers of merged pages are judged by what they pay for deltalake's result, and by what they pay for rows that were encoded anew."""
+    costs = {"deltalake": 2.0, "compactor:fuse:counts": 2.0, "compactor:transcode:counts": 1.0}
+    readers = {engine: {"duckdb": {"scan": 1.0, "point": point}} for engine, point in costs.items()}
+    found = bars(comparison("D6", figures("deltalake", 2.0), readers=readers))
+    told = {
+        (bar.about.removeprefix("D6 readers of the result of compactor "), bar.wanted.split()[-2]): bar.met
+        for bar in found
+        if "readers" in bar.about
+    }
+    merged = ("fuse, counts", "deltalake's")
+    assert told == {merged: True, ("transcode, counts", "deltalake's"): True, ("fuse, counts", "transcode's"): False}
+
+
 def test_the_report_says_which_engine_ran_and_how_fast() -> None:
     """An engine that was chosen by itself is named beside what was asked for; both forms hold the same figures."""
     found = comparison("D1", figures("deltalake", 3.0), figures("copy", 0.5), figures("compactor:auto:counts", 2.0, ran={"transcode": 4}))
