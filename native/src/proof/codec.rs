@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::Read;
 
-use super::{Result, refuse};
+use super::{Result, eights, refuse};
 
 thread_local! {
     static ZSTD: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
@@ -16,6 +16,7 @@ pub fn decompress(codec: i32, data: &[u8], size: usize, room: &mut Vec<u8>) -> R
     }
     let out = &mut room[..size];
     let written = match codec {
+        1 if eights::repeats(data) => eights::decompress(data, out).map(|()| size),
         1 => snap::raw::Decoder::new().decompress(data, out).ok(),
         2 => whole(flate2::read::MultiGzDecoder::new(data), out),
         6 => ZSTD.with(|kept| {

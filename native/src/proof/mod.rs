@@ -8,6 +8,7 @@ pub(crate) mod codec;
 mod column;
 mod counting;
 mod delta;
+mod eights;
 mod file;
 mod footer;
 mod levels;
