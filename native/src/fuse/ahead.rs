@@ -13,7 +13,7 @@ use super::{INPUTS_AHEAD, Refusal};
 /// So many chunks are looked into together.
 pub const CHUNKS: usize = 8;
 /// What is smaller is not worth being kept apart.
-const KEPT_PIECE_BYTES: usize = 4 << 10;
+pub const KEPT_PIECE_BYTES: usize = 4 << 10;
 
 /// A chunk that was looked into.
 #[derive(Default)]

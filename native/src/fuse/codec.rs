@@ -189,6 +189,7 @@ impl Packer {
                     let start = if snappy { snappy::length(&packed)?.1 } else { 0 };
                     out.push(&packed[start..]);
                 }
+                Piece::Elements { data, .. } => out.push(data),
                 Piece::Stored { data, kept, .. } => {
                     let skipped = if snappy { snappy::length(data)?.1 } else { 0 };
                     out.keep(Kept { start: kept.start + skipped, length: kept.length - skipped, ..*kept });
@@ -204,17 +205,19 @@ pub fn joins(codec: Codec) -> bool {
     matches!(codec, Codec::Snappy | Codec::Zstd)
 }
 
-/// Bytes of one page: some to be compressed, some compressed before, `size` bytes then, and where they are kept.
+/// Bytes of one page: some to be compressed, some compressed before, `size` bytes then, and where they are kept, or of those
+/// the elements of Snappy alone.
 pub enum Piece<'a> {
     Fresh(&'a [u8]),
     Stored { data: &'a [u8], size: usize, kept: Kept },
+    Elements { data: &'a [u8], size: usize },
 }
 
 impl Piece<'_> {
     fn size(&self) -> usize {
         match self {
             Self::Fresh(data) => data.len(),
-            Self::Stored { size, .. } => *size,
+            Self::Stored { size, .. } | Self::Elements { size, .. } => *size,
         }
     }
 }

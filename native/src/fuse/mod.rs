@@ -3,6 +3,7 @@
 //! A file's bytes are hostile. Whatever is not understood, or does not add up, is refused with its reason; nothing is guessed.
 
 mod ahead;
+mod appearance;
 mod bounds;
 mod buffer;
 mod chain;
@@ -19,6 +20,7 @@ mod order;
 mod packed;
 mod page_header;
 mod pages;
+mod pair;
 mod plain;
 mod rope;
 mod row_groups;
@@ -31,6 +33,7 @@ mod thrift;
 mod union;
 mod values;
 mod walk;
+mod woven;
 mod writer;
 
 use std::fmt;

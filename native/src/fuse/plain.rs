@@ -2,7 +2,10 @@
 //!
 //! Where a chunk's indices count from 0 to the end, its dictionary is its values, and its compressed bytes may become part of a page.
 
-use super::ahead::Ahead;
+use std::borrow::Cow;
+
+use super::ahead::{Ahead, KEPT_PIECE_BYTES};
+use super::appearance::Appearance;
 use super::bounds::Bounds;
 use super::buffer::Bytes;
 use super::codec::{Codec, check_joinable};
@@ -15,6 +18,7 @@ use super::page_header::PageKind;
 use super::pages::{Chunk, Page};
 use super::rope::Kept;
 use super::values::{check_plain, starts};
+use super::woven::{most_cuts, weave};
 use super::writer::{ColumnWriter, Stored, Unit};
 use super::{BYTE_STREAM_SPLIT, MOST_PAGE_BYTES, PLAIN, PLAIN_DICTIONARY, RLE, Refusal};
 
@@ -36,6 +40,9 @@ impl<'a> Plain<'_, 'a> {
         }
         if ahead.whole {
             return self.whole_dictionary(input, chunk, &ahead);
+        }
+        if ahead.indexed.len() == chunk.pages.len() && self.woven(input, chunk, &ahead.indexed)? {
+            return Ok(());
         }
         let mut values: Option<(Bytes<'_>, Vec<u32>)> = None;
         let known_bounds = self.reading.trusted_bounds(input, chunk);
@@ -103,6 +110,37 @@ impl<'a> Plain<'_, 'a> {
         // A stream of Snappy that could be decompressed by itself reaches back nowhere before its beginning.
         let joins = ahead.kept && (chunk.codec == Codec::Snappy || joinable());
         Ok((if joins { compressed(true) } else { Values::Plain(plain) }, bounds))
+    }
+
+    /// Adds a chunk whose indices nearly count to the end of its dictionary, whose compressed values then become those of the chunk with some
+    /// repeated; false where that may not be.
+    fn woven(&mut self, input: &Input<'_>, chunk: &Chunk<'a>, pages: &[(Levels, Numbers<u32>)]) -> Result<bool> {
+        let (Some(source), Some(width)) = (&chunk.dictionary, self.reading.leaf.physical.width()) else { return Ok(false) };
+        let trusted = self.reading.trusted_bounds(input, chunk);
+        let size = source.header.uncompressed;
+        let same = self.reading.same_type(input)
+            && (chunk.codec, self.reading.options.by.codec) == (Codec::Snappy, Codec::Snappy)
+            && matches!(source.encoding(), PLAIN | PLAIN_DICTIONARY)
+            && source.body.len() >= KEPT_PIECE_BYTES
+            && source.values() * width == size
+            && !self.reading.options.verify;
+        if !same || !self.told(&trusted) {
+            return Ok(false);
+        }
+        let indices = in_one(pages);
+        let Some(appearance) = Appearance::of(&indices, source.values()) else { return Ok(false) };
+        let Some(elements) = weave(source.body, width, &indices, &appearance, most_cuts(source.body))? else { return Ok(false) };
+        let mut stored = Stored::Elements { data: &elements, size: indices.len() * width };
+        for (i, (levels, _)) in pages.iter().enumerate() {
+            let unit = Unit { begins_row: i == 0, ..levels.unit() };
+            self.writer.add(&unit, std::mem::replace(&mut stored, Stored::Nothing), &trusted)?;
+        }
+        Ok(true)
+    }
+
+    /// Whether these bounds will do, or nobody wants any.
+    fn told(&self, bounds: &Bounds) -> bool {
+        *bounds != Bounds::Unknown || (!self.reading.options.bounds && !self.reading.order.in_footer()) || self.reading.order == Order::None
     }
 
     /// Adds the values that these indices are of. `known_bounds`: of all of them, where they are known.
@@ -244,6 +282,21 @@ fn copy_all<const N: usize>(plain: &[u8], indices: &[u32], out: &mut Vec<u8>) {
         let value: [u8; N] = plain[index * N..index * N + N].try_into().expect("as many bytes");
         out.extend_from_slice(&value);
     }
+}
+
+/// The indices of all these pages.
+fn in_one(pages: &[(Levels, Numbers<u32>)]) -> Cow<'_, [u32]> {
+    if let [(_, Numbers::Each(each))] = pages {
+        return Cow::Borrowed(each);
+    }
+    let mut all = Vec::new();
+    for (_, indices) in pages {
+        match indices {
+            Numbers::Run(index, n) => all.resize(all.len() + n, *index),
+            Numbers::Each(each) => all.extend_from_slice(each),
+        }
+    }
+    Cow::Owned(all)
 }
 
 #[cfg(test)]

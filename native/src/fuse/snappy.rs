@@ -1,10 +1,13 @@
 //! Raw Snappy streams: the length of what was compressed, and elements, each some bytes or a copy of bytes that came before.
 
 use super::Refusal;
+use super::buffer::Buffer;
 use super::codec::damaged;
 use super::thrift::Reader;
 
 type Result<T> = std::result::Result<T, Refusal>;
+
+const MOST_OF_A_COPY: usize = 64;
 
 /// The length that a Snappy stream says it has, and where its elements begin.
 pub fn length(data: &[u8]) -> Result<(usize, usize)> {
@@ -21,6 +24,109 @@ pub fn only_literal(elements: &[u8], size: usize) -> Option<&[u8]> {
     let (told, literal) = elements[1..].split_at_checked(more)?;
     let length = 1 + if more == 0 { tag >> 2 } else { told.iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte)) };
     (tag & 3 == 0 && length == size && literal.len() == size).then_some(literal)
+}
+
+/// An element: how many bytes it makes, from how far back it copies them, or 0 where they are the last of its own, and where it ends.
+pub struct Element {
+    pub length: usize,
+    pub offset: usize,
+    pub end: usize,
+}
+
+/// The element that begins here. Its end may be beyond those of the data, and its copy from before the beginning.
+#[inline(always)]
+pub fn element(data: &[u8], at: usize) -> Result<Element> {
+    let tag = *data.get(at).ok_or_else(damaged)?;
+    let upper = usize::from(tag >> 2);
+    let (length, offset, end) = match tag & 3 {
+        0 if upper < 60 => return Ok(Element { length: upper + 1, offset: 0, end: at + upper + 2 }),
+        0 => {
+            let told = data.get(at + 1..at + upper - 58).ok_or_else(damaged)?;
+            let length = 1 + told.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte));
+            return Ok(Element { length, offset: 0, end: at + 1 + told.len() + length });
+        }
+        1 => {
+            let low = *data.get(at + 1).ok_or_else(damaged)?;
+            ((upper & 7) + 4, upper >> 3 << 8 | usize::from(low), at + 2)
+        }
+        2 => {
+            let told = data.get(at + 1..at + 3).ok_or_else(damaged)?;
+            (upper + 1, usize::from(u16::from_le_bytes([told[0], told[1]])), at + 3)
+        }
+        _ => {
+            let told = data.get(at + 1..at + 5).ok_or_else(damaged)?;
+            (upper + 1, u32::from_le_bytes([told[0], told[1], told[2], told[3]]) as usize, at + 5)
+        }
+    };
+    if offset == 0 { Err(damaged()) } else { Ok(Element { length, offset, end }) }
+}
+
+/// Elements in the making.
+pub struct Elements {
+    bytes: Buffer,
+    end: usize,
+    /// Whether there were more than there was room for.
+    pub full: bool,
+}
+
+impl Elements {
+    /// Takes no more than `room` bytes.
+    pub fn with_room(room: usize) -> Self {
+        Self { bytes: Buffer::of(room), end: 0, full: false }
+    }
+
+    /// The room that is left.
+    pub fn rest(&mut self) -> &mut [u8] {
+        &mut self.bytes.bytes()[self.end..]
+    }
+
+    /// Notes that so many more bytes are elements.
+    pub fn skip(&mut self, bytes: usize) {
+        self.end += bytes;
+    }
+
+    /// Adds elements that copy `length` bytes from `offset` bytes back.
+    pub fn copy(&mut self, offset: usize, mut length: usize) {
+        while length > 0 {
+            let now = length.min(MOST_OF_A_COPY);
+            let upper = ((now - 1) << 2) as u8;
+            let told = (offset as u32).to_le_bytes();
+            match (offset, now) {
+                (0..=2047, 4..=11) => self.add(&[1 | ((now - 4) << 2) as u8 | told[1] << 5, told[0]]),
+                (0..=65_535, _) => self.add(&[2 | upper, told[0], told[1]]),
+                _ => self.add(&[3 | upper, told[0], told[1], told[2], told[3]]),
+            }
+            length -= now;
+        }
+    }
+
+    /// Adds an element of these bytes, at least one.
+    pub fn literal(&mut self, bytes: &[u8]) {
+        let last = bytes.len() - 1;
+        if last < 60 {
+            self.add(&[(last << 2) as u8]);
+        } else {
+            let more = 4 - (last as u32).leading_zeros() as usize / 8;
+            self.add(&[((59 + more) << 2) as u8]);
+            self.add(&(last as u32).to_le_bytes()[..more]);
+        }
+        self.add(bytes);
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        match self.rest().get_mut(..bytes.len()) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                self.end += bytes.len();
+            }
+            None => self.full = true,
+        }
+    }
+
+    pub fn finish(mut self) -> Buffer {
+        self.bytes.cut(self.end);
+        self.bytes
+    }
 }
 
 /// Raises nothing only where all elements together make `size` bytes and every copy is of bytes that came before. Makes none of them.

@@ -115,6 +115,11 @@ pub enum Stored<'a, 'b> {
         size: usize,
         kept: Kept,
     },
+    /// As Compressed, but made of it: the elements of a Snappy stream alone.
+    Elements {
+        data: &'b [u8],
+        size: usize,
+    },
     /// Booleans, a byte each.
     Booleans(&'b Numbers<u8>),
     Indices(&'b [u32]),
@@ -123,6 +128,7 @@ pub enum Stored<'a, 'b> {
 enum Part<'a> {
     Fresh(usize),
     Compressed { data: &'a [u8], size: usize, kept: Kept },
+    Elements { end: usize, size: usize },
 }
 
 pub struct ColumnWriter<'a> {
@@ -135,6 +141,7 @@ pub struct ColumnWriter<'a> {
     definitions: Gathered,
     repetitions: Gathered,
     plain: Vec<u8>,
+    elements: Vec<u8>,
     parts: Vec<Part<'a>>,
     booleans: Vec<u8>,
     indices: Vec<u32>,
@@ -191,6 +198,7 @@ impl<'a> ColumnWriter<'a> {
             definitions: Gathered::default(),
             repetitions: Gathered::default(),
             plain: Vec::new(),
+            elements: Vec::new(),
             parts: Vec::new(),
             booleans: Vec::new(),
             indices: Vec::new(),
@@ -219,7 +227,7 @@ impl<'a> ColumnWriter<'a> {
     pub fn add(&mut self, unit: &Unit<'_>, stored: Stored<'a, '_>, bounds: &Bounds) -> Result<()> {
         let size = match &stored {
             Stored::Plain(data) => data.len(),
-            Stored::Compressed { size, .. } => *size,
+            Stored::Compressed { size, .. } | Stored::Elements { size, .. } => *size,
             _ => 0,
         };
         self.make_room(unit, size)?;
@@ -233,6 +241,10 @@ impl<'a> ColumnWriter<'a> {
                 }
             }
             Stored::Compressed { data, size, kept } => self.parts.push(Part::Compressed { data, size, kept }),
+            Stored::Elements { data, size } => {
+                self.elements.extend_from_slice(data);
+                self.parts.push(Part::Elements { end: self.elements.len(), size });
+            }
             Stored::Booleans(Numbers::Run(value, n)) => self.booleans.resize(self.booleans.len() + n, *value),
             Stored::Booleans(Numbers::Each(values)) => self.booleans.extend_from_slice(values),
             Stored::Indices(indices) => self.indices.extend_from_slice(indices),
@@ -326,13 +338,14 @@ impl<'a> ColumnWriter<'a> {
         let size = head.len() + self.size;
         self.column.bytes.begin();
         // Frames of Zstandard cost something each: only what is compressed already is one of its own.
-        if self.packer.joins_freely() || self.parts.iter().any(|part| matches!(part, Part::Compressed { .. })) {
+        if self.packer.joins_freely() || self.parts.iter().any(|part| !matches!(part, Part::Fresh(_))) {
             let mut pieces = vec![Piece::Fresh(&head)];
-            let mut start = 0;
+            let (mut start, mut begin) = (0, 0);
             for part in &self.parts {
                 pieces.push(match *part {
                     Part::Fresh(end) => Piece::Fresh(&self.plain[std::mem::replace(&mut start, end)..end]),
                     Part::Compressed { data, size, kept } => Piece::Stored { data, size, kept },
+                    Part::Elements { end, size } => Piece::Elements { data: &self.elements[std::mem::replace(&mut begin, end)..end], size },
                 });
             }
             self.packer.join(&pieces, &mut self.column.bytes)?;
@@ -341,6 +354,7 @@ impl<'a> ColumnWriter<'a> {
             self.packer.join(&[Piece::Fresh(&head)], &mut self.column.bytes)?;
         }
         self.plain.clear();
+        self.elements.clear();
         self.parts.clear();
         self.page(encoding, size)
     }
