@@ -61,7 +61,7 @@ mod tests {
         let long: Vec<u32> = (0..20).chain([4]).chain(20..40).collect();
         assert_eq!(found(&long, 40), Some(((0..20).chain(21..42).collect(), false)));
         assert_eq!(found(&[1, 0], 2), None);
-        assert_eq!(found(&[0, 2, 1], 3), None);
+        assert_eq!(found(&[0, 2, 1, 2], 3), None);
         assert_eq!(found(&[0, 1, 1], 3), None);
         assert_eq!(found(&[0, 0, 0], 1), None);
     }

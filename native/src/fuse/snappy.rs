@@ -66,7 +66,7 @@ pub struct Elements {
     bytes: Buffer,
     end: usize,
     /// Whether there were more than there was room for.
-    pub full: bool,
+    full: bool,
 }
 
 impl Elements {
@@ -123,9 +123,10 @@ impl Elements {
         }
     }
 
-    pub fn finish(mut self) -> Buffer {
+    /// None if there was not room for all of them.
+    pub fn finish(mut self) -> Option<Buffer> {
         self.bytes.cut(self.end);
-        self.bytes
+        (!self.full).then_some(self.bytes)
     }
 }
 
@@ -247,6 +248,17 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn elements_that_there_is_no_room_for_are_not_left_out_unnoticed() {
+        for (room, fits) in [(10, true), (9, false)] {
+            let mut elements = Elements::with_room(room);
+            elements.literal(b"abcd");
+            elements.copy(4, 70);
+            let found = elements.finish().map(|found| found.to_vec());
+            assert_eq!(found, fits.then(|| vec![3 << 2, 97, 98, 99, 100, 2 | 63 << 2, 4, 0, 1 | 2 << 2, 4]));
         }
     }
 

@@ -78,15 +78,11 @@ impl<'a, const W: usize> Loom<'a, W> {
             }
             self.other()?;
             others += 1;
-            if self.out.full || others > ENOUGH_OTHERS + self.value || self.cuts > most_cuts {
+            if others > ENOUGH_OTHERS + self.value || self.cuts > most_cuts {
                 return Ok(None);
             }
         }
-        if self.at == self.data.len() && (self.value, self.within) == (self.count, 0) {
-            Ok(Some(self.out.finish()))
-        } else {
-            Err(damaged())
-        }
+        if self.at == self.data.len() && (self.value, self.within) == (self.count, 0) { Ok(self.out.finish()) } else { Err(damaged()) }
     }
 
     /// Takes the values that are a literal and a copy, one after the other, until something else comes or is repeated; whether that is so.
@@ -346,11 +342,40 @@ mod tests {
     }
 
     #[test]
+    fn values_of_which_most_bytes_differ_are_given_up() {
+        let mut chance = Chance(5);
+        let values: Vec<u8> = (0..4000).flat_map(|_| [chance.value(6, 0, 8), vec![0; 8]].concat()).collect();
+        let rows: Vec<u32> = (0..4000).chain([5]).collect();
+        assert_eq!(woven(&packed(&values), 16, &rows, 4000, usize::MAX), Ok(None));
+    }
+
+    #[test]
+    fn copies_from_nowhere_are_refused_wherever_they_are() {
+        let mut chance = Chance(7);
+        for width in [7, 8] {
+            let values: Vec<u8> = (0..300).flat_map(|i| chance.value(2 + width % 2, i, width)).collect();
+            let (good, rows) = (packed(&values), (0..300).chain([5, 9]).collect::<Vec<u32>>());
+            let mut at = length(&good).expect("a length").1;
+            while at < good.len() {
+                let found = element(&good, at).expect("an element");
+                let mut bad = good.clone();
+                bad[at] &= if bad[at] & 3 == 1 { 0x1f } else { 0xff };
+                bad[at + 1..found.end].fill(0);
+                assert!(found.offset == 0 || woven(&bad, width, &rows, 300, usize::MAX).is_err(), "{width} {at}");
+                at = found.end;
+            }
+        }
+    }
+
+    #[test]
     fn values_that_do_not_fill_the_stream_are_refused() {
         let values: Vec<u8> = (0..2000u64).flat_map(u64::to_le_bytes).collect();
         let rows: Vec<u32> = (0..2000).chain([5]).collect();
         assert!(woven(&packed(&values), 8, &rows, 2000, 0).is_ok_and(|found| found.is_some()));
         assert!(woven(&packed(&values[8..]), 8, &rows, 2000, 0).is_err());
+        let mut other = packed(&values);
+        other[0] ^= 1;
+        assert!(woven(&other, 8, &rows, 2000, 0).is_err());
         assert!(woven(&packed(&values[..15_999]), 8, &rows, 2000, 0).is_err());
     }
 }
