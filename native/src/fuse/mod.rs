@@ -15,6 +15,7 @@ mod group;
 mod hybrid;
 mod input;
 mod joined;
+mod levels;
 mod metadata;
 mod order;
 mod packed;

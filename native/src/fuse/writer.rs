@@ -2,7 +2,8 @@
 
 use super::bounds::Bounds;
 use super::codec::{Compression, Packer, Piece};
-use super::hybrid::{Numbers, bits_for, encode, encode_run};
+use super::hybrid::{Numbers, bits_for, encode};
+use super::levels::{Gathered, count_beginnings};
 use super::order::Order;
 use super::page_header::write_page_header;
 use super::rope::{Kept, Rope};
@@ -44,55 +45,6 @@ pub struct Column {
     pub facts: Vec<PageFacts>,
     /// Of each encoding of data pages, how many have it.
     pub encodings: Vec<(i32, usize)>,
-}
-
-/// Levels of the page in the making: one that repeats as long as that holds.
-#[derive(Default)]
-struct Gathered {
-    run: Option<(u8, usize)>,
-    each: Vec<u8>,
-}
-
-impl Gathered {
-    fn add(&mut self, levels: &Numbers<u8>) {
-        match levels {
-            Numbers::Run(_, 0) => {}
-            Numbers::Run(level, n) => match &mut self.run {
-                Some((same, count)) if same == level => *count += n,
-                None if self.each.is_empty() => self.run = Some((*level, *n)),
-                _ => {
-                    self.spill();
-                    self.each.resize(self.each.len() + n, *level);
-                }
-            },
-            Numbers::Each(levels) => {
-                self.spill();
-                self.each.extend_from_slice(levels);
-            }
-        }
-    }
-
-    fn spill(&mut self) {
-        if let Some((level, n)) = self.run.take() {
-            self.each.resize(self.each.len() + n, level);
-        }
-    }
-
-    fn write(&mut self, deepest: u8, out: &mut Vec<u8>) {
-        if deepest > 0 {
-            let start = out.len();
-            out.extend_from_slice(&[0; 4]);
-            let width = bits_for(usize::from(deepest));
-            match self.run.take() {
-                Some((level, n)) => encode_run(u32::from(level), n, width, out),
-                None => encode(&self.each, width, out),
-            }
-            let length = (out.len() - start - 4) as u32;
-            out[start..start + 4].copy_from_slice(&length.to_le_bytes());
-        }
-        self.run = None;
-        self.each.clear();
-    }
 }
 
 /// Some values with their levels, which are those of outputs.
@@ -151,20 +103,6 @@ pub struct ColumnWriter<'a> {
     facts: PageFacts,
     /// After a page that was kept as it is, the next one must begin a row.
     closed: bool,
-}
-
-fn count_beginnings(unit: &Unit<'_>, counts: &mut [usize]) {
-    match (unit.definitions, unit.repetitions) {
-        (Numbers::Run(definition, n), Numbers::Run(0, _)) => counts[usize::from(*definition)] += n,
-        (_, Numbers::Run(..)) if unit.rows == 0 => {}
-        (Numbers::Each(definitions), Numbers::Run(..)) => definitions.iter().for_each(|definition| counts[usize::from(*definition)] += 1),
-        (Numbers::Run(definition, _), _) => counts[usize::from(*definition)] += unit.rows,
-        (Numbers::Each(definitions), Numbers::Each(repetitions)) => {
-            for (definition, repetition) in definitions.iter().zip(repetitions) {
-                counts[usize::from(*definition)] += usize::from(*repetition == 0);
-            }
-        }
-    }
 }
 
 fn nothing_yet() -> PageFacts {
