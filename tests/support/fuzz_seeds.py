@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import random
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from support.modules import module_at
 from support.parquet_writers import Kind, kinds
@@ -25,8 +27,9 @@ from support.spark import Spark
 
 SPARK = Path(__file__).resolve().parents[1] / "spark"
 ROWS, PAGE_BYTES = 28, 40
-GROUPS = 5
+GROUPS = 6
 """How many groups of columns there are, a file of each kind for two of them."""
+REPEATING = 12
 
 
 def main() -> None:
@@ -40,7 +43,7 @@ def main() -> None:
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as work, contextlib.ExitStack() as stack:
         spark = None if told.without_spark else stack.enter_context(session(Path(work)))
-        made = sum(seed(kind, i, Path(work), folder) for i, kind in enumerate(kinds(spark)))
+        made = sum(seed(kind, i, Path(work), folder) for i, kind in enumerate(kinds(spark))) + repeating(folder)
     print(f"{made} files to begin with{'' if spark else ', none by Spark, which is not here'}", flush=True)
 
 
@@ -60,6 +63,26 @@ def seed(kind: Kind, i: int, work: Path, folder: Path) -> int:
             shutil.move(path, folder / path.name)
             made += 1
     return made
+
+
+def repeating(folder: Path) -> int:
+    """Files whose dictionaries are nearly their columns, with some values again, as Snappy leaves them; how many there are."""
+    for number in range(REPEATING):
+        chance = random.Random(number)
+        values = list(range(100 * number, 100 * number + 60))
+        for _ in range(1 + 4 * number):
+            at = chance.randrange(1, len(values))
+            values.insert(at, values[chance.randrange(at)])
+        rows = {
+            "key": pa.array([3_000_000 + 7 * value for value in values], pa.int64()),
+            "day": pa.array(values, pa.int32()),
+            "x": pa.array([None if value % 31 == 5 else value * 0.37 for value in values], pa.float64()),
+            "d15": pa.array([Decimal(value * 1013) for value in values], pa.decimal128(15, 2)),
+            "name": pa.array([f"name {value * 7919:06d}" for value in values]),
+        }
+        few = {name: rows[name] for name in chance.sample(sorted(rows), 2)}
+        pq.write_table(pa.table(few), folder / f"repeating-{number}.parquet", compression="snappy")
+    return REPEATING
 
 
 @contextlib.contextmanager
@@ -103,6 +126,12 @@ def columns(group: int) -> pa.Table:
             "tags": pa.array([None if i % 5 == 0 else [None if j == 2 else i + j for j in range(i % 4)] for i in n], pa.list_(pa.int32())),
             "m": pa.array([None if i % 7 == 0 else [(f"k{j}", i) for j in range(i % 3)] for i in n], pa.map_(pa.string(), pa.int32())),
             "p": pa.array([None if i % 6 == 0 else {"x": i, "tags": ["t"] * (i % 3)} for i in n], point),
+        },
+        {
+            # nearly a dictionary's values in their order: some come again
+            "key": pa.array([1_000_000 + 7 * (i if i % 6 else i // 2) for i in n], pa.int64()),
+            "price": pa.array([None if i == 11 else Decimal(90_000 + 13 * (i if i % 5 else i // 3)) for i in n], pa.decimal128(15, 2)),
+            "name": pa.array([f"name {i * 7919:06d}" for i in n]),
         },
     ]
     return pa.table(held[group])

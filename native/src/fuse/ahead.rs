@@ -8,12 +8,12 @@ use super::input::{Input, Levels, Reading};
 use super::metadata::Physical;
 use super::pages::{Chunk, Page, indices};
 use super::walk::surely_sound;
-use super::{INPUTS_AHEAD, Refusal};
+use super::{INPUTS_AHEAD, Refusal, TINY};
 
 /// So many chunks are looked into together.
 pub const CHUNKS: usize = 8;
 /// What is smaller is not worth being kept apart.
-pub const KEPT_PIECE_BYTES: usize = 4 << 10;
+pub const KEPT_PIECE_BYTES: usize = (4 << 10) / TINY;
 
 /// A chunk that was looked into.
 #[derive(Default)]

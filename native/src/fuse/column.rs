@@ -12,12 +12,12 @@ use super::pages::Chunk;
 use super::plain::Plain;
 use super::schema::Leaf;
 use super::writer::{Column, ColumnWriter, Stored, Unit};
-use super::{INPUTS_AHEAD, Refusal};
+use super::{INPUTS_AHEAD, Refusal, TINY};
 
 type Result<T> = std::result::Result<T, Refusal>;
 
 const MOST_GROWTH: usize = 4;
-const ROWS_OF_NULLS: usize = 20_000;
+const ROWS_OF_NULLS: usize = 20_000 / TINY;
 
 /// The merged column, or which input it cannot be made of and why.
 pub fn merge(leaf: &Leaf, inputs: &[Input<'_>], options: Options) -> std::result::Result<Column, (usize, Refusal)> {

@@ -59,6 +59,8 @@ const BYTE_STREAM_SPLIT: i32 = 9;
 const INPUTS_AHEAD: usize = 4;
 
 const MOST_PAGE_BYTES: usize = 64 << 20;
+/// What is only done from some size on is done from this part of it on where tiny files are changed to find faults.
+const TINY: usize = if cfg!(feature = "fuzzing") { 512 } else { 1 };
 const MOST_PAGE_VALUES: usize = 16 << 20;
 
 /// Why something is not merged, in words that go on from the name of a file. One pointer: results that may be it, of which every number

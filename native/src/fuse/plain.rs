@@ -20,11 +20,11 @@ use super::rope::Kept;
 use super::values::{check_plain, starts};
 use super::woven::{most_cuts, weave};
 use super::writer::{ColumnWriter, Stored, Unit};
-use super::{BYTE_STREAM_SPLIT, MOST_PAGE_BYTES, PLAIN, PLAIN_DICTIONARY, RLE, Refusal};
+use super::{BYTE_STREAM_SPLIT, MOST_PAGE_BYTES, PLAIN, PLAIN_DICTIONARY, RLE, Refusal, TINY};
 
 type Result<T> = std::result::Result<T, Refusal>;
 
-const KEPT_PAGE_BYTES: usize = 16 << 10;
+const KEPT_PAGE_BYTES: usize = (16 << 10) / TINY;
 
 /// Adds chunks to a column that has no dictionary.
 pub struct Plain<'w, 'a> {

@@ -8,12 +8,12 @@ use super::order::Order;
 use super::page_header::write_page_header;
 use super::rope::{Kept, Rope};
 use super::schema::Leaf;
-use super::{PLAIN, RLE_DICTIONARY, Refusal};
+use super::{PLAIN, RLE_DICTIONARY, Refusal, TINY};
 
 type Result<T> = std::result::Result<T, Refusal>;
 
-const ENOUGH_VALUES: usize = 20_000;
-const ENOUGH_BYTES: usize = 1 << 20;
+const ENOUGH_VALUES: usize = 20_000 / TINY;
+const ENOUGH_BYTES: usize = (1 << 20) / TINY;
 
 /// Where a page is: its offset from the beginning of the column's bytes, its size, and the row that it begins with.
 #[derive(Clone, Copy)]
