@@ -175,7 +175,7 @@ def test_long_pages_and_row_groups_are_read_in_steps() -> None:
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
 @pytest.mark.parametrize("stop", [0, 8, 64, 73, 200, 201, 1000])
 def test_values_that_are_all_different_up_to_some_page(stop: int, version: str) -> None:
-    """A dictionary is taken in order as long as pages ask for it so, and looked up in from there on: of numbers, texts, decimals, with nulls
+    """A dictionary is taken in order as long as pages ask for it so, and looked up in from there on: of numbers, texts, decimals with nulls
     between them and in lists."""
     order = [*range(stop), *(i * 7 % max(1, stop) for i in range(97)), *range(stop, stop + 40)]
     made = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.merged_files import OUTPUT_CODECS, merged
+from support.merged_files import OUTPUT_CODECS, coming_again, merged
 from support.parquet_pages import DICTIONARY_PAGE, PLAIN, pages
 from support.parquet_writers import kinds
 from support.spark import Row, Spark
@@ -60,6 +60,16 @@ def test_spark_reads_what_was_merged_from_files_of_every_kind(reading: Spark, tm
         assert len(found) == len(of_writer)
         for name, read in found.items():
             assert read == expected, name
+
+
+def test_spark_reads_values_that_come_again(reading: Spark, tmp_path: Path) -> None:
+    """Pages that stayed compressed, with copies from near or far, are to Spark what Arrow wrote without a dictionary."""
+    (tmp_path / "files").mkdir()
+    _, rows = coming_again(tmp_path / "files")
+    pq.write_table(rows, tmp_path / "files" / "reference.parquet", use_dictionary=False)
+    found = rows_of(reading, tmp_path / "files", rows.column_names)
+    assert len(found["reference"]) == rows.num_rows
+    assert found["coming-again"] == found["reference"]
 
 
 def test_the_two_readers_are_two(reading: Spark, request: pytest.FixtureRequest, tmp_path: Path) -> None:

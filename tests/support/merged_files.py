@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,3 +43,25 @@ def merged(kind: Kind, codec: str, folder: Path) -> tuple[Path, pa.Table, Sequen
     path = folder / f"{kind.name}.parquet"
     path.write_bytes(store.get(result.outputs[0].key))
     return path, rows, [because.why for because in result.decoded if because.code != "few"]
+
+
+def coming_again(folder: Path) -> tuple[Path, pa.Table]:
+    """A file merged from three of Arrow's whose numbers are unique but for some that come again, near or far behind, so that compressed
+    pages were kept with copies for those; and its rows."""
+    count, again = 18_000, {5: 1, 9000: 20, 17_000: 30, 17_500: 17_000}
+    orders = [row // 2 if row % 7 else row // 2 + 1 for row in range(count)]
+    store, parts, inputs = MemoryStore(), [], []
+    for i in range(3):
+        keys = [1_000_000 + (row + i * count) * 7919 % 200_003 for row in range(count)]
+        for at, first in again.items():
+            keys[at] = keys[first]
+        cents = pa.array([Decimal(key * 37 % 9_999_991) / 100 for key in keys], pa.decimal128(12, 2))
+        ids = range(i * count, (i + 1) * count)
+        parts.append(pa.table({"id": ids, "key": keys, "order": orders, "cents": cents}))
+        inputs.append(kit.put(store, f"in-{i}.parquet", parts[-1], compression="snappy"))
+    made = replace(kit.job_of(parts[0].schema, compression="snappy"), engine=EngineChoice(mode="fuse"))
+    result = rewrite(made, kit.task_of(inputs), store, VirtualClock())
+    assert (result.engine, result.decoded) == ("fuse", ())
+    path = folder / "coming-again.parquet"
+    path.write_bytes(store.get(result.outputs[0].key))
+    return path, pa.concat_tables(parts)

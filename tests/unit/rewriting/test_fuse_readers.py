@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
 from support import rewriting as kit
+from support.merged_files import coming_again
 from support.parquet_readers import READERS
 from unit.rewriting.test_fuse import KINDS, fused, job, pytestmark, table
 
@@ -52,27 +52,9 @@ def test_every_reader_reads_the_same_rows(shape: str, codec: str, tmp_path: Path
 
 def test_every_reader_reads_values_that_come_again(tmp_path: Path) -> None:
     """Where some values of a file come again, near or far behind, their compressed pages are read by all as what they are."""
-    count, again = 18_000, {5: 1, 9000: 20, 17_000: 30, 17_500: 17_000}
-    orders = [row // 2 if row % 7 else row // 2 + 1 for row in range(count)]
-    parts = []
-    for i in range(3):
-        keys = [1_000_000 + (row + i * count) * 7919 % 200_003 for row in range(count)]
-        for at, first in again.items():
-            keys[at] = keys[first]
-        cents = [Decimal(key * 37 % 9_999_991) / 100 for key in keys]
-        parts.append(
-            pa.table(
-                {"id": range(i * count, (i + 1) * count), "key": keys, "order": orders, "cents": pa.array(cents, pa.decimal128(12, 2))}
-            )
-        )
-    store = MemoryStore()
-    inputs = [kit.put(store, f"in-{i}.parquet", part, compression="snappy") for i, part in enumerate(parts)]
-    result = fused(store, inputs, job(parts[0].schema, statistics=()))
-    assert (result.engine, result.decoded) == ("fuse", ())
-    path = tmp_path / "merged.parquet"
-    path.write_bytes(store.get(result.outputs[0].key))
+    path, rows = coming_again(tmp_path)
     for reader in READERS.values():
-        reader.check(path, pa.concat_tables(parts))
+        reader.check(path, rows)
 
 
 def rows_of(shape: str) -> pa.Table:
