@@ -17,7 +17,7 @@ from tests.benchmarks import choice, data, readers
 from tests.benchmarks.contents import Contents, Layout, contents, layout
 from tests.benchmarks.datasets import DataSet, Source
 from tests.benchmarks.figures import BASE, Comparison, Figures
-from tests.benchmarks.measure import Measured, measure, touch
+from tests.benchmarks.measure import Measured, measure, touch, warm
 
 ENGINES = "tests.benchmarks.engines"
 Say = Callable[[str], None]
@@ -78,6 +78,7 @@ class Bench:
         command = ("-m", ENGINES, engine, str(table), str(out), state.source.codec, str(state.source.target_bytes), self.options)
         try:
             touch()
+            warm(table)
             measured = measure(*command)
         except RuntimeError as error:
             if ":auto:" in engine:

@@ -24,9 +24,10 @@ share counted once. `× deltalake` and `× copy` are ratios of `seconds`: of del
 the engine's to those of a byte copy; `processor ×` is the first of them by processor time. What an engine of ours did itself is
 in brackets where it is not the one that was asked for. Rows of every result were compared with the source's by DuckDB (a sum over
 hashes of whole rows in the first repetition, their number in the others). Before each run as much memory as runs need is used
-and let go, since a virtual machine may have to be given back what was free for a while. `copy` reads and writes 256 KiB at a
-time, with a thread a processor where files are large; `copy-flushed` ends when the disk has it all, which this project waits
-for before it commits, while the other engines leave it to the operating system. `deltalake` writes with the table's codec,
+and let go, and the table's files are read: the host of a virtual machine takes back what was free, or not read, for a while.
+`copy` reads and writes 256 KiB at a time, with a thread a processor where files are large; `copy-flushed` ends when the disk
+has it all, which this project waits for before it commits, while the other engines leave it to the operating system.
+`deltalake` writes with the table's codec,
 `deltalake-default` as it does when nobody says."""
 
 
