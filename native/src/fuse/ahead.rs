@@ -24,7 +24,7 @@ pub struct Ahead {
     pub whole: bool,
     /// Whether the compressed bytes of such a dictionary may become a part of a page, as far as they need not be looked at.
     pub kept: bool,
-    /// Whether they were looked at, and are sound.
+    /// Whether they were looked at several at a time, and are sound.
     pub sound: bool,
 }
 
@@ -37,8 +37,9 @@ pub fn look(reading: &Reading<'_>, inputs: &[Input<'_>]) -> Vec<Result<Ahead, Re
         })
         .collect();
     let kept = |i: &usize| found[*i].as_ref().is_ok_and(|ahead| ahead.kept);
-    let looked_at: Vec<usize> =
-        if reading.options.by.codec == Codec::Snappy { (0..inputs.len()).filter(kept).collect() } else { Vec::new() };
+    // Of numbers, which kind of element comes next is mostly foreseen, and one stream alone takes no longer.
+    let texts = reading.options.by.codec == Codec::Snappy && reading.leaf.physical.width().is_none();
+    let looked_at: Vec<usize> = if texts { (0..inputs.len()).filter(kept).collect() } else { Vec::new() };
     let dictionary = |i: &usize| inputs[*i].chunk.as_ref().and_then(|chunk| chunk.dictionary.as_ref());
     let streams: Vec<(&[u8], usize)> = looked_at.iter().filter_map(dictionary).map(|page| (page.body, page.header.uncompressed)).collect();
     for (i, sound) in looked_at.iter().zip(surely_sound(&streams)) {
