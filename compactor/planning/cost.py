@@ -25,7 +25,7 @@ MIB = 1024 * 1024
 _CHURNED = 40 * MIB
 _GATHERED = 32 * MIB
 """Decoded bytes of a row group that is encoded anew."""
-_MERGED = 48 * MIB
+_MERGED = 32 * MIB
 """Bytes of inputs that become a row group where they are merged."""
 _READ_WHOLE = 32 * MIB
 _PIECE = 8 * MIB
@@ -149,7 +149,7 @@ def buffers(bound: int) -> Buffers:
         fetch=_between(usable // 16, MIB, 16 * MIB),
         stream=_between(usable // 8, MIB, 64 * MIB),
         batch=_between(usable // 64, MIB // 4, 16 * MIB),
-        row_group=_between(usable // 8, MIB, 48 * MIB),
+        row_group=_between(usable // 8, MIB, 32 * MIB),
     )
 
 

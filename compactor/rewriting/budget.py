@@ -38,7 +38,7 @@ class Budget:
 def divide(memory_bytes: int) -> Budget:
     """The division of `memory_bytes` less what allocators and threads keep. Upper limits are where more no longer buys speed."""
     usable = max(memory_bytes // 4, memory_bytes - _KEPT)
-    fetch, row_group, stream = (_between(usable // part, 1 * MIB, most * MIB) for part, most in ((16, 16), (8, 48), (8, 64)))
+    fetch, row_group, stream = (_between(usable // part, 1 * MIB, most * MIB) for part, most in ((16, 16), (8, 32), (8, 64)))
     batch = _between(usable // 64, MIB // 4, 16 * MIB)
     held = max(fetch, stream) + 2 * batch + 4 * row_group
     return Budget(fetch=fetch, whole_file=fetch, batch=batch, row_group=row_group, stream=stream, spare=max(0, usable - held))

@@ -65,8 +65,8 @@ def test_requests_of_copied_row_groups_are_those_for_footers_floats_and_pieces(a
     assert copying(25, **assumed).read_requests == reads
 
 
-@pytest.mark.parametrize(("copied", "merged", "asked"), [(0.0, 0.0, 1 + 4 * 3 + 12), (0.0, 1.0, 1 + 2 * 3 + 12), (1.0, 0.0, 1 + 12)])
+@pytest.mark.parametrize(("copied", "merged", "asked"), [(0.0, 0.0, 1 + 4 * 3 + 12), (0.0, 1.0, 1 + 3 * 3 + 12), (1.0, 0.0, 1 + 12)])
 def test_an_output_is_read_again_by_the_row_groups_that_are_written(copied: float, merged: float, asked: int) -> None:
-    """Those that are encoded have 32 MiB when they are decoded, merged ones 48 MiB of their inputs; copied ones are read in pieces."""
+    """Those that are encoded have 32 MiB when they are decoded, merged ones 32 MiB of their inputs; copied ones are read in pieces."""
     one, shares = np.ones(1, dtype=np.int64), (np.array([copied]), np.array([merged]))
     assert proof_requests(one * 96 * MIB, one, one * 0, shares, Assumptions(columns=3)).tolist() == [asked]
