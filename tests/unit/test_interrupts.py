@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from compactor.ambient.interrupts import held_back, to_the_end
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """Interruptions are heard, although whoever started the tests in the background has them ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_the_first_interruption_waits_for_the_end() -> None:

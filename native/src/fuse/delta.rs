@@ -94,14 +94,57 @@ fn prefixed(body: &[u8], physical: Physical, count: usize, out: &mut Vec<u8>) ->
     if rest.is_empty() { Ok(()) } else { Err(broken()) }
 }
 
+/// Whether the differences in a page of this encoding are told in no more bits than the numbers have.
+///
+/// HAZARD: DuckDB computes those of 32-bit numbers, and of numbers that go from one end to the other, in 64 bits; some readers refuse them.
+pub fn is_narrow(encoding: i32, body: &[u8], physical: Physical, count: usize) -> Result<bool> {
+    let mut narrow = true;
+    let mut look = |body: &[u8]| {
+        parts(body, count, |part| {
+            narrow &= part.width <= i32::BITS && i32::try_from(part.least).is_ok();
+            Ok(())
+        })
+    };
+    match (encoding, physical) {
+        (DELTA_BINARY_PACKED, Physical::Int32) | (DELTA_LENGTH_BYTE_ARRAY, _) => look(body)?,
+        (DELTA_BYTE_ARRAY, _) => {
+            let at = look(body)?;
+            look(&body[at..])?
+        }
+        _ => 0,
+    };
+    Ok(narrow)
+}
+
 /// `count` numbers of DELTA_BINARY_PACKED, and how many bytes they took.
 fn numbers(data: &[u8], count: usize) -> Result<(Vec<i64>, usize)> {
+    let (mut found, mut value) = (Vec::new(), 0i64);
+    let taken = parts(data, count, |part| {
+        for i in 0..part.values {
+            value = value.wrapping_add(part.least).wrapping_add(unpacked(part.packed, i, part.width)? as i64);
+            found.push(value);
+        }
+        Ok(())
+    })?;
+    Ok((found, taken))
+}
+
+/// Some numbers: each is more than the one before by `least` and what is packed for it.
+struct Part<'a> {
+    least: i64,
+    width: u32,
+    packed: &'a [u8],
+    values: usize,
+}
+
+/// Shows the parts of `count` numbers of DELTA_BINARY_PACKED, of which the first is the first number alone; how many bytes they took.
+fn parts<'a>(data: &'a [u8], count: usize, mut show: impl FnMut(Part<'a>) -> Result<()>) -> Result<usize> {
     let mut reader = Reader::new(data);
     let block = reader.varint()?;
     let parts = reader.varint()?;
     let total = reader.varint()?;
     let unzigzag = |value: u64| (value >> 1) as i64 ^ -((value & 1) as i64);
-    let mut value = unzigzag(reader.varint()?);
+    let first = unzigzag(reader.varint()?);
     if total != count as u64 || block == 0 || block > 1 << 16 || block % 128 != 0 || parts == 0 || block % parts != 0 {
         return Err(Refusal::new("deltas of a shape that there is not"));
     }
@@ -109,29 +152,26 @@ fn numbers(data: &[u8], count: usize) -> Result<(Vec<i64>, usize)> {
     if !part.is_multiple_of(32) {
         return Err(Refusal::new("deltas of a shape that there is not"));
     }
-    let mut found = Vec::new();
+    let mut left = count.saturating_sub(1);
     if count > 0 {
-        found.push(value);
+        show(Part { least: first, width: 0, packed: &[], values: 1 })?;
     }
-    while found.len() < count {
+    while left > 0 {
         let least = unzigzag(reader.varint()?);
         let widths = data.get(reader.at..reader.at + parts as usize).ok_or_else(broken)?;
         reader.at += widths.len();
-        for width in widths {
-            let left = count - found.len();
+        for width in widths.iter().map(|width| u32::from(*width)) {
             if left == 0 {
                 break; // what follows the last value is not stored
             }
-            let width = u32::from(*width);
             let packed = data.get(reader.at..reader.at + part / 8 * width as usize).ok_or_else(broken)?;
             reader.at += packed.len();
-            for i in 0..part.min(left) {
-                value = value.wrapping_add(least).wrapping_add(unpacked(packed, i, width)? as i64);
-                found.push(value);
-            }
+            let values = part.min(left);
+            show(Part { least, width, packed, values })?;
+            left -= values;
         }
     }
-    Ok((found, reader.at))
+    Ok(reader.at)
 }
 
 fn unpacked(packed: &[u8], i: usize, width: u32) -> Result<u64> {
@@ -169,5 +209,38 @@ pub fn booleans(encoding: i32, body: &[u8], count: usize) -> Result<Numbers<u8>>
             decode(&body[4..], 1, count, 1)
         }
         _ => Err(Refusal::new(format!("encoding {encoding} is not known for booleans"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::thrift::write_varint;
+    use super::*;
+
+    #[test]
+    fn differences_of_more_bits_than_numbers_have_are_told() {
+        let page = |first: i64, least: i64, width: u8| {
+            let mut page = Vec::new();
+            for number in [128, 4, 3] {
+                write_varint(number, &mut page);
+            }
+            let zigzag = |number: i64| (number << 1 ^ number >> 63) as u64;
+            write_varint(zigzag(first), &mut page);
+            write_varint(zigzag(least), &mut page);
+            page.extend([width, 0, 0, 0]);
+            page.resize(page.len() + 4 * usize::from(width), 0);
+            page
+        };
+        let (low, high) = (i64::from(i32::MIN), i64::from(i32::MAX));
+        let cases = [(0, 1, 32, true), (low, high, 7, true), (0, 1, 33, false), (0, low - 1, 7, false), (high + 1, 0, 7, false)];
+        for (first, least, width, narrow) in cases {
+            let page = page(first, least, width);
+            let found = |encoding, body: &[u8], physical| is_narrow(encoding, body, physical, 3);
+            assert_eq!(found(DELTA_BINARY_PACKED, &page, Physical::Int32), Ok(narrow));
+            assert_eq!(found(DELTA_BINARY_PACKED, &page, Physical::Int64), Ok(true));
+            assert_eq!(found(DELTA_LENGTH_BYTE_ARRAY, &page, Physical::ByteArray), Ok(narrow));
+            let both = [&[128, 1, 4, 3, 0, 2, 0, 0, 0, 0], &page[..]].concat(); // behind as many small ones
+            assert_eq!(found(DELTA_BYTE_ARRAY, &both, Physical::ByteArray), Ok(narrow));
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::appearance::Appearance;
 use super::bounds::Bounds;
 use super::buffer::Bytes;
 use super::codec::{Codec, check_joinable};
-use super::delta::booleans;
+use super::delta::{booleans, is_narrow};
 use super::hybrid::Numbers;
 use super::input::{Input, Levels, Reading};
 use super::metadata::Physical;
@@ -200,7 +200,8 @@ impl<'a> Plain<'_, 'a> {
         let levels = Levels::of(&mut page, input.place);
         let plain = self.reading.values(input, encoding, &page)?;
         let bounds = self.reading.bounds_of(&plain);
-        if large && encoding != PLAIN && encoding != BYTE_STREAM_SPLIT && self.reading.same_type(input) {
+        let other = large && encoding != PLAIN && encoding != BYTE_STREAM_SPLIT && self.reading.same_type(input);
+        if other && is_narrow(encoding, page.body(), self.reading.leaf.physical, page.defined)? {
             return self.writer.add_alone(&levels.unit(), encoding, page.body(), &bounds);
         }
         self.writer.add(&levels.unit(), Stored::Plain(&plain), &bounds)
